@@ -1,0 +1,276 @@
+/*!
+The filters of one group run over a batch: events in, data points per series and second of event time out.
+
+Holds no state between batches, so batches may be folded anywhere and in any order. Samples of matching events carry
+evidence; default values of the others are counted, not looped over.
+*/
+
+use std::collections::BTreeMap;
+
+use super::check::{CheckedFilter, Source};
+use super::criteria::{Field, Origin};
+use super::{DIMENSION_VALUE_BYTES_MAX, FilterError, MetricFilter};
+use crate::event::Batch;
+use crate::evidence::Evidence;
+use crate::fields::{FieldReader, Selector, Subject, Value};
+use crate::metric::{Aggregate, Datum, Series};
+use crate::pattern::plain_number;
+use crate::ruleset::{RuleSet, Scratch};
+use crate::time::Timestamp;
+
+/// The account dimensions and criteria see until [`FilterSet::with_account`] names one: 12 digits.
+const ACCOUNT_UNKNOWN: &str = "000000000000";
+
+/// The metric filters of one group, compiled together.
+#[derive(Debug)]
+pub struct FilterSet {
+    region: String,
+    account: String,
+    filters: Vec<Armed>,
+    refused: Vec<(String, FilterError)>,
+    rules: RuleSet,
+}
+
+#[derive(Debug)]
+struct Armed {
+    filter: MetricFilter,
+    checked: CheckedFilter,
+}
+
+/// The samples of one filter in one second with one set of dimension values.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct CellKey {
+    filter: u32,
+    second: i64,
+    /// In the order of the filter's dimensions.
+    values: Vec<String>,
+}
+
+#[derive(Default)]
+struct Cell {
+    aggregate: Aggregate,
+    evidence: Evidence,
+}
+
+/// What one batch has come to.
+#[derive(Default)]
+struct Tally {
+    cells: BTreeMap<CellKey, Cell>,
+    /// Events by second.
+    events: BTreeMap<i64, u64>,
+    /// Matching events by filter and second, for filters with a default value.
+    matches: BTreeMap<(u32, i64), u64>,
+}
+
+impl FilterSet {
+    /// The set of `filters`, all of one group in `region`. Filters that do not pass [`MetricFilter::check`] take no part
+    /// and are told by [`FilterSet::refused`].
+    pub fn new(region: impl Into<String>, filters: Vec<MetricFilter>) -> Self {
+        let mut armed = Vec::with_capacity(filters.len());
+        let mut refused = Vec::new();
+        for filter in filters {
+            match filter.check() {
+                Ok(checked) => armed.push(Armed { filter, checked }),
+                Err(error) => refused.push((filter.name, error)),
+            }
+        }
+        let numbered = armed.iter().enumerate().map(|(at, armed)| (at as u32, armed.checked.pattern.clone()));
+        let rules = RuleSet::new(numbered);
+        Self { region: region.into(), account: ACCOUNT_UNKNOWN.to_owned(), filters: armed, refused, rules }
+    }
+
+    /// Names the account (12 digits) that `@aws.account` stands for.
+    #[must_use]
+    pub fn with_account(mut self, account: impl Into<String>) -> Self {
+        self.account = account.into();
+        self
+    }
+
+    /// How many filters take part.
+    pub fn len(&self) -> usize {
+        self.filters.len()
+    }
+
+    /// Whether no filter takes part.
+    pub fn is_empty(&self) -> bool {
+        self.filters.is_empty()
+    }
+
+    /// Filters that take no part, by name, and why.
+    pub fn refused(&self) -> &[(String, FilterError)] {
+        &self.refused
+    }
+
+    /// The data points of `batch`, sorted by series, second and unit; each combination once.
+    pub fn fold(&self, batch: &Batch, reader: &dyn FieldReader, scratch: &mut Scratch) -> Vec<Datum> {
+        if self.filters.is_empty() {
+            return Vec::new();
+        }
+        let origin = Origin { account: &self.account, region: &self.region, group: &batch.group.name };
+        let live: Vec<bool> = self.filters.iter().map(|armed| armed.sees(batch.arrival, origin)).collect();
+        let mut tally = Tally::default();
+        for event in &batch.events {
+            let subject = Subject::new(&event.message, &batch.stream, reader);
+            *tally.events.entry(event.time.second()).or_default() += 1;
+            self.rules.hits(&subject, scratch, &mut |at| {
+                if live[at as usize] {
+                    tally.take(at, &self.filters[at as usize], &subject, event.time, batch.arrival);
+                }
+            });
+        }
+        for (at, armed) in self.filters.iter().enumerate() {
+            if let (true, Some(default)) = (live[at], armed.filter.default) {
+                tally.take_defaults(at as u32, default);
+            }
+        }
+        self.data(tally, origin)
+    }
+
+    /// Joins cells that several filters have of one series and gives each its full name.
+    fn data(&self, tally: Tally, origin: Origin<'_>) -> Vec<Datum> {
+        let mut joined: BTreeMap<(Series, i64, Option<String>), Cell> = BTreeMap::new();
+        for (key, cell) in tally.cells {
+            let Armed { filter, checked } = &self.filters[key.filter as usize];
+            let unit = filter.unit.clone().filter(|unit| unit != "None");
+            let series = Series {
+                region: self.region.clone(),
+                namespace: filter.namespace.clone(),
+                name: filter.metric.clone(),
+                dimensions: dimensions(filter, checked, key.values, origin),
+            };
+            let into = joined.entry((series, key.second, unit)).or_default();
+            if into.aggregate.is_empty() {
+                *into = cell;
+            } else {
+                into.aggregate.merge(&cell.aggregate);
+                into.evidence.merge(&cell.evidence);
+            }
+        }
+        let datum = |((series, second, unit), cell): ((Series, i64, Option<String>), Cell)| Datum {
+            series,
+            second,
+            unit,
+            aggregate: cell.aggregate,
+            evidence: cell.evidence,
+        };
+        joined.into_iter().map(datum).collect()
+    }
+}
+
+impl Armed {
+    /// Whether the filter counts a batch at all: it existed when the batch arrived, and the criteria hold.
+    fn sees(&self, arrival: Timestamp, origin: Origin<'_>) -> bool {
+        arrival >= self.filter.created
+            && self.checked.criteria.as_ref().is_none_or(|criteria| criteria.hold(origin))
+    }
+}
+
+impl Tally {
+    /// Counts one matching event; nothing when its value or a dimension cannot be read.
+    fn take(&mut self, at: u32, armed: &Armed, subject: &Subject<'_>, time: Timestamp, arrival: Timestamp) {
+        let second = time.second();
+        if armed.filter.default.is_some() {
+            *self.matches.entry((at, second)).or_default() += 1;
+        }
+        let reading = Reading::new(&armed.checked, subject);
+        let Some(value) = reading.number(&armed.checked.value) else { return };
+        let mut values = Vec::with_capacity(armed.checked.dimensions.len());
+        for (_, source) in &armed.checked.dimensions {
+            let Some(text) = reading.text(source).filter(|text| !text.is_empty()) else { return };
+            values.push(held_to_limit(text));
+        }
+        let cell = self.cells.entry(CellKey { filter: at, second, values }).or_default();
+        cell.aggregate.add(value, 1.0);
+        cell.evidence.observe(subject, time, arrival);
+    }
+
+    /// One default value for each event that did not match.
+    fn take_defaults(&mut self, at: u32, default: f64) {
+        for (&second, &events) in &self.events {
+            let matched = self.matches.get(&(at, second)).copied().unwrap_or(0);
+            if events > matched {
+                let cell = self.cells.entry(CellKey { filter: at, second, values: Vec::new() }).or_default();
+                cell.aggregate.add(default, (events - matched) as f64);
+            }
+        }
+    }
+}
+
+/// Values and dimensions read from one matching event.
+struct Reading<'s, 'm> {
+    subject: &'s Subject<'m>,
+    /// Every column as (`$name`, text), where the filter asks for any.
+    columns: Vec<(String, String)>,
+}
+
+impl<'s, 'm> Reading<'s, 'm> {
+    fn new(checked: &CheckedFilter, subject: &'s Subject<'m>) -> Self {
+        let mut sources = checked.dimensions.iter().map(|(_, source)| source).chain([&checked.value]);
+        let any_column = sources.any(|source| matches!(source, Source::Column(_)));
+        let columns = if any_column { checked.pattern.extract(subject) } else { Vec::new() };
+        Self { subject, columns }
+    }
+
+    fn number(&self, source: &Source) -> Option<f64> {
+        match source {
+            Source::Literal(number) => Some(*number),
+            Source::Field(selector) => field_number(self.subject, selector),
+            Source::Column(name) => plain_number(unquoted(self.column(name)?)),
+            Source::Stream => None,
+        }
+    }
+
+    fn text(&self, source: &Source) -> Option<String> {
+        match source {
+            Source::Literal(_) => None,
+            Source::Field(selector) => self.subject.text(selector),
+            Source::Column(name) => self.column(name).map(str::to_owned),
+            Source::Stream => Some(self.subject.stream.to_owned()),
+        }
+    }
+
+    fn column(&self, name: &str) -> Option<&str> {
+        self.columns.iter().find(|(column, _)| column == name).map(|(_, text)| text.as_str())
+    }
+}
+
+/// A number, or a text that is one.
+fn field_number(subject: &Subject<'_>, selector: &Selector) -> Option<f64> {
+    let mut found = None;
+    subject.fields()?.visit(selector, &mut |value| {
+        found = found.or(match value {
+            Value::Number { number, .. } if number.is_finite() => Some(number),
+            Value::Text(text) => plain_number(text),
+            _ => None,
+        });
+    });
+    found
+}
+
+/// The last column keeps the quotes it stands in.
+fn unquoted(text: &str) -> &str {
+    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
+}
+
+fn held_to_limit(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(DIMENSION_VALUE_BYTES_MAX));
+    text
+}
+
+/// Names and values of a series' dimensions, sorted by name.
+fn dimensions(
+    filter: &MetricFilter,
+    checked: &CheckedFilter,
+    values: Vec<String>,
+    origin: Origin<'_>,
+) -> Vec<(String, String)> {
+    let named = checked.dimensions.iter().map(|(name, _)| name.clone()).zip(values);
+    let system = filter
+        .emit_system_field_dimensions
+        .iter()
+        .filter_map(|name| Field::named(name).map(|field| (name.clone(), origin.get(field).to_owned())));
+    let mut dimensions: Vec<(String, String)> = named.chain(system).collect();
+    dimensions.sort();
+    dimensions.dedup_by(|later, earlier| later.0 == earlier.0);
+    dimensions
+}

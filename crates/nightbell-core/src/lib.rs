@@ -1,0 +1,25 @@
+/*!
+The pure heart of Nightbell: events, patterns, the rule set, metrics, windows, alarms, topics and deliveries.
+
+Nothing here does I/O, reads a clock, draws a random number or starts a thread: time is an argument and what is to
+happen outside comes back as data. That is what makes a replay give the same alarms, and it is held by `clippy.toml`.
+
+Reading order: [`event`] and [`fields`] (what comes in), [`pattern`] and [`ruleset`] (what is looked for), [`metric`]
+(what is counted), [`alarm`] and [`watch`] (what is judged), [`evidence`], [`topic`] and [`delivery`] (what is told).
+*/
+
+pub mod alarm;
+pub mod delivery;
+pub mod event;
+pub mod evidence;
+pub mod fields;
+pub mod filter;
+pub mod metric;
+pub mod pattern;
+pub mod ruleset;
+pub mod script;
+pub mod statistic;
+pub mod time;
+pub mod topic;
+pub mod watch;
+pub mod window;

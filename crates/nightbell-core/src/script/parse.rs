@@ -1,0 +1,272 @@
+/*!
+Reads the lines of a script. Knows the words, not what they do: running is the parent's.
+*/
+
+use std::collections::BTreeMap;
+
+use super::{
+    AT_SPAN_S, Arrival, Expectation, Expected, SCRIPT_ALARMS_MAX, SCRIPT_BYTES_MAX, SCRIPT_SPAN_MAX_S,
+    Script, ScriptError, blank_alarm,
+};
+use crate::alarm::{Comparison, MetricAlarm, MissingData, State};
+use crate::metric::Aggregate;
+use crate::time::Timestamp;
+
+/// When scripts without a `start` line begin: 2026-01-01T00:00:00Z.
+const DEFAULT_START: Timestamp = Timestamp::from_seconds(1_767_225_600);
+/// Time a script runs on after its last line.
+const TAIL_S: i64 = 60;
+
+/// Reads a whole script.
+pub(super) fn script(text: &str) -> Result<Script, ScriptError> {
+    if text.len() > SCRIPT_BYTES_MAX {
+        let message = format!("a script has at most {SCRIPT_BYTES_MAX} bytes");
+        return Err(ScriptError { line: 1, message });
+    }
+    let mut script = Script {
+        start: DEFAULT_START,
+        alarms: Vec::new(),
+        inputs: BTreeMap::new(),
+        expectations: Vec::new(),
+        end_s: 0,
+    };
+    for (i, line) in text.lines().enumerate() {
+        let words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().collect();
+        let Some((verb, rest)) = words.split_first() else { continue };
+        let line = i + 1;
+        read_line(&mut script, line, verb, rest).map_err(|message| ScriptError { line, message })?;
+    }
+    Ok(script)
+}
+
+type Read<T> = Result<T, String>;
+
+fn read_line(script: &mut Script, line: usize, verb: &str, words: &[&str]) -> Read<()> {
+    match verb {
+        "start" => {
+            let [text] = words else { return Err("start TIME".to_owned()) };
+            let instant: jiff::Timestamp = text.parse().map_err(|_| format!("no instant: {text}"))?;
+            script.start = Timestamp::from_seconds(instant.as_second());
+            Ok(())
+        }
+        "alarm" => read_alarm(script, words),
+        "load" => read_load(script, words),
+        "event" => read_event(script, words),
+        "set" => {
+            let [at, alarm, state] = words else { return Err("set TIME ALARM STATE".to_owned()) };
+            let arrival = Arrival::Set { alarm: known(script, alarm)?, state: state_named(state)? };
+            arrive(script, duration(at)?, arrival)
+        }
+        "at" => read_at(script, line, words),
+        "reason" => {
+            let Some(Expected::Transition { reason, .. }) =
+                script.expectations.last_mut().map(|last| &mut last.what)
+            else {
+                return Err("reason follows the at line of a transition".to_owned());
+            };
+            *reason = Some(words.join(" "));
+            Ok(())
+        }
+        "until" => {
+            let [end] = words else { return Err("until TIME".to_owned()) };
+            lasts(script, duration(end)?)
+        }
+        other => Err(format!("unknown word: {other}")),
+    }
+}
+
+fn read_alarm(script: &mut Script, words: &[&str]) -> Read<()> {
+    let [name, measured, comparison, threshold, rest @ ..] = words else {
+        return Err("alarm NAME STATISTIC(METRIC) > NUMBER period TIME …".to_owned());
+    };
+    let (statistic, metric) = measured
+        .strip_suffix(')')
+        .and_then(|inside| inside.rsplit_once('('))
+        .ok_or_else(|| format!("no STATISTIC(METRIC): {measured}"))?;
+    let mut alarm = blank_alarm(name, metric);
+    alarm.statistic = statistic.to_owned();
+    alarm.threshold = number(threshold)?;
+    alarm.comparison = match *comparison {
+        ">" => Comparison::GreaterThanThreshold,
+        ">=" => Comparison::GreaterThanOrEqualToThreshold,
+        "<" => Comparison::LessThanThreshold,
+        "<=" => Comparison::LessThanOrEqualToThreshold,
+        other => return Err(format!("no comparison: {other}")),
+    };
+    alarm_options(&mut alarm, rest)?;
+    alarm.check().map_err(|error| error.to_string())?;
+    if script.alarms.len() >= SCRIPT_ALARMS_MAX {
+        return Err(format!("a script has at most {SCRIPT_ALARMS_MAX} alarms"));
+    }
+    if script.alarms.iter().any(|other| other.name == alarm.name) {
+        return Err(format!("a second alarm {name}"));
+    }
+    script.alarms.push(alarm);
+    Ok(())
+}
+
+fn alarm_options(alarm: &mut MetricAlarm, mut words: &[&str]) -> Read<()> {
+    loop {
+        words = match words {
+            [] => return Ok(()),
+            ["period", length, rest @ ..] => {
+                alarm.period_s = duration(length)?;
+                rest
+            }
+            ["periods", n, rest @ ..] => {
+                alarm.evaluation_periods = count(n)?;
+                rest
+            }
+            ["datapoints", m, "of", n, rest @ ..] => {
+                alarm.datapoints_to_alarm = Some(count(m)?);
+                alarm.evaluation_periods = count(n)?;
+                rest
+            }
+            ["missing", treatment, rest @ ..] => {
+                alarm.missing_data = match *treatment {
+                    "breaching" => MissingData::Breaching,
+                    "notBreaching" => MissingData::NotBreaching,
+                    "ignore" => MissingData::Ignore,
+                    "missing" => MissingData::Missing,
+                    other => return Err(format!("no treatment of missing data: {other}")),
+                };
+                rest
+            }
+            ["unit", unit, rest @ ..] => {
+                alarm.unit = Some((*unit).to_owned());
+                rest
+            }
+            [other, ..] => return Err(format!("unknown word: {other}")),
+        };
+    }
+}
+
+fn read_load(script: &mut Script, words: &[&str]) -> Read<()> {
+    let [step, metric, values @ ..] = words else { return Err("load STEP METRIC VALUES".to_owned()) };
+    let step_s = duration(step)?;
+    for (i, value) in values.iter().enumerate() {
+        let at_s = step_s.saturating_mul(i as i64);
+        lasts(script, at_s.saturating_add(step_s))?;
+        if *value == "_" {
+            continue;
+        }
+        let (times, value) = match value.split_once('x') {
+            Some((times, value)) => (count(times)?, value),
+            None => (1, *value),
+        };
+        samples(script, at_s, at_s, metric, times, number(value)?)?;
+    }
+    Ok(())
+}
+
+fn read_event(script: &mut Script, words: &[&str]) -> Read<()> {
+    let [at, metric, rest @ ..] = words else { return Err("event TIME METRIC …".to_owned()) };
+    let at_s = duration(at)?;
+    let (mut arrives_s, mut times, mut value) = (at_s, 1, 1.0);
+    let mut rest = rest;
+    loop {
+        rest = match rest {
+            [] => break,
+            ["arrives", arrives, rest @ ..] => {
+                arrives_s = duration(arrives)?;
+                rest
+            }
+            ["value", number_text, rest @ ..] => {
+                value = number(number_text)?;
+                rest
+            }
+            [word, rest @ ..] => {
+                times = count(word.strip_prefix('x').ok_or_else(|| format!("unknown word: {word}"))?)?;
+                rest
+            }
+        };
+    }
+    samples(script, at_s, arrives_s, metric, times, value)
+}
+
+fn read_at(script: &mut Script, line: usize, words: &[&str]) -> Read<()> {
+    let (at, alarm, what) = match words {
+        [at, alarm, "is", state] => (at, alarm, Expected::State(state_named(state)?)),
+        [at, alarm, from, "->", to] => {
+            let (from, to) = (state_named(from)?, state_named(to)?);
+            (at, alarm, Expected::Transition { from, to, reason: None })
+        }
+        _ => return Err("at TIME ALARM STATE -> STATE, or at TIME ALARM is STATE".to_owned()),
+    };
+    let at_s = duration(at)?;
+    lasts(script, at_s.saturating_add(AT_SPAN_S))?;
+    let alarm = known(script, alarm)?;
+    script.expectations.push(Expectation { line, at_s, alarm, what });
+    Ok(())
+}
+
+fn samples(
+    script: &mut Script,
+    second: i64,
+    arrives_s: i64,
+    metric: &str,
+    times: u32,
+    value: f64,
+) -> Read<()> {
+    let mut aggregate = Aggregate::default();
+    aggregate.add(value, f64::from(times));
+    arrive(script, arrives_s, Arrival::Samples { metric: metric.to_owned(), second, aggregate })
+}
+
+fn arrive(script: &mut Script, second: i64, arrival: Arrival) -> Read<()> {
+    lasts(script, second.saturating_add(TAIL_S))?;
+    script.inputs.entry(second).or_default().push(arrival);
+    Ok(())
+}
+
+/// Makes the script last at least until `end_s`.
+fn lasts(script: &mut Script, end_s: i64) -> Read<()> {
+    if end_s > SCRIPT_SPAN_MAX_S {
+        return Err(format!("a script spans at most {SCRIPT_SPAN_MAX_S} seconds"));
+    }
+    script.end_s = script.end_s.max(end_s);
+    Ok(())
+}
+
+fn known(script: &Script, alarm: &str) -> Read<String> {
+    let found = script.alarms.iter().any(|known| known.name == alarm);
+    if found { Ok(alarm.to_owned()) } else { Err(format!("no alarm of this name above: {alarm}")) }
+}
+
+fn state_named(name: &str) -> Read<State> {
+    [State::Ok, State::Alarm, State::InsufficientData]
+        .into_iter()
+        .find(|state| state.name() == name)
+        .ok_or_else(|| format!("no state: {name}"))
+}
+
+fn number(text: &str) -> Read<f64> {
+    text.parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(|| format!("no number: {text}"))
+}
+
+fn count(text: &str) -> Read<u32> {
+    text.parse().map_err(|_| format!("no count: {text}"))
+}
+
+/// `58s`, `1m30s`, `2h`, `1d`; a leading `+` is allowed.
+fn duration(text: &str) -> Read<i64> {
+    let wrong = || format!("no time: {text}");
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    let mut total_s: i64 = 0;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let amount: i64 = rest[..digits].parse().map_err(|_| wrong())?;
+        let mut letters = rest[digits..].chars();
+        let unit_s = match letters.next() {
+            Some('s') => 1,
+            Some('m') => 60,
+            Some('h') => 3_600,
+            Some('d') => 86_400,
+            _ => return Err(wrong()),
+        };
+        total_s =
+            amount.checked_mul(unit_s).and_then(|part_s| total_s.checked_add(part_s)).ok_or_else(wrong)?;
+        rest = letters.as_str();
+    }
+    if text.trim_start_matches('+').is_empty() { Err(wrong()) } else { Ok(total_s) }
+}
