@@ -1,0 +1,29 @@
+/*!
+AWS wire protocols as codecs over serde, and signature version 4.
+
+This crate turns bytes into a plain serde struct and back, and no more: it knows awsJson 1.0 and 1.1, smithy RPC v2 CBOR and awsQuery
+(form in, XML out), but no operation, no service and no key. A request goes through [`call::read`] (which protocol, which operation),
+[`sigv4`] (who signed it) and [`decode`]; the answer through [`encode`] or [`encode_error`]. The server answers with it, the agent asks
+with it. Nothing here reads a clock or a socket; time is an argument.
+*/
+
+pub mod call;
+mod cbor;
+mod decode;
+mod encode;
+pub mod error;
+pub mod inflate;
+mod json;
+mod percent;
+mod query;
+pub mod sigv4;
+pub mod value;
+mod xml;
+
+pub use call::{Call, Protocol};
+pub use cbor::CBOR_DEPTH_MAX;
+pub use decode::{DecodeError, decode};
+pub use encode::{EncodeError, Encoded, Frame, encode};
+pub use error::{ErrorParts, encode_error};
+pub use json::JSON_DEPTH_MAX;
+pub use query::{FORM_DEPTH_MAX, FORM_PAIRS_MAX};

@@ -1,0 +1,12 @@
+/*!
+The integration tests of nightbell-wire: what botocore sends and understands, round trips, hostile input.
+*/
+
+#![allow(clippy::unwrap_used, reason = "all of it is test code, its helper functions too")]
+
+mod answers;
+mod hostile;
+mod recorded;
+mod requests;
+mod round_trip;
+mod signatures;
