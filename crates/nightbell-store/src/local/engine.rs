@@ -1,0 +1,338 @@
+/*!
+[`Engine`]: the fjall database of one folder, its keyspaces and the version of what they hold. [`Disk`]: the engine
+while it works, and the way to a new one when it does not.
+
+Knows nothing of queues, tails and watches. How fjall behaves, as its source has it (3.1):
+
+- A commit with a persist mode writes its log, flushes or syncs it, and only then shows the entries to readers. So what
+  can be read is as durable as its commit asked for.
+- A failed write, flush or sync (a full disk) *poisons* the database: nothing is accepted any more until it is opened
+  anew. So does a failed background flush. [`Disk::reopen`] does that; reads go on working meanwhile.
+- A commit waits without end for background flushes, even those that a full disk has ended. [`Disk::commit`] therefore
+  waits itself before, and gives up when the database is poisoned.
+*/
+
+use std::fs::{DirBuilder, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
+use std::time::Duration;
+
+use fjall::{
+    AbstractTree, CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions,
+    OwnedWriteBatch, PersistMode,
+};
+
+use super::{Options, salvage};
+use crate::catalog::{Durability, Space, Stream};
+use crate::error::Cause;
+use crate::{Position, StoreError};
+
+/// The version of what the folder holds; raise it when an older program could not read it.
+pub(super) const FORMAT: u32 = 1;
+
+/// Bytes of write log that are kept until every keyspace has flushed what they hold; more is replayed when opening.
+const LOG_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
+/// Memory of the newest entries of an ordered map or a small stream, in bytes.
+const SMALL_MEMTABLE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Threads that flush and compact.
+const WORKERS: usize = 2;
+
+/// Unflushed memtables and unmerged runs at which a commit waits; fjall itself would wait at 4 and 30.
+const SEALED_MAX: usize = 2;
+const RUNS_MAX: usize = 24;
+
+/// How long a commit sleeps before it looks again whether flushes have caught up.
+const FLUSH_PAUSE: Duration = Duration::from_millis(5);
+
+/// How often the folder's lock is tried: a child process may hold it for the moment of its birth.
+const LOCK_ATTEMPTS: u32 = 3;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
+const FORMAT_KEY: &[u8] = b"format";
+const EVENTS_START_KEY: &[u8] = b"events.start";
+
+/// The engine of a folder while it works.
+pub(super) struct Disk {
+    folder: PathBuf,
+    options: Options,
+    state: RwLock<State>,
+}
+
+enum State {
+    Open(Engine),
+    /// The engine did not open again.
+    Failed(StoreError),
+    Closed,
+}
+
+impl Disk {
+    /// Opens the folder.
+    pub(super) fn open(folder: &Path, options: Options) -> Result<Self, StoreError> {
+        let engine = Engine::open(folder, &options)?;
+        Ok(Self { folder: folder.to_owned(), options, state: RwLock::new(State::Open(engine)) })
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Calls `body` with the engine.
+    ///
+    /// # Errors
+    ///
+    /// Those of `body`; `Unavailable` when the engine is closed or could not be opened anew.
+    pub(super) fn with<T>(
+        &self,
+        body: impl FnOnce(&Engine) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
+            State::Open(engine) => body(engine),
+            State::Failed(error) => Err(error.clone()),
+            State::Closed => Err(Cause::closed(&self.folder)),
+        }
+    }
+
+    /// Commits a batch.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`; the engine takes no writes until [`Disk::reopen`].
+    pub(super) fn commit(
+        &self,
+        engine: &Engine,
+        batch: OwnedWriteBatch,
+        durability: Durability,
+    ) -> Result<(), StoreError> {
+        let mode = match durability {
+            Durability::Process => PersistMode::Buffer,
+            Durability::Disk => PersistMode::SyncData,
+        };
+        let committed = engine.wait_for_flushes().and_then(|()| batch.durability(Some(mode)).commit());
+        committed.map_err(|error| Cause::refused(&self.folder, &error))
+    }
+
+    /// A read that failed.
+    pub(super) fn read_error(&self, error: &fjall::Error) -> StoreError {
+        Cause::read(&self.folder, error)
+    }
+
+    /// Drops the engine and opens it anew, waiting for reads under way.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` when it does not open; then there is no engine until the next try.
+    pub(super) fn reopen(&self) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if matches!(*state, State::Closed) {
+            return Err(Cause::closed(&self.folder));
+        }
+        *state = State::Closed; // drops the engine, which unlocks the folder
+        let opened = Engine::open(&self.folder, &self.options);
+        let failed = opened.as_ref().err().cloned();
+        *state = opened.map_or_else(State::Failed, State::Open);
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Syncs and drops the engine, which unlocks the folder.
+    pub(super) fn close(&self) {
+        if let State::Open(engine) = std::mem::replace(&mut *self.state(), State::Closed)
+            && let Err(error) = engine.db.persist(PersistMode::SyncAll)
+        {
+            tracing::error!(folder = %self.folder.display(), %error, "last sync failed");
+        }
+    }
+
+    /// A panic elsewhere leaves the engine as whole as it was: fjall guards itself.
+    fn state(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An open database and its keyspaces.
+pub(super) struct Engine {
+    pub(super) db: Database,
+    /// Format and the starts of streams.
+    meta: Keyspace,
+    /// Blocks by position.
+    pub(super) events: Keyspace,
+    /// Summaries by position.
+    pub(super) summaries: Keyspace,
+    spaces: [Keyspace; Space::ALL.len()],
+    streams: [Keyspace; Stream::ALL.len()],
+}
+
+impl Engine {
+    fn open(folder: &Path, options: &Options) -> Result<Self, StoreError> {
+        create_folder(folder).map_err(|error| Cause::open(folder, &error))?;
+        let db = open_database(folder, options)?;
+        let engine = Self::keyspaces(db, options).map_err(|error| Cause::open(folder, &error))?;
+        engine.check_format(folder)?;
+        Ok(engine)
+    }
+
+    fn keyspaces(db: Database, options: &Options) -> fjall::Result<Self> {
+        let small = |name: &str| db.keyspace(name, || base().max_memtable_size(SMALL_MEMTABLE_BYTES));
+        let blocks =
+            || base().max_memtable_size(options.memtable_bytes).with_kv_separation(Some(blocks_apart()));
+        Ok(Self {
+            meta: small("meta")?,
+            events: db.keyspace("events", blocks)?,
+            summaries: small("summaries")?,
+            spaces: try_array(Space::ALL.map(|space| small(space.name())))?,
+            streams: try_array(Stream::ALL.map(|stream| small(stream.name())))?,
+            db,
+        })
+    }
+
+    /// Refuses what a newer program wrote; marks a new folder as this one's.
+    fn check_format(&self, folder: &Path) -> Result<(), StoreError> {
+        let open_error = |error: fjall::Error| Cause::open(folder, &error);
+        let Some(value) = self.meta.get(FORMAT_KEY).map_err(open_error)? else {
+            let mut batch = self.db.batch().durability(Some(PersistMode::SyncData));
+            batch.insert(&self.meta, FORMAT_KEY, FORMAT.to_be_bytes());
+            return batch.commit().map_err(open_error);
+        };
+        let Ok(bytes) = <[u8; 4]>::try_from(&*value) else {
+            return Err(Cause::Entry { place: "format", reason: "not four bytes" }.into());
+        };
+        let format = u32::from_be_bytes(bytes);
+        if format > FORMAT {
+            let folder = folder.display().to_string();
+            return Err(Cause::NewerFormat { folder, format, format_max: FORMAT }.into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn space(&self, space: Space) -> &Keyspace {
+        &self.spaces[space as usize]
+    }
+
+    pub(super) fn stream(&self, stream: Stream) -> &Keyspace {
+        &self.streams[stream as usize]
+    }
+
+    /// Start and end of the events.
+    pub(super) fn events_range(&self) -> fjall::Result<(Position, Position)> {
+        self.range(EVENTS_START_KEY, &self.events)
+    }
+
+    /// Start and end of a small stream.
+    pub(super) fn stream_range(&self, stream: Stream) -> fjall::Result<(Position, Position)> {
+        self.range(&start_key(stream), self.stream(stream))
+    }
+
+    /// The end is behind the last entry, or at the start when everything has been trimmed: positions are not used twice.
+    fn range(&self, start_key: &[u8], entries: &Keyspace) -> fjall::Result<(Position, Position)> {
+        let start =
+            self.meta.get(start_key)?.and_then(|value| Position::from_key(&value)).unwrap_or_default();
+        let last = entries.last_key_value().map(fjall::Guard::key).transpose()?;
+        let end = last.and_then(|key| Position::from_key(&key)).map(Position::next).unwrap_or_default();
+        Ok((start, end))
+    }
+
+    /// Puts a new start of the events into a batch.
+    pub(super) fn set_events_start(&self, batch: &mut OwnedWriteBatch, start: Position) {
+        batch.insert(&self.meta, EVENTS_START_KEY, start.key());
+    }
+
+    /// Puts a new start of a small stream into a batch.
+    pub(super) fn set_stream_start(&self, batch: &mut OwnedWriteBatch, stream: Stream, start: Position) {
+        batch.insert(&self.meta, start_key(stream), start.key());
+    }
+
+    /// Waits until a commit will not wait inside fjall, or finds the database poisoned.
+    fn wait_for_flushes(&self) -> fjall::Result<()> {
+        while self.keyspaces_of_writes().any(is_behind) {
+            self.db.persist(PersistMode::Buffer)?;
+            std::thread::sleep(FLUSH_PAUSE);
+        }
+        Ok(())
+    }
+
+    fn keyspaces_of_writes(&self) -> impl Iterator<Item = &Keyspace> {
+        [&self.meta, &self.events, &self.summaries].into_iter().chain(&self.spaces).chain(&self.streams)
+    }
+}
+
+fn is_behind(keyspace: &Keyspace) -> bool {
+    keyspace.sealed_memtable_count() > SEALED_MAX || keyspace.tree.l0_run_count() > RUNS_MAX
+}
+
+fn start_key(stream: Stream) -> Vec<u8> {
+    format!("{}.start", stream.name()).into_bytes()
+}
+
+fn base() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default().manual_journal_persist(true)
+}
+
+/// Blocks lie in files of their own, so that compaction moves keys only; they are compressed already.
+fn blocks_apart() -> KvSeparationOptions {
+    KvSeparationOptions::default().compression(CompressionType::None)
+}
+
+fn try_array<T, const N: usize>(results: [fjall::Result<T>; N]) -> fjall::Result<[T; N]> {
+    let values = results.into_iter().collect::<fjall::Result<Vec<T>>>()?;
+    Ok(values.try_into().unwrap_or_else(|_| unreachable!("as many values as results")))
+}
+
+fn open_database(folder: &Path, options: &Options) -> Result<Database, StoreError> {
+    prepare(folder)?;
+    let opened = Database::builder(folder)
+        .cache_size(options.cache_bytes)
+        .journal_compression(CompressionType::None)
+        .manual_journal_persist(true)
+        .max_journaling_size(LOG_BYTES_MAX)
+        .worker_threads(WORKERS)
+        .open();
+    opened.map_err(|error| match error {
+        fjall::Error::Locked => locked(folder),
+        error => Cause::open(folder, &error),
+    })
+}
+
+/// Removes what a crash may have left that fjall would not open. Holds fjall's lock meanwhile: nobody else writes.
+fn prepare(folder: &Path) -> Result<(), StoreError> {
+    let open_error = |error: std::io::Error| Cause::open(folder, &error);
+    let path = folder.join("lock");
+    let lock = File::options().create(true).truncate(false).write(true).open(path).map_err(open_error)?;
+    for attempt in 1..=LOCK_ATTEMPTS {
+        match lock.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::Error(error)) => return Err(open_error(error)),
+            Err(TryLockError::WouldBlock) if attempt == LOCK_ATTEMPTS => return Err(locked(folder)),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+        }
+    }
+    clear_unfinished(folder).map_err(open_error)?;
+    salvage::cut_torn_tail(folder)
+}
+
+fn locked(folder: &Path) -> StoreError {
+    Cause::Locked { folder: folder.display().to_string() }.into()
+}
+
+/// Creates the folder, for its owner alone: what it holds is confidential.
+fn create_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Removes the beginnings of a database whose creation was cut short.
+///
+/// fjall writes its version marker last; a folder without one, or with an empty one, has never taken a write.
+fn clear_unfinished(folder: &Path) -> std::io::Result<()> {
+    let (marker, log) = (folder.join("version"), folder.join("0.jnl"));
+    let finished = marker.try_exists()? && marker.metadata()?.len() > 0;
+    if finished || !log.try_exists()? {
+        return Ok(());
+    }
+    tracing::warn!(folder = %folder.display(), "clearing a store whose creation was cut short");
+    std::fs::remove_file(&log)?;
+    if marker.try_exists()? { std::fs::remove_file(&marker) } else { Ok(()) }
+}

@@ -1,0 +1,444 @@
+/*!
+[`LocalStore`]: journal and catalog in one folder of one machine, on fjall.
+
+Events, maps and streams share fjall's one write log, so that a crash leaves a consistent beginning of all commits. Blocks
+go through a queue and a thread of their own ([`writer`]); the newest stay unpacked in memory ([`tail`]).
+
+When the disk refuses a write (it is full, or worse), the callers hear `Unavailable`, fjall takes no more writes, and the
+thread opens the database anew at once and then every second until it works; reads go on as long as they can. What was
+being written may be found afterwards. A full disk heals so when space returns, as far as fjall can open on a full disk:
+opening replays the log and may flush, so it can fail until there is room. A log damaged in its middle is not repaired.
+*/
+
+mod engine;
+mod salvage;
+mod tail;
+mod writer;
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use nightbell_core::event::Batch;
+use tokio::sync::watch;
+
+use self::engine::{Disk, Engine};
+use self::tail::Tail;
+use self::writer::Queue;
+use crate::catalog::{Catalog, Durability, Entry, Scan, Space, Stream, Write};
+use crate::codec::{self, BlockEncoder};
+use crate::error::Cause;
+use crate::journal::{self, Appending, Block, Journal, SUMMARIES_MAX, Summary};
+use crate::{Position, StoreError};
+
+/// Entries that one commit of a trim deletes.
+const TRIM_ENTRIES: u64 = 1_000;
+
+/// How much memory the store may use.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Bytes of events that may wait for the disk before appends are throttled; one batch always may.
+    pub pending_bytes_max: usize,
+    /// Bytes of the newest events that are kept unpacked for readers at the head.
+    pub tail_bytes_max: usize,
+    /// Bytes of what was read from disk that are kept.
+    pub cache_bytes: u64,
+    /// Bytes of stored blocks that are kept in memory before they are flushed to a file; fixed when a folder is created.
+    pub memtable_bytes: u64,
+}
+
+impl Default for Options {
+    /// Sizes for a server that idles below 100 MB.
+    fn default() -> Self {
+        const MIB: usize = 1024 * 1024;
+        Self {
+            pending_bytes_max: 64 * MIB,
+            tail_bytes_max: 32 * MIB,
+            cache_bytes: 16 * MIB as u64,
+            memtable_bytes: 16 * MIB as u64,
+        }
+    }
+}
+
+/// A store in one folder, which belongs to this process while the value lives.
+pub struct LocalStore {
+    inner: Arc<Inner>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl LocalStore {
+    /// Opens the store in `folder`, which is created when it is missing.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` when another process has the folder; `Invalid` when a newer version has written it; `Broken` when what
+    /// it holds is damaged; `Unavailable` when the disk refuses.
+    pub fn open(folder: &Path, options: Options) -> Result<Self, StoreError> {
+        let inner = Arc::new(Inner::open(folder, options)?);
+        let open_error = |error: &dyn std::fmt::Display| Cause::open(folder, error);
+        let encoder = BlockEncoder::new().map_err(|error| open_error(&error))?;
+        let writer = std::thread::Builder::new().name("journal-writer".to_owned()).spawn({
+            let inner = Arc::clone(&inner);
+            move || writer::run(&inner, encoder)
+        });
+        let writer = writer.map_err(|error| open_error(&error))?;
+        Ok(Self { inner, writer: Mutex::new(Some(writer)) })
+    }
+
+    /// Stores what waits, syncs, and gives the folder back; every call after it is `Unavailable`.
+    ///
+    /// Dropping the store does the same. Blocks until done.
+    pub fn close(&self) {
+        self.inner.queue.close();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if writer.is_some_and(|writer| writer.join().is_err()) {
+            tracing::error!("journal writer has panicked");
+        }
+        self.inner.disk.close();
+    }
+}
+
+impl Drop for LocalStore {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// What callers and the writer thread share.
+struct Inner {
+    disk: Disk,
+    queue: Queue,
+    tail: Tail,
+    /// The oldest position of the events; readers need no lock.
+    start: AtomicU64,
+    streams: [StreamEnds; Stream::ALL.len()],
+    /// Held by commits, which number the entries of streams.
+    commits: Mutex<()>,
+    /// Held by trims, which may take long.
+    trims: Mutex<()>,
+}
+
+/// Where a small stream starts and ends.
+struct StreamEnds {
+    start: AtomicU64,
+    end: watch::Sender<Position>,
+}
+
+impl Inner {
+    fn open(folder: &Path, options: Options) -> Result<Self, StoreError> {
+        let queue = Queue::new(options.pending_bytes_max);
+        let tail = Tail::new(options.tail_bytes_max, Position::FIRST);
+        let streams = Stream::ALL
+            .map(|_| StreamEnds { start: AtomicU64::default(), end: watch::Sender::new(Position::FIRST) });
+        let disk = Disk::open(folder, options)?;
+        let inner = Self {
+            disk,
+            queue,
+            tail,
+            start: AtomicU64::default(),
+            streams,
+            commits: Mutex::default(),
+            trims: Mutex::default(),
+        };
+        inner.load_ends()?;
+        Ok(inner)
+    }
+
+    /// Opens the engine anew after it has refused a write.
+    fn reopen(&self) -> Result<(), StoreError> {
+        let _commits = self.commits();
+        self.disk.reopen()?;
+        self.load_ends()
+    }
+
+    /// Takes starts and ends from disk: a write that failed may have arrived there.
+    fn load_ends(&self) -> Result<(), StoreError> {
+        self.disk.with(|engine| {
+            let read_error = |error: fjall::Error| self.disk.read_error(&error);
+            let (start, end) = engine.events_range().map_err(read_error)?;
+            self.start.fetch_max(start.number(), Ordering::AcqRel);
+            self.tail.reset(end);
+            for (stream, ends) in Stream::ALL.into_iter().zip(&self.streams) {
+                let (start, end) = engine.stream_range(stream).map_err(read_error)?;
+                ends.start.fetch_max(start.number(), Ordering::AcqRel);
+                ends.end.send_if_modified(|old| std::mem::replace(old, end) != end);
+            }
+            Ok(())
+        })
+    }
+
+    fn start(&self) -> Position {
+        Position::new(self.start.load(Ordering::Acquire))
+    }
+
+    /// Reads blocks that have left the tail.
+    fn read_disk(
+        &self,
+        from: Position,
+        to: Position,
+        bytes_max: usize,
+    ) -> Result<Vec<Arc<Block>>, StoreError> {
+        self.disk.with(|engine| {
+            let mut bytes = 0;
+            let mut blocks: Vec<Arc<Block>> = Vec::new();
+            let mut expected = from;
+            for entry in engine.events.range(from.key()..to.key()) {
+                let block = self.decode_entry(entry, expected);
+                if block.is_err() && !blocks.is_empty() {
+                    break; // whoever asks for this one first is told
+                }
+                let block = block?;
+                bytes += block.bytes();
+                if bytes > bytes_max && !blocks.is_empty() {
+                    break;
+                }
+                expected = expected.next();
+                blocks.push(Arc::new(block));
+            }
+            if blocks.is_empty() { Err(Cause::Missing { position: from }.into()) } else { Ok(blocks) }
+        })
+    }
+
+    fn decode_entry(&self, entry: fjall::Guard, expected: Position) -> Result<Block, StoreError> {
+        let (key, value) = entry.into_inner().map_err(|error| self.disk.read_error(&error))?;
+        if *key != expected.key() {
+            return Err(Cause::Missing { position: expected }.into());
+        }
+        codec::decode_block(expected, &value)
+    }
+
+    fn trim(&self, before: Position) -> Result<(), StoreError> {
+        let _trims = self.trims();
+        let before = before.min(self.tail.end());
+        self.start.fetch_max(before.number(), Ordering::AcqRel); // first, so that no reader meets a hole
+        self.tail.trim(before);
+        self.trim_pieces(before, Engine::events_range, |engine, batch, piece| {
+            engine.set_events_start(batch, Position::new(piece.end));
+            for position in piece.map(Position::new) {
+                batch.remove(&engine.events, position.key());
+                batch.remove(&engine.summaries, position.key());
+            }
+        })
+    }
+
+    fn trim_stream(&self, stream: Stream, before: Position) -> Result<(), StoreError> {
+        let _trims = self.trims();
+        let ends = &self.streams[stream as usize];
+        let before = before.min(*ends.end.borrow());
+        ends.start.fetch_max(before.number(), Ordering::AcqRel);
+        self.trim_pieces(
+            before,
+            |engine| engine.stream_range(stream),
+            |engine, batch, piece| {
+                engine.set_stream_start(batch, stream, Position::new(piece.end));
+                for position in piece.map(Position::new) {
+                    batch.remove(engine.stream(stream), position.key());
+                }
+            },
+        )
+    }
+
+    /// Deletes from the start on disk in commits of bounded size; each moves the start, so that a crash leaves no orphans.
+    fn trim_pieces(
+        &self,
+        before: Position,
+        range: impl Fn(&Engine) -> fjall::Result<(Position, Position)>,
+        remove: impl Fn(&Engine, &mut fjall::OwnedWriteBatch, Range<u64>),
+    ) -> Result<(), StoreError> {
+        let start = |engine: &Engine| range(engine).map_err(|error| self.disk.read_error(&error));
+        let mut from = self.disk.with(start)?.0.number();
+        while from < before.number() {
+            let piece = from..before.number().min(from + TRIM_ENTRIES);
+            from = piece.end;
+            self.disk.with(|engine| {
+                let mut batch = engine.db.batch();
+                remove(engine, &mut batch, piece);
+                self.commit_batch(engine, batch, Durability::Process)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Commits, and calls the thread that opens the engine anew when it must be.
+    fn commit_batch(
+        &self,
+        engine: &Engine,
+        batch: fjall::OwnedWriteBatch,
+        durability: Durability,
+    ) -> Result<(), StoreError> {
+        self.disk.commit(engine, batch, durability).inspect_err(|error| self.queue.refuse(error.clone()))
+    }
+
+    /// A panic elsewhere leaves no trace here: numbers change only after a commit.
+    fn commits(&self) -> MutexGuard<'_, ()> {
+        self.commits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A panic elsewhere leaves a start that the next trim reads from disk.
+    fn trims(&self) -> MutexGuard<'_, ()> {
+        self.trims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn commit(
+        &self,
+        engine: &Engine,
+        write: Write,
+        durability: Durability,
+    ) -> Result<Vec<Position>, StoreError> {
+        let read_error = |error: fjall::Error| self.disk.read_error(&error);
+        for held in &write.expectations {
+            let value = engine.space(held.space).get(&held.key).map_err(read_error)?;
+            if value.as_deref() != held.value.as_deref() {
+                return Err(Cause::expectation(held.space));
+            }
+        }
+        let mut batch = engine.db.batch();
+        for ((space, key), value) in write.changes {
+            match value {
+                Some(value) => batch.insert(engine.space(space), key, value),
+                None => batch.remove(engine.space(space), key),
+            }
+        }
+        let mut ends = self.streams.each_ref().map(|ends| *ends.end.borrow());
+        let mut positions = Vec::with_capacity(write.pushes.len());
+        for (stream, entry) in write.pushes {
+            let end = &mut ends[stream as usize];
+            batch.insert(engine.stream(stream), end.key(), entry);
+            positions.push(*end);
+            *end = end.next();
+        }
+        self.commit_batch(engine, batch, durability)?;
+        for (stream, end) in self.streams.iter().zip(ends) {
+            stream.end.send_if_modified(|old| std::mem::replace(old, end) != end);
+        }
+        Ok(positions)
+    }
+}
+
+impl StreamEnds {
+    fn start(&self) -> Position {
+        Position::new(self.start.load(Ordering::Acquire))
+    }
+}
+
+impl Journal for LocalStore {
+    fn append(&self, batch: Batch) -> Appending {
+        let closed = Cause::closed(self.inner.disk.folder());
+        let queued = journal::check(&batch).and_then(|bytes| self.inner.queue.push(batch, bytes));
+        Box::pin(async move {
+            let Some(answered) = queued? else { return Err(closed) };
+            answered.await.unwrap_or(Err(closed))
+        })
+    }
+
+    fn read(&self, from: Position, bytes_max: usize) -> Result<Vec<Arc<Block>>, StoreError> {
+        let from = from.max(self.inner.start());
+        let end = self.inner.tail.end();
+        if from >= end {
+            return Ok(Vec::new());
+        }
+        match self.inner.tail.read(from, bytes_max) {
+            Some(blocks) => Ok(blocks),
+            None => self.inner.read_disk(from, end, bytes_max),
+        }
+    }
+
+    fn summaries(&self, from: Position, to: Position, limit: usize) -> Result<Vec<Summary>, StoreError> {
+        let from = from.max(self.inner.start());
+        let to = to.min(self.inner.tail.end());
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        self.inner.disk.with(|engine| {
+            let entries = engine.summaries.range(from.key()..to.key());
+            let summary = |entry: fjall::Guard| {
+                let (key, value) = entry.into_inner().map_err(|error| self.inner.disk.read_error(&error))?;
+                let position = Position::from_key(&key).unwrap_or(from);
+                codec::decode_summary(position, &value)
+            };
+            entries.take(limit.min(SUMMARIES_MAX)).map(summary).collect()
+        })
+    }
+
+    fn start(&self) -> Position {
+        self.inner.start()
+    }
+
+    fn end(&self) -> watch::Receiver<Position> {
+        self.inner.tail.subscribe()
+    }
+
+    fn trim(&self, before: Position) -> Result<(), StoreError> {
+        self.inner.trim(before)
+    }
+}
+
+impl Catalog for LocalStore {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.disk.with(|engine| {
+            let value = engine.space(space).get(key).map_err(|error| self.inner.disk.read_error(&error))?;
+            Ok(value.map(|value| value.to_vec()))
+        })
+    }
+
+    fn scan(&self, space: Space, scan: &Scan) -> Result<Vec<Entry>, StoreError> {
+        let Some(bounds) = scan.bounds() else { return Ok(Vec::new()) };
+        self.inner.disk.with(|engine| {
+            let snapshot = engine.db.snapshot();
+            let entries = fjall::Readable::range::<&[u8], _>(&snapshot, engine.space(space), bounds);
+            let entry = |entry: fjall::Guard| {
+                let (key, value) = entry.into_inner().map_err(|error| self.inner.disk.read_error(&error))?;
+                Ok((key.to_vec(), value.to_vec()))
+            };
+            scan.collect(space, entries.map(entry))
+        })
+    }
+
+    fn commit(&self, write: Write, durability: Durability) -> Result<Vec<Position>, StoreError> {
+        write.check()?;
+        let _commits = self.inner.commits();
+        self.inner.disk.with(|engine| self.inner.commit(engine, write, durability))
+    }
+
+    fn read_stream(
+        &self,
+        stream: Stream,
+        from: Position,
+        bytes_max: usize,
+    ) -> Result<Vec<(Position, Vec<u8>)>, StoreError> {
+        let ends = &self.inner.streams[stream as usize];
+        let from = from.max(ends.start());
+        let to = *ends.end.borrow();
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        self.inner.disk.with(|engine| {
+            let mut bytes = 0;
+            let mut entries = Vec::new();
+            for entry in engine.stream(stream).range(from.key()..to.key()) {
+                let (key, value) = entry.into_inner().map_err(|error| self.inner.disk.read_error(&error))?;
+                bytes += value.len();
+                if bytes > bytes_max && !entries.is_empty() {
+                    break;
+                }
+                let position = Position::from_key(&key).ok_or_else(|| Cause::stream_key(stream))?;
+                entries.push((position, value.to_vec()));
+            }
+            Ok(entries)
+        })
+    }
+
+    fn stream_start(&self, stream: Stream) -> Position {
+        self.inner.streams[stream as usize].start()
+    }
+
+    fn stream_end(&self, stream: Stream) -> watch::Receiver<Position> {
+        self.inner.streams[stream as usize].end.subscribe()
+    }
+
+    fn trim_stream(&self, stream: Stream, before: Position) -> Result<(), StoreError> {
+        self.inner.trim_stream(stream, before)
+    }
+}

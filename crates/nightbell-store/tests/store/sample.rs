@@ -1,0 +1,69 @@
+/*!
+Batches and calls that the tests share.
+*/
+
+use std::sync::Arc;
+
+use nightbell_core::event::{Batch, Event, Group};
+use nightbell_core::time::Timestamp;
+use nightbell_store::{Block, Journal, LocalStore, Options, Position, StoreError};
+
+/// A batch of `stream` with one event for each message; event times follow the messages' order from `time_ms`.
+pub(crate) fn batch(stream: &str, time_ms: i64, messages: &[String]) -> Batch {
+    let event = |(i, message): (usize, &String)| Event {
+        time: Timestamp::from_millis(time_ms + i as i64),
+        message: message.clone(),
+    };
+    Batch {
+        group: Group { region: "site".to_owned(), name: "files".to_owned() },
+        stream: stream.to_owned(),
+        arrival: Timestamp::from_millis(time_ms + 1_000),
+        events: messages.iter().enumerate().map(event).collect(),
+    }
+}
+
+/// A batch with one event.
+pub(crate) fn one(stream: &str, message: &str) -> Batch {
+    batch(stream, 0, &[message.to_owned()])
+}
+
+/// Runs a future on a runtime of its own.
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(future)
+}
+
+/// Appends and waits until it is on disk.
+pub(crate) fn append(journal: &dyn Journal, batch: Batch) -> Result<Position, StoreError> {
+    wait(journal.append(batch))
+}
+
+/// All blocks from `from` on, in small reads.
+pub(crate) fn read_all(journal: &dyn Journal, mut from: Position) -> Vec<Arc<Block>> {
+    let mut all = Vec::new();
+    loop {
+        let blocks = journal.read(from, 4_096).expect("readable");
+        let Some(last) = blocks.last() else { return all };
+        from = last.position.next();
+        all.extend(blocks);
+    }
+}
+
+/// Streams and messages in the order of the journal.
+pub(crate) fn messages(journal: &dyn Journal) -> Vec<(String, String)> {
+    let blocks = read_all(journal, journal.start());
+    let batches = blocks.iter().flat_map(|block| &block.batches);
+    batches
+        .flat_map(|batch| batch.events.iter().map(|event| (batch.stream.clone(), event.message.clone())))
+        .collect()
+}
+
+/// Options under which nearly every read comes from disk.
+pub(crate) fn no_tail() -> Options {
+    Options { tail_bytes_max: 0, ..Options::default() }
+}
+
+/// Opens a store that must open.
+pub(crate) fn open(folder: &tempfile::TempDir, options: Options) -> LocalStore {
+    LocalStore::open(folder.path(), options).expect("opens")
+}
