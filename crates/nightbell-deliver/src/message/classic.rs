@@ -1,0 +1,287 @@
+/*!
+The texts that programs and filters written for the Amazon services already read: the notification's JSON, its subject
+and the mail's plain text, key for key and column for column.
+
+Written after the observed behaviour of CloudWatch alarms; the opening sentence names our product. Knows nothing of
+mail: the text is one string.
+*/
+
+use serde::Serialize;
+
+use nightbell_core::alarm::{Comparison, MetricAlarm, MissingData, State, Transition, reason};
+
+use super::text;
+
+/// Characters of a classic subject.
+pub const CLASSIC_SUBJECT_CHARS_MAX: usize = 100;
+/// Characters of a reason, description or name in the classic text.
+pub(crate) const CLASSIC_VALUE_CHARS_MAX: usize = 1_024;
+/// Action ARNs listed per state; the service allows five.
+pub(crate) const ACTIONS_MAX: usize = 10;
+/// Dimensions listed; the service allows thirty.
+pub(crate) const DIMENSIONS_MAX: usize = 30;
+
+/// The notification as JSON, keys in the service's order: what a channel for programs carries and what alarm history
+/// keeps as `publishedMessage`.
+pub fn alarm_json(transition: &Transition) -> String {
+    let alarm = &transition.alarm;
+    let extended =
+        !matches!(alarm.statistic.as_str(), "Sum" | "SampleCount" | "Average" | "Minimum" | "Maximum");
+    let notification = Notification {
+        alarm_name: &alarm.name,
+        alarm_description: alarm.description.as_deref(),
+        account: &transition.account,
+        configuration_updated: alarm.updated.alarm_text(),
+        new_state_value: transition.to.name(),
+        new_state_reason: &transition.reason,
+        state_change_time: transition.at.alarm_text(),
+        region: region_name(&alarm.series.region),
+        alarm_arn: &alarm.arn,
+        old_state_value: transition.from.name(),
+        after_mute_window: false,
+        ok_actions: &alarm.ok_actions,
+        alarm_actions: &alarm.alarm_actions,
+        insufficient_data_actions: &alarm.insufficient_data_actions,
+        trigger: Trigger {
+            metric_name: &alarm.series.name,
+            namespace: &alarm.series.namespace,
+            statistic_type: if extended { "ExtendedStatistic" } else { "Statistic" },
+            statistic: (!extended).then(|| statistic_name(&alarm.statistic)),
+            extended_statistic: extended.then_some(alarm.statistic.as_str()),
+            unit: alarm.unit.as_deref(),
+            dimensions: alarm
+                .series
+                .dimensions
+                .iter()
+                .map(|(name, value)| Dimension { value, name })
+                .collect(),
+            period: alarm.period_s,
+            evaluation_periods: alarm.evaluation_periods,
+            datapoints_to_alarm: alarm.datapoints_to_alarm,
+            comparison: alarm.comparison,
+            threshold: alarm.threshold,
+            missing_data: alarm.missing_data,
+            low_sample_percentile: &alarm.evaluate_low_sample_count_percentile,
+        },
+    };
+    serde_json::to_string(&notification).expect("strings and numbers always become JSON")
+}
+
+#[derive(Serialize)]
+struct Notification<'a> {
+    #[serde(rename = "AlarmName")]
+    alarm_name: &'a str,
+    #[serde(rename = "AlarmDescription")]
+    alarm_description: Option<&'a str>,
+    #[serde(rename = "AWSAccountId")]
+    account: &'a str,
+    #[serde(rename = "AlarmConfigurationUpdatedTimestamp")]
+    configuration_updated: String,
+    #[serde(rename = "NewStateValue")]
+    new_state_value: &'a str,
+    #[serde(rename = "NewStateReason")]
+    new_state_reason: &'a str,
+    #[serde(rename = "StateChangeTime")]
+    state_change_time: String,
+    #[serde(rename = "Region")]
+    region: &'a str,
+    #[serde(rename = "AlarmArn")]
+    alarm_arn: &'a str,
+    #[serde(rename = "OldStateValue")]
+    old_state_value: &'a str,
+    #[serde(rename = "ActionExecutedAfterMuteWindow")]
+    after_mute_window: bool,
+    #[serde(rename = "OKActions")]
+    ok_actions: &'a [String],
+    #[serde(rename = "AlarmActions")]
+    alarm_actions: &'a [String],
+    #[serde(rename = "InsufficientDataActions")]
+    insufficient_data_actions: &'a [String],
+    #[serde(rename = "Trigger")]
+    trigger: Trigger<'a>,
+}
+
+#[derive(Serialize)]
+struct Trigger<'a> {
+    #[serde(rename = "MetricName")]
+    metric_name: &'a str,
+    #[serde(rename = "Namespace")]
+    namespace: &'a str,
+    #[serde(rename = "StatisticType")]
+    statistic_type: &'a str,
+    #[serde(rename = "Statistic", skip_serializing_if = "Option::is_none")]
+    statistic: Option<&'a str>,
+    #[serde(rename = "ExtendedStatistic", skip_serializing_if = "Option::is_none")]
+    extended_statistic: Option<&'a str>,
+    #[serde(rename = "Unit")]
+    unit: Option<&'a str>,
+    #[serde(rename = "Dimensions")]
+    dimensions: Vec<Dimension<'a>>,
+    #[serde(rename = "Period")]
+    period: i64,
+    #[serde(rename = "EvaluationPeriods")]
+    evaluation_periods: u32,
+    #[serde(rename = "DatapointsToAlarm", skip_serializing_if = "Option::is_none")]
+    datapoints_to_alarm: Option<u32>,
+    #[serde(rename = "ComparisonOperator")]
+    comparison: Comparison,
+    #[serde(rename = "Threshold")]
+    threshold: f64,
+    #[serde(rename = "TreatMissingData")]
+    missing_data: MissingData,
+    #[serde(rename = "EvaluateLowSampleCountPercentile")]
+    low_sample_percentile: &'a str,
+}
+
+#[derive(Serialize)]
+struct Dimension<'a> {
+    value: &'a str,
+    name: &'a str,
+}
+
+/// The trigger's spelling of a plain statistic.
+fn statistic_name(statistic: &str) -> &'static str {
+    match statistic {
+        "SampleCount" => "SAMPLE_COUNT",
+        "Average" => "AVERAGE",
+        "Minimum" => "MINIMUM",
+        "Maximum" => "MAXIMUM",
+        _ => "SUM",
+    }
+}
+
+/// The notification's subject: `ALARM: "name" in US East (Ohio)`, printable ASCII, at most
+/// [`CLASSIC_SUBJECT_CHARS_MAX`] characters. A long name is cut and ends in `...`.
+pub fn alarm_subject(transition: &Transition) -> String {
+    let name = ascii(&transition.alarm.name);
+    let head = format!("{}: \"", transition.to.name());
+    let tail = format!("\" in {}", ascii(region_name(&transition.alarm.series.region)));
+    let room = CLASSIC_SUBJECT_CHARS_MAX.saturating_sub(head.len() + tail.len());
+    let mut subject = if name.len() <= room {
+        format!("{head}{name}{tail}")
+    } else {
+        format!("{head}{}...{tail}", &name[..room.saturating_sub(3)])
+    };
+    subject.truncate(CLASSIC_SUBJECT_CHARS_MAX);
+    subject
+}
+
+/// Each run of characters other than printable ASCII becomes one `_`.
+fn ascii(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().min(CLASSIC_VALUE_CHARS_MAX));
+    let mut in_run = false;
+    for c in text.chars().take(CLASSIC_VALUE_CHARS_MAX) {
+        let printable = c == ' ' || c.is_ascii_graphic();
+        if printable {
+            out.push(c);
+        } else if !in_run {
+            out.push('_');
+        }
+        in_run = !printable;
+    }
+    out
+}
+
+/// How people call a region: `US East (Ohio)` for `us-east-2`. A name that is not in the list is its own.
+pub fn region_name(code: &str) -> &str {
+    match code {
+        "us-east-1" => "US East (N. Virginia)",
+        "us-east-2" => "US East (Ohio)",
+        "us-west-1" => "US West (N. California)",
+        "us-west-2" => "US West (Oregon)",
+        "eu-west-1" => "EU (Ireland)",
+        "eu-west-2" => "EU (London)",
+        "eu-central-1" => "EU (Frankfurt)",
+        "ap-southeast-1" => "Asia Pacific (Singapore)",
+        "ap-southeast-2" => "Asia Pacific (Sydney)",
+        "ap-northeast-1" => "Asia Pacific (Tokyo)",
+        "ap-south-1" => "Asia Pacific (Mumbai)",
+        "sa-east-1" => "South America (Sao Paulo)",
+        "ca-central-1" => "Canada (Central)",
+        _ => code,
+    }
+}
+
+/// The classic mail text. `alarm_url` is where the alarm can be looked at; without one that paragraph is left out.
+pub(crate) fn alarm_text(transition: &Transition, alarm_url: Option<&str>) -> String {
+    let alarm = &transition.alarm;
+    let name = value(&alarm.name);
+    let reason = value(&transition.reason);
+    let region = value(region_name(&alarm.series.region));
+    let (to, at) = (transition.to.name(), transition.at.long_text());
+    let mut out = format!(
+        "You are receiving this email because your Nightbell alarm \"{name}\" in the {region} region has entered the \
+         {to} state, because \"{reason}\" at \"{at}\".\n\n"
+    );
+    if let Some(url) = alarm_url {
+        out += &format!("View this alarm in the Nightbell console:\n{url}\n\n");
+    }
+    out += "Alarm Details:\n";
+    let mut detail = |label: &str, text: &str| out += &format!("- {label:<28}{text}\n");
+    detail("Name:", &name);
+    detail("Description:", &value(alarm.description.as_deref().unwrap_or_default()));
+    detail("State Change:", &format!("{} -> {to}", transition.from.name()));
+    detail("Reason for State Change:", &reason);
+    detail("Timestamp:", &at);
+    detail("AWS Account:", &value(&transition.account));
+    detail("Alarm Arn:", &value(&alarm.arn));
+    out += &threshold_text(alarm);
+    out += &metric_text(alarm);
+    out += "\n\nState Change Actions:\n";
+    for (state, actions) in [
+        (State::Ok, &alarm.ok_actions),
+        (State::Alarm, &alarm.alarm_actions),
+        (State::InsufficientData, &alarm.insufficient_data_actions),
+    ] {
+        let listed: Vec<String> =
+            actions.iter().take(ACTIONS_MAX).map(|arn| format!("[{}]", value(arn))).collect();
+        out += &format!("- {}: {}\n", state.name(), listed.join(" "));
+    }
+    out
+}
+
+fn threshold_text(alarm: &MetricAlarm) -> String {
+    format!(
+        "\nThreshold:\n- The alarm is in the ALARM state when the metric is {:?} {} for at least {} of the last {} \
+         period(s) of {} seconds. \n",
+        alarm.comparison,
+        reason::double(alarm.threshold),
+        alarm.datapoints_to_alarm.unwrap_or(alarm.evaluation_periods),
+        alarm.evaluation_periods,
+        alarm.period_s,
+    )
+}
+
+fn metric_text(alarm: &MetricAlarm) -> String {
+    let dimensions: Vec<String> = alarm
+        .series
+        .dimensions
+        .iter()
+        .take(DIMENSIONS_MAX)
+        .map(|(name, text)| format!("[{} = {}]", value(name), value(text)))
+        .collect();
+    let missing_data = serde_json::to_value(alarm.missing_data).expect("a unit variant becomes a string");
+    let mut out = "\nMonitored Metric:\n".to_owned();
+    let mut metric = |label: &str, text: &str| out += &format!("- {label:<37}{text}\n");
+    metric("MetricNamespace:", &value(&alarm.series.namespace));
+    metric("MetricName:", &value(&alarm.series.name));
+    if dimensions.is_empty() {
+        out += "- Dimensions: \n";
+    }
+    let mut metric = |label: &str, text: &str| out += &format!("- {label:<37}{text}\n");
+    if !dimensions.is_empty() {
+        metric("Dimensions:", &dimensions.join(", "));
+    }
+    metric("Period:", &format!("{} seconds", alarm.period_s));
+    metric("Statistic:", &value(&alarm.statistic));
+    metric("Unit:", &value(alarm.unit.as_deref().unwrap_or("not specified")));
+    metric("TreatMissingData:", missing_data.as_str().unwrap_or_default());
+    out
+}
+
+fn value(text: &str) -> String {
+    text::line(text, CLASSIC_VALUE_CHARS_MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+/*!
+A [`Mail`] as MIME: the one place that knows headers and encodings.
+
+Headers are typed, so no value can start a header of its own. The result depends on the mail alone: date and boundary
+are set, never drawn.
+*/
+
+use std::time::{Duration, SystemTime};
+
+use lettre::Message;
+use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
+
+use crate::SendError;
+use crate::message::{FROM_BYTES_MAX, Mail};
+
+/// Bytes of a mail address (RFC 5321, 4.5.3.1.3: a path is at most 256 octets with its brackets).
+pub(crate) const ADDRESS_BYTES_MAX: usize = 254;
+/// The last second that a Date header can hold: the end of the year 9999.
+const DATE_SECONDS_MAX: u64 = 253_402_300_799;
+
+/// The mail as a MIME message with its envelope.
+///
+/// # Errors
+///
+/// [`SendError::Never`] when an address is none.
+pub(crate) fn message(mail: &Mail) -> Result<Message, SendError> {
+    let to = Mailbox::new(None, recipient(&mail.to)?);
+    let from: Mailbox = Some(mail.from.as_str())
+        .filter(|from| from.len() <= FROM_BYTES_MAX && !from.chars().any(char::is_control))
+        .and_then(|from| from.parse().ok())
+        .ok_or_else(|| never("the sender is no mail address"))?;
+    let seconds = u64::try_from(mail.date.second()).unwrap_or_default().min(DATE_SECONDS_MAX);
+    let mut builder = Message::builder()
+        .date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+        .from(from)
+        .to(to)
+        .message_id(Some(mail.message_id.clone()))
+        .subject(mail.subject.clone());
+    for (name, value) in &mail.headers {
+        builder = builder.raw_header(header(name, value)?);
+    }
+    let text = part(ContentType::TEXT_PLAIN, &mail.text);
+    let built = match &mail.html {
+        None => builder.singlepart(text),
+        Some(html) => {
+            // "=_" can't occur in quoted-printable text, so no content can end a part (RFC 2045, 6.7).
+            let parts = MultiPart::alternative().boundary(format!("=_nightbell_{}", mail.id));
+            builder.multipart(parts.singlepart(text).singlepart(part(ContentType::TEXT_HTML, html)))
+        }
+    };
+    built.map_err(|error| never(&format!("the mail cannot be written: {error}")))
+}
+
+/// A bare address: no display name, no quoting tricks, no control characters.
+fn recipient(address: &str) -> Result<lettre::Address, SendError> {
+    let hostile = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '"' | '<' | '>' | ',' | ';');
+    if address.len() > ADDRESS_BYTES_MAX || address.chars().any(hostile) {
+        return Err(never("the recipient is no mail address"));
+    }
+    address.parse().map_err(|_| never("the recipient is no mail address"))
+}
+
+/// A header whose value stands as it is. Long links must not be folded or encoded, so the value is checked instead.
+fn header(name: &str, value: &str) -> Result<HeaderValue, SendError> {
+    let name =
+        HeaderName::new_from_ascii(name.to_owned()).map_err(|_| never("a header has no valid name"))?;
+    if !value.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) {
+        return Err(never("a header's value is not printable ASCII"));
+    }
+    Ok(HeaderValue::dangerous_new_pre_encoded(name, value.to_owned(), value.to_owned()))
+}
+
+fn part(content_type: ContentType, text: &str) -> SinglePart {
+    let body = Body::new_with_encoding(text.to_owned(), ContentTransferEncoding::QuotedPrintable)
+        .expect("any text can be written as quoted-printable");
+    SinglePart::builder().header(content_type).body(body)
+}
+
+fn never(reason: &str) -> SendError {
+    SendError::Never { reason: reason.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;
