@@ -1,0 +1,183 @@
+/*!
+What only Nightbell's own commands ask for: `/_nightbell/import` and `/_nightbell/reset`.
+
+Import takes recorded events of any age, which PutLogEvents must not; it is signed like every other request.
+*/
+
+use std::sync::Arc;
+
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, StatusCode};
+use nightbell_core::event::{Batch, Event, Group};
+use nightbell_core::time::Timestamp;
+use nightbell_store::{Durability, Kind, Scan, Space, Write};
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use crate::app::App;
+use crate::catalog::{Failure, Key, put};
+use crate::manage::groups::{self, GroupOptions};
+use crate::manage::{Refusal, alarms};
+use crate::{auth, clock, intake};
+
+/// Most events of one import request.
+pub(crate) const IMPORT_EVENTS_MAX: usize = 10_000;
+/// The service in the credential scope of these requests.
+pub(crate) const SERVICE: &str = "nightbell";
+
+/// A place in a recorded log: chunk and record.
+pub(crate) type Place = (u64, u64);
+
+/// A piece of a recorded log; without events it only asks how far the import has come.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ImportRequest {
+    /// The log group; made where it is missing.
+    pub(crate) group: String,
+    /// The log stream; made where it is missing.
+    pub(crate) stream: String,
+    /// What tells this log from others: the hash of its file.
+    pub(crate) source: String,
+    /// The events, each with its time in milliseconds since 1970.
+    pub(crate) events: Vec<(i64, String)>,
+    /// Where the next piece begins; `None` only asks.
+    pub(crate) next: Option<Place>,
+}
+
+/// How far an import has come.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub(crate) struct ImportProgress {
+    /// Where the next piece begins.
+    pub(crate) next: Place,
+    /// Events stored so far.
+    pub(crate) events: u64,
+}
+
+/// Answers a request under `/_nightbell/`.
+pub(crate) async fn answer(app: &Arc<App>, parts: &Parts, body: Bytes) -> Response {
+    if parts.method != Method::POST {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "use POST");
+    }
+    if parts.uri.path() == "/_nightbell/reset" {
+        return reset(app).await;
+    }
+    let caller = match auth::check(app, parts, &body, clock::now()) {
+        Ok(caller) if caller.scope.service == SERVICE => caller,
+        Ok(_) => return text(StatusCode::FORBIDDEN, "the request is signed for another service"),
+        Err(error) => return text(StatusCode::FORBIDDEN, &error.message),
+    };
+    match parts.uri.path() {
+        "/_nightbell/import" => import(app, &caller.scope.region, &body).await,
+        _ => text(StatusCode::NOT_FOUND, "there is nothing here"),
+    }
+}
+
+async fn import(app: &App, region: &str, body: &[u8]) -> Response {
+    let request: ImportRequest = match serde_json::from_slice(body) {
+        Ok(request) => request,
+        Err(error) => {
+            return text(StatusCode::BAD_REQUEST, &format!("the import request is not right: {error}"));
+        }
+    };
+    let parts = [&request.group, &request.stream, &request.source];
+    if parts.iter().any(|part| part.contains('\0') || part.len() > 512) {
+        return text(StatusCode::BAD_REQUEST, "group, stream and source take at most 512 bytes and no NUL");
+    }
+    if request.events.len() > IMPORT_EVENTS_MAX {
+        let limit =
+            format!("events: {} are more than the limit of {IMPORT_EVENTS_MAX}", request.events.len());
+        return text(StatusCode::BAD_REQUEST, &limit);
+    }
+    match take(app, region, request).await {
+        Ok(progress) => answer_json(&progress),
+        Err(Refusal::Invalid(reason) | Refusal::Limit(reason)) => text(StatusCode::BAD_REQUEST, &reason),
+        Err(Refusal::Store(failure)) if failure.kind() == Kind::Throttled => {
+            text(StatusCode::TOO_MANY_REQUESTS, "too much is waiting to be written")
+        }
+        Err(other) => {
+            warn!(error = ?other, "an import was interrupted");
+            text(StatusCode::SERVICE_UNAVAILABLE, "the store cannot take events now")
+        }
+    }
+}
+
+async fn take(app: &App, region: &str, request: ImportRequest) -> Result<ImportProgress, Refusal> {
+    let now = clock::now();
+    let group = Group { region: region.to_owned(), name: request.group };
+    let since = *app.journal.end().borrow();
+    allow_existing(groups::create(&app.records, &group, GroupOptions::default(), now, since))?;
+    allow_existing(groups::create_stream(&app.records, &group, &request.stream, now, since))?;
+    let key = Key::of(&["import", &group.region, &group.name, &request.stream, &request.source]);
+    let mut progress: ImportProgress = app.records.get(&key)?.unwrap_or_default();
+    let Some(next) = request.next else { return Ok(progress) };
+    if next <= progress.next {
+        return Ok(progress);
+    }
+    let event = |(time, message): (i64, String)| Event { time: Timestamp::from_millis(time), message };
+    let events: Vec<Event> =
+        request.events.into_iter().filter(|(_, message)| !message.is_empty()).map(event).collect();
+    progress.events += events.len() as u64;
+    progress.next = next;
+    if !events.is_empty() {
+        let batch = Batch { group, stream: request.stream, arrival: now, events };
+        intake::accept(app, batch).await.map_err(Failure::from)?;
+    }
+    // A crash between the two lines above and below stores this piece again when the import is resumed.
+    let mut change = Write::new();
+    put(&mut change, &key, &progress);
+    app.records.commit(change)?;
+    Ok(progress)
+}
+
+fn answer_json(progress: &ImportProgress) -> Response {
+    let body = serde_json::to_vec(progress).expect("progress is numbers");
+    ([(http::header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+fn allow_existing(done: Result<(), Refusal>) -> Result<(), Refusal> {
+    match done {
+        Err(Refusal::Exists(_)) => Ok(()),
+        other => other,
+    }
+}
+
+async fn reset(app: &App) -> Response {
+    if !app.allow_reset {
+        return text(StatusCode::FORBIDDEN, "start the server with --allow-reset to allow this");
+    }
+    match empty(app) {
+        Ok(()) => {
+            warn!("everything was emptied by request");
+            text(StatusCode::OK, "emptied")
+        }
+        Err(failure) => text(StatusCode::SERVICE_UNAVAILABLE, &failure.to_string()),
+    }
+}
+
+/// Empties everything but the loops' positions; what is under way in the loops finds its alarms gone.
+fn empty(app: &App) -> Result<(), Failure> {
+    let store = app.records.store();
+    let mut change = Write::new();
+    for (alarm, _) in alarms::list_all(&app.records)? {
+        alarms::push(&mut change, clock::now(), nightbell_core::watch::Input::DeleteAlarm { arn: alarm.arn });
+    }
+    let positions = Key::prefix(&["position"], "");
+    for space in Space::ALL {
+        for (key, _) in store.scan(space, &Scan::all())? {
+            if !(space == Space::Catalog && key.starts_with(positions.bytes())) {
+                change.delete(space, key);
+            }
+        }
+    }
+    store.commit(change, Durability::Disk)?;
+    let end = *app.journal.end().borrow();
+    app.journal.trim(end)?;
+    app.compiled.clear();
+    Ok(())
+}
+
+fn text(status: StatusCode, text: &str) -> Response {
+    (status, format!("{text}\n")).into_response()
+}

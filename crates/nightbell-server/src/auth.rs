@@ -1,0 +1,33 @@
+/*!
+Who asks: the signature of a request, checked against the key it names.
+*/
+
+use http::request::Parts;
+use nightbell_core::time::Timestamp;
+use nightbell_wire::sigv4::{self, Scope, SigError};
+
+use crate::app::App;
+
+/// A caller whose signature is right.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    /// What was signed for: day, region, service.
+    pub(crate) scope: Scope,
+}
+
+/// Checks the signature over the request as it was received.
+pub(crate) fn check(app: &App, parts: &Parts, body: &[u8], now: Timestamp) -> Result<Caller, SigError> {
+    let signed = sigv4::parse(parts)?;
+    // A temporary key would carry a session token; none is given out, so one that comes is from elsewhere.
+    if signed.access_key != app.key.access_key_id || signed.session_token.is_some() {
+        return Err(SigError::unknown_key());
+    }
+    sigv4::verify(&signed, parts, body, &app.key.secret_access_key, now.as_millis())?;
+    Ok(Caller { scope: signed.scope })
+}
+
+/// Whether a request carries a signature at all.
+pub(crate) fn is_signed(parts: &Parts) -> bool {
+    let query = parts.uri.query().unwrap_or_default();
+    parts.headers.contains_key(http::header::AUTHORIZATION) || query.contains("X-Amz-Signature=")
+}

@@ -1,0 +1,497 @@
+/*!
+CloudWatch alarms: PutMetricAlarm and what goes with it ("Amazon CloudWatch API Reference").
+*/
+
+use nightbell_core::alarm::{MetricAlarm, MissingData, State};
+use nightbell_core::metric::Series;
+use nightbell_core::time::Timestamp;
+use nightbell_core::watch::Runtime;
+use nightbell_wire::value::Time;
+use serde::{Deserialize, Serialize};
+
+use super::Cx;
+use super::error::{ApiError, Service, refused};
+use super::route::{Page, page};
+use crate::manage::Refusal;
+use crate::manage::alarms::{self, HistoryItem};
+
+/// Most alarms one request names.
+const NAMES_MAX: usize = 100;
+
+fn no(refusal: Refusal) -> ApiError {
+    refused(Service::CloudWatch, refusal)
+}
+
+pub(super) fn missing(field: &str) -> ApiError {
+    ApiError::sender("MissingParameter", format!("The parameter {field} is required."))
+}
+
+pub(super) fn validation(text: impl Into<String>) -> ApiError {
+    ApiError::sender("ValidationError", text)
+}
+
+/// A dimension as the API writes it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Dimension {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) value: Option<String>,
+}
+
+/// The series that a request names.
+pub(super) fn series(cx: &Cx, namespace: &str, name: &str, dimensions: Vec<Dimension>) -> Series {
+    let dimensions = dimensions.into_iter().map(|d| (d.name, d.value.unwrap_or_default())).collect();
+    Series::new(&cx.region, namespace, name, dimensions)
+}
+
+/// The dimensions of a series as the API writes them.
+pub(super) fn dimensions(series: &Series) -> Vec<Dimension> {
+    let one = |(name, value): &(String, String)| Dimension { name: name.clone(), value: Some(value.clone()) };
+    series.dimensions.iter().map(one).collect()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct PutMetricAlarmRequest {
+    alarm_name: Option<String>,
+    alarm_description: Option<String>,
+    actions_enabled: Option<bool>,
+    #[serde(default, rename = "OKActions")]
+    ok_actions: Vec<String>,
+    #[serde(default)]
+    alarm_actions: Vec<String>,
+    #[serde(default)]
+    insufficient_data_actions: Vec<String>,
+    metric_name: Option<String>,
+    namespace: Option<String>,
+    statistic: Option<String>,
+    extended_statistic: Option<String>,
+    #[serde(default)]
+    dimensions: Vec<Dimension>,
+    period: Option<i64>,
+    unit: Option<String>,
+    evaluation_periods: Option<i64>,
+    datapoints_to_alarm: Option<i64>,
+    threshold: Option<f64>,
+    comparison_operator: Option<String>,
+    treat_missing_data: Option<String>,
+    evaluate_low_sample_count_percentile: Option<String>,
+    #[serde(default)]
+    metrics: Vec<serde::de::IgnoredAny>,
+    threshold_metric_id: Option<String>,
+}
+
+pub(super) async fn put_metric_alarm(cx: Cx, request: PutMetricAlarmRequest) -> Result<(), ApiError> {
+    let alarm = read_alarm(&cx, request)?;
+    let position = alarms::put_alarm(&cx.app.records, &alarm, cx.now).map_err(no)?;
+    cx.judged(position).await;
+    Ok(())
+}
+
+fn read_alarm(cx: &Cx, request: PutMetricAlarmRequest) -> Result<MetricAlarm, ApiError> {
+    if !request.metrics.is_empty() || request.threshold_metric_id.is_some() {
+        return Err(validation(
+            "Metrics and ThresholdMetricId: alarms on expressions, queries and anomaly bands are not served by this version; name one metric with MetricName and Namespace",
+        ));
+    }
+    let name = request.alarm_name.ok_or_else(|| missing("AlarmName"))?;
+    let statistic = match (request.statistic, request.extended_statistic) {
+        (Some(_), Some(_)) => {
+            let text = "Statistic and ExtendedStatistic are mutually exclusive.";
+            return Err(ApiError::sender("InvalidParameterCombination", text));
+        }
+        (Some(statistic), None) if !SIMPLE_STATISTICS.contains(&statistic.as_str()) => {
+            return Err(validation(format!(
+                "1 validation error detected: Value '{statistic}' at 'statistic' failed to satisfy constraint: Member must satisfy enum value set: {SIMPLE_STATISTICS:?}"
+            )));
+        }
+        (Some(statistic), None) | (None, Some(statistic)) => statistic,
+        (None, None) => return Err(missing("Statistic or ExtendedStatistic")),
+    };
+    let count = |value: i64, field: &str| {
+        u32::try_from(value).map_err(|_| validation(format!("{field} {value} is outside 1 to {}", u32::MAX)))
+    };
+    let metric = request.metric_name.ok_or_else(|| missing("MetricName"))?;
+    let namespace = request.namespace.ok_or_else(|| missing("Namespace"))?;
+    let evaluation = request.evaluation_periods.ok_or_else(|| missing("EvaluationPeriods"))?;
+    Ok(MetricAlarm {
+        arn: alarms::arn(&cx.region, &cx.app.account, &name),
+        name,
+        description: request.alarm_description,
+        actions_enabled: request.actions_enabled.unwrap_or(true),
+        ok_actions: request.ok_actions,
+        alarm_actions: request.alarm_actions,
+        insufficient_data_actions: request.insufficient_data_actions,
+        series: series(cx, &namespace, &metric, request.dimensions),
+        unit: request.unit,
+        statistic,
+        period_s: request.period.ok_or_else(|| missing("Period"))?,
+        evaluation_periods: count(evaluation, "EvaluationPeriods")?,
+        datapoints_to_alarm: request
+            .datapoints_to_alarm
+            .map(|m| count(m, "DatapointsToAlarm"))
+            .transpose()?,
+        threshold: request.threshold.ok_or_else(|| missing("Threshold"))?,
+        comparison: named(request.comparison_operator, "ComparisonOperator")?
+            .ok_or_else(|| missing("ComparisonOperator"))?,
+        missing_data: named(request.treat_missing_data, "TreatMissingData")?.unwrap_or_default(),
+        evaluate_low_sample_count_percentile: request
+            .evaluate_low_sample_count_percentile
+            .unwrap_or_default(),
+        updated: cx.now,
+        purpose: None,
+    })
+}
+
+const SIMPLE_STATISTICS: [&str; 5] = ["SampleCount", "Average", "Sum", "Minimum", "Maximum"];
+
+/// A value out of a fixed list, by its name in the API.
+fn named<T: for<'de> Deserialize<'de>>(text: Option<String>, field: &str) -> Result<Option<T>, ApiError> {
+    let Some(text) = text else { return Ok(None) };
+    let value = serde_json::Value::String(text.clone());
+    let known = serde_json::from_value(value).map_err(|_| {
+        validation(format!(
+            "1 validation error detected: Value '{text}' at '{field}' failed to satisfy constraint: Member must satisfy enum value set"
+        ))
+    });
+    known.map(Some)
+}
+
+/// The name in the API of a value out of a fixed list.
+fn name_of<T: Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(name)) => name,
+        _ => String::new(),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DescribeAlarmsRequest {
+    alarm_names: Option<Vec<String>>,
+    alarm_name_prefix: Option<String>,
+    alarm_types: Option<Vec<String>>,
+    state_value: Option<String>,
+    action_prefix: Option<String>,
+    max_records: Option<i64>,
+    next_token: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DescribeAlarmsResponse {
+    composite_alarms: Vec<()>,
+    metric_alarms: Vec<MetricAlarmEntry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct MetricAlarmEntry {
+    alarm_name: String,
+    alarm_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alarm_description: Option<String>,
+    alarm_configuration_updated_timestamp: Time,
+    actions_enabled: bool,
+    #[serde(rename = "OKActions")]
+    ok_actions: Vec<String>,
+    alarm_actions: Vec<String>,
+    insufficient_data_actions: Vec<String>,
+    state_value: &'static str,
+    state_reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_reason_data: Option<String>,
+    state_updated_timestamp: Time,
+    state_transitioned_timestamp: Time,
+    metric_name: String,
+    namespace: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statistic: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extended_statistic: Option<String>,
+    dimensions: Vec<Dimension>,
+    period: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<String>,
+    evaluation_periods: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    datapoints_to_alarm: Option<u32>,
+    threshold: f64,
+    comparison_operator: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    treat_missing_data: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evaluate_low_sample_count_percentile: Option<String>,
+}
+
+fn describe(alarm: MetricAlarm, runtime: Runtime) -> MetricAlarmEntry {
+    let simple = SIMPLE_STATISTICS.contains(&alarm.statistic.as_str());
+    let given = |text: String| (!text.is_empty()).then_some(text);
+    MetricAlarmEntry {
+        alarm_name: alarm.name,
+        alarm_arn: alarm.arn,
+        alarm_description: alarm.description,
+        alarm_configuration_updated_timestamp: time(alarm.updated),
+        actions_enabled: alarm.actions_enabled,
+        ok_actions: alarm.ok_actions,
+        alarm_actions: alarm.alarm_actions,
+        insufficient_data_actions: alarm.insufficient_data_actions,
+        state_value: runtime.state.name(),
+        state_reason: runtime.reason,
+        state_reason_data: runtime.reason_data,
+        state_updated_timestamp: time(runtime.state_updated),
+        state_transitioned_timestamp: time(runtime.state_transitioned),
+        dimensions: dimensions(&alarm.series),
+        metric_name: alarm.series.name,
+        namespace: alarm.series.namespace,
+        statistic: simple.then(|| alarm.statistic.clone()),
+        extended_statistic: (!simple).then_some(alarm.statistic),
+        period: alarm.period_s,
+        unit: alarm.unit,
+        evaluation_periods: alarm.evaluation_periods,
+        datapoints_to_alarm: alarm.datapoints_to_alarm,
+        threshold: alarm.threshold,
+        comparison_operator: name_of(&alarm.comparison),
+        treat_missing_data: (alarm.missing_data != MissingData::Missing)
+            .then(|| name_of(&alarm.missing_data)),
+        evaluate_low_sample_count_percentile: given(alarm.evaluate_low_sample_count_percentile),
+    }
+}
+
+/// An instant as the protocols write it.
+pub(super) fn time(at: Timestamp) -> Time {
+    Time(at.as_millis())
+}
+
+pub(super) async fn describe_alarms(
+    cx: Cx,
+    request: DescribeAlarmsRequest,
+) -> Result<DescribeAlarmsResponse, ApiError> {
+    if request.alarm_names.as_ref().is_some_and(|names| !names.is_empty())
+        && request.alarm_name_prefix.is_some()
+    {
+        let text = "AlarmNames and AlarmNamePrefix are mutually exclusive.";
+        return Err(ApiError::sender("InvalidParameterCombination", text));
+    }
+    let state: Option<State> = named(request.state_value, "StateValue")?;
+    let wanted = |alarm: &MetricAlarm, runtime: &Runtime| {
+        let named =
+            request.alarm_names.as_ref().is_none_or(|names| names.is_empty() || names.contains(&alarm.name));
+        let actions = [&alarm.ok_actions, &alarm.alarm_actions, &alarm.insufficient_data_actions];
+        let acts = |prefix: &String| actions.into_iter().flatten().any(|action| action.starts_with(prefix));
+        named
+            && state.is_none_or(|state| runtime.state == state)
+            && request.action_prefix.as_ref().is_none_or(acts)
+    };
+    let metric_alarms_asked = request
+        .alarm_types
+        .as_ref()
+        .is_none_or(|types| types.is_empty() || types.iter().any(|t| t == "MetricAlarm"));
+    let mut found = Vec::new();
+    if metric_alarms_asked {
+        let prefix = request.alarm_name_prefix.clone().unwrap_or_default();
+        found = alarms::list(&cx.app.records, &cx.region, &prefix).map_err(no)?;
+        found.retain(|(alarm, runtime)| wanted(alarm, runtime));
+    }
+    let bounds = Page { limit: request.max_records, token: request.next_token, default: 50, max: NAMES_MAX };
+    let (shown, next_token) = page(found, bounds, |(alarm, _)| &alarm.name).map_err(invalid_token)?;
+    let metric_alarms = shown.into_iter().map(|(alarm, runtime)| describe(alarm, runtime)).collect();
+    Ok(DescribeAlarmsResponse { composite_alarms: Vec::new(), metric_alarms, next_token })
+}
+
+pub(super) fn invalid_token(text: String) -> ApiError {
+    if text.contains("nextToken") { ApiError::sender("InvalidNextToken", text) } else { validation(text) }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DescribeAlarmsForMetricRequest {
+    metric_name: Option<String>,
+    namespace: Option<String>,
+    #[serde(default)]
+    dimensions: Vec<Dimension>,
+    statistic: Option<String>,
+    extended_statistic: Option<String>,
+    period: Option<i64>,
+    unit: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DescribeAlarmsForMetricResponse {
+    metric_alarms: Vec<MetricAlarmEntry>,
+}
+
+pub(super) async fn describe_alarms_for_metric(
+    cx: Cx,
+    request: DescribeAlarmsForMetricRequest,
+) -> Result<DescribeAlarmsForMetricResponse, ApiError> {
+    let name = request.metric_name.ok_or_else(|| missing("MetricName"))?;
+    let namespace = request.namespace.ok_or_else(|| missing("Namespace"))?;
+    let wanted = series(&cx, &namespace, &name, request.dimensions);
+    let statistic = request.statistic.or(request.extended_statistic);
+    let found = alarms::list(&cx.app.records, &cx.region, "").map_err(no)?;
+    let fits = |alarm: &MetricAlarm| {
+        alarm.series == wanted
+            && statistic.as_ref().is_none_or(|statistic| *statistic == alarm.statistic)
+            && request.period.is_none_or(|period| period == alarm.period_s)
+            && (request.unit.is_none() || request.unit == alarm.unit)
+    };
+    let metric_alarms = found
+        .into_iter()
+        .filter(|(alarm, _)| fits(alarm))
+        .map(|(alarm, runtime)| describe(alarm, runtime))
+        .collect();
+    Ok(DescribeAlarmsForMetricResponse { metric_alarms })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct NamesRequest {
+    alarm_names: Option<Vec<String>>,
+}
+
+fn names(request: NamesRequest) -> Result<Vec<String>, ApiError> {
+    let names = request.alarm_names.ok_or_else(|| missing("AlarmNames"))?;
+    if names.len() > NAMES_MAX {
+        return Err(validation(format!(
+            "AlarmNames: {} are more than the limit of {NAMES_MAX}",
+            names.len()
+        )));
+    }
+    Ok(names)
+}
+
+pub(super) async fn delete_alarms(cx: Cx, request: NamesRequest) -> Result<(), ApiError> {
+    let names = names(request)?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    let position = alarms::remove(&cx.app.records, &cx.region, &names, cx.now).map_err(no)?;
+    cx.judged(position).await;
+    Ok(())
+}
+
+pub(super) async fn enable_alarm_actions(cx: Cx, request: NamesRequest) -> Result<(), ApiError> {
+    alarms::enable_actions(&cx.app.records, &cx.region, &names(request)?, true, cx.now).map_err(no)
+}
+
+pub(super) async fn disable_alarm_actions(cx: Cx, request: NamesRequest) -> Result<(), ApiError> {
+    alarms::enable_actions(&cx.app.records, &cx.region, &names(request)?, false, cx.now).map_err(no)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct SetAlarmStateRequest {
+    alarm_name: Option<String>,
+    state_value: Option<String>,
+    state_reason: Option<String>,
+    state_reason_data: Option<String>,
+}
+
+/// Longest reason of SetAlarmState, in characters.
+const REASON_CHARS_MAX: usize = 1_023;
+/// Longest reason data of SetAlarmState, in characters.
+const REASON_DATA_CHARS_MAX: usize = 4_000;
+
+pub(super) async fn set_alarm_state(cx: Cx, request: SetAlarmStateRequest) -> Result<(), ApiError> {
+    let name = request.alarm_name.ok_or_else(|| missing("AlarmName"))?;
+    let state: State = named(request.state_value, "StateValue")?.ok_or_else(|| missing("StateValue"))?;
+    let reason = request.state_reason.ok_or_else(|| missing("StateReason"))?;
+    if reason.chars().count() > REASON_CHARS_MAX {
+        return Err(validation(format!(
+            "StateReason is longer than the limit of {REASON_CHARS_MAX} characters"
+        )));
+    }
+    if let Some(data) = &request.state_reason_data {
+        if data.chars().count() > REASON_DATA_CHARS_MAX {
+            let limit = REASON_DATA_CHARS_MAX;
+            return Err(validation(format!(
+                "StateReasonData is longer than the limit of {limit} characters"
+            )));
+        }
+        if serde_json::from_str::<serde::de::IgnoredAny>(data).is_err() {
+            return Err(ApiError::sender("InvalidFormat", "StateReasonData is not a JSON document"));
+        }
+    }
+    let data = request.state_reason_data;
+    let position =
+        alarms::set_state(&cx.app.records, &cx.region, &name, state, reason, data, cx.now).map_err(no)?;
+    cx.judged(position).await;
+    Ok(())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DescribeAlarmHistoryRequest {
+    alarm_name: Option<String>,
+    alarm_types: Option<Vec<String>>,
+    history_item_type: Option<String>,
+    start_date: Option<Time>,
+    end_date: Option<Time>,
+    max_records: Option<i64>,
+    next_token: Option<String>,
+    scan_by: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DescribeAlarmHistoryResponse {
+    alarm_history_items: Vec<AlarmHistoryItem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct AlarmHistoryItem {
+    alarm_name: String,
+    alarm_type: &'static str,
+    timestamp: Time,
+    history_item_type: String,
+    history_summary: String,
+    history_data: String,
+}
+
+pub(super) async fn describe_alarm_history(
+    cx: Cx,
+    request: DescribeAlarmHistoryRequest,
+) -> Result<DescribeAlarmHistoryResponse, ApiError> {
+    let metric_alarms = request
+        .alarm_types
+        .as_ref()
+        .is_none_or(|types| types.is_empty() || types.iter().any(|t| t == "MetricAlarm"));
+    let mut items = Vec::new();
+    if metric_alarms {
+        items = alarms::history(&cx.app.records, &cx.region, request.alarm_name.as_deref()).map_err(no)?;
+    }
+    let from =
+        request.start_date.map_or(i64::MIN, |at| at.0).max(cx.now.as_millis() - alarms::HISTORY_AGE_MAX_MS);
+    let to = request.end_date.map_or(i64::MAX, |at| at.0);
+    let inside = |item: &HistoryItem| (from..=to).contains(&item.at.as_millis());
+    items.retain(|item| {
+        inside(item) && request.history_item_type.as_ref().is_none_or(|kind| *kind == item.kind)
+    });
+    if request.scan_by.as_deref() != Some("TimestampAscending") {
+        items.reverse();
+    }
+    let numbered = items.into_iter().enumerate().map(|(n, item)| (format!("{n:09}"), item)).collect();
+    let bounds = Page { limit: request.max_records, token: request.next_token, default: 50, max: NAMES_MAX };
+    let (shown, next_token) = page(numbered, bounds, |(number, _)| number).map_err(invalid_token)?;
+    let alarm_history_items = shown.into_iter().map(|(_, item)| history_item(item)).collect();
+    Ok(DescribeAlarmHistoryResponse { alarm_history_items, next_token })
+}
+
+fn history_item(item: HistoryItem) -> AlarmHistoryItem {
+    AlarmHistoryItem {
+        alarm_name: item.alarm,
+        alarm_type: "MetricAlarm",
+        timestamp: time(item.at),
+        history_item_type: item.kind,
+        history_summary: item.summary,
+        history_data: item.data,
+    }
+}

@@ -1,0 +1,177 @@
+/*!
+Which error code a refusal is, for each service. The only file that chooses AWS error codes.
+
+The caller reads `message`; what went wrong inside goes to the log and not to the caller.
+*/
+
+use nightbell_core::alarm::check::AlarmErrorKind;
+use nightbell_store::Kind;
+use tracing::error;
+
+use crate::catalog::Failure;
+use crate::manage::{Refusal, Resource};
+
+/// A service, as the credential scope names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// CloudWatch Logs.
+    Logs,
+    /// CloudWatch metrics and alarms.
+    CloudWatch,
+    /// SNS.
+    Sns,
+    /// STS.
+    Sts,
+}
+
+/// An error as a client sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ApiError {
+    /// HTTP status.
+    pub(crate) status: u16,
+    /// The code, as the service's own protocol spells it.
+    pub(crate) code: &'static str,
+    /// What is wrong.
+    pub(crate) message: String,
+}
+
+impl ApiError {
+    /// An error that the request's sender can mend.
+    pub(crate) fn sender(code: &'static str, message: impl Into<String>) -> Self {
+        Self { status: 400, code, message: message.into() }
+    }
+
+    /// Whether the sender is at fault.
+    pub(crate) fn is_sender(&self) -> bool {
+        self.status < 500
+    }
+
+    /// The name of the error's shape in the model: what `__type` carries on JSON and CBOR.
+    pub(crate) fn shape(&self, service: Service) -> &'static str {
+        if service != Service::CloudWatch {
+            return self.code;
+        }
+        match self.code {
+            "InvalidParameterValue" => "InvalidParameterValueException",
+            "InvalidParameterCombination" => "InvalidParameterCombinationException",
+            "MissingParameter" => "MissingRequiredParameterException",
+            "LimitExceeded" => "LimitExceededFault",
+            "InvalidFormat" => "InvalidFormatFault",
+            "InternalServiceError" => "InternalServiceFault",
+            other => other,
+        }
+    }
+}
+
+/// The error that `refusal` is at `service`.
+pub(crate) fn refused(service: Service, refusal: Refusal) -> ApiError {
+    match refusal {
+        Refusal::Missing(resource) => missing(service, resource),
+        Refusal::Exists(resource) => exists(resource),
+        Refusal::Invalid(text) => ApiError::sender(invalid_code(service), text),
+        Refusal::Alarm(error) => {
+            let code = match error.kind {
+                AlarmErrorKind::Form => "ValidationError",
+                AlarmErrorKind::Value => "InvalidParameterValue",
+                AlarmErrorKind::Combination => "InvalidParameterCombination",
+                AlarmErrorKind::Absent => "MissingParameter",
+            };
+            ApiError::sender(code, error.to_string())
+        }
+        Refusal::Limit(text) => match service {
+            Service::Logs | Service::Sts => ApiError::sender("LimitExceededException", text),
+            Service::CloudWatch => ApiError::sender("LimitExceeded", text),
+            Service::Sns => ApiError { status: 403, code: "SubscriptionLimitExceeded", message: text },
+        },
+        Refusal::Denied(text) => match service {
+            Service::Sns => ApiError { status: 403, code: "AuthorizationError", message: text },
+            _ => ApiError::sender("AccessDeniedException", text),
+        },
+        Refusal::Store(failure) => stored(service, &failure),
+    }
+}
+
+fn missing(service: Service, resource: Resource) -> ApiError {
+    let (code, text) = match resource {
+        Resource::Group => ("ResourceNotFoundException", "The specified log group does not exist."),
+        Resource::Stream => ("ResourceNotFoundException", "The specified log stream does not exist."),
+        Resource::Filter => ("ResourceNotFoundException", "The specified metric filter does not exist."),
+        Resource::Alarm => ("ResourceNotFound", "Alarm does not exist"),
+        Resource::Topic => ("NotFound", "Topic does not exist"),
+        Resource::Subscription => ("NotFound", "Subscription does not exist"),
+    };
+    let status = if service == Service::Logs { 400 } else { 404 };
+    ApiError { status, code, message: text.into() }
+}
+
+fn exists(resource: Resource) -> ApiError {
+    let text = match resource {
+        Resource::Group => "The specified log group already exists",
+        Resource::Stream => "The specified log stream already exists",
+        Resource::Filter | Resource::Alarm | Resource::Topic | Resource::Subscription => "It already exists",
+    };
+    ApiError::sender("ResourceAlreadyExistsException", text)
+}
+
+fn invalid_code(service: Service) -> &'static str {
+    match service {
+        Service::Logs => "InvalidParameterException",
+        Service::CloudWatch => "InvalidParameterValue",
+        Service::Sns => "InvalidParameter",
+        Service::Sts => "ValidationError",
+    }
+}
+
+/// A failure of the store. Never InvalidParameter: an agent would drop its batch for good.
+pub(crate) fn stored(service: Service, failure: &Failure) -> ApiError {
+    match failure.kind() {
+        Kind::Throttled => {
+            let code = if service == Service::Logs { "ThrottlingException" } else { "Throttling" };
+            ApiError::sender(
+                code,
+                "Rate exceeded: too much is waiting to be written; try again after a pause",
+            )
+        }
+        Kind::Invalid | Kind::Conflict | Kind::Unavailable | Kind::Broken => {
+            error!(error = %failure, "the store could not answer");
+            let (status, code) = match service {
+                Service::Logs => (503, "ServiceUnavailableException"),
+                Service::CloudWatch => (500, "InternalServiceError"),
+                Service::Sns | Service::Sts => (500, "InternalError"),
+            };
+            ApiError {
+                status,
+                code,
+                message: "The service is not able to store or read now; try again".into(),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_service_has_its_codes() {
+        let code = |service, refusal| refused(service, refusal).code;
+        let invalid = || Refusal::Invalid("x".into());
+        assert_eq!(code(Service::Logs, invalid()), "InvalidParameterException");
+        assert_eq!(code(Service::CloudWatch, invalid()), "InvalidParameterValue");
+        assert_eq!(code(Service::Sns, invalid()), "InvalidParameter");
+        let alarm = refused(Service::CloudWatch, Refusal::Missing(Resource::Alarm));
+        assert_eq!((alarm.status, alarm.code), (404, "ResourceNotFound"));
+        let group = refused(Service::Logs, Refusal::Missing(Resource::Group));
+        assert_eq!((group.status, group.code), (400, "ResourceNotFoundException"));
+    }
+
+    #[test]
+    fn a_failing_store_never_looks_like_a_bad_request() {
+        let failure = Failure::damaged(b"secret-key", &"x");
+        for service in [Service::Logs, Service::CloudWatch, Service::Sns] {
+            let error = stored(service, &failure);
+            assert!(error.status >= 500, "{error:?}");
+            assert!(!error.message.contains("secret-key"), "what failed inside is for the log: {error:?}");
+        }
+    }
+}

@@ -1,0 +1,287 @@
+/*!
+From a call to the function that serves it: one line for each operation.
+*/
+
+use std::future::Future;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::StatusCode;
+use nightbell_wire::{Call, ErrorParts, Frame, Protocol, decode, encode, encode_error};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tracing::error;
+
+use super::error::{ApiError, Service};
+use super::{Cx, cloudwatch, filters, logs, metrics, reads, sns, sts};
+
+/// A service for the credential scope's name or, where a request is unsigned, for what the call names.
+pub(crate) fn service_of(scope: Option<&str>, call: &Call) -> Option<Service> {
+    let by_scope = match scope {
+        Some("logs") => Some(Service::Logs),
+        Some("monitoring") => Some(Service::CloudWatch),
+        Some("sns") => Some(Service::Sns),
+        Some("sts") => Some(Service::Sts),
+        _ => None,
+    };
+    let by_target = match call.target.as_str() {
+        "Logs_20140328" => Some(Service::Logs),
+        "GraniteServiceVersion20100801" | "2010-08-01" => Some(Service::CloudWatch),
+        "2010-03-31" => Some(Service::Sns),
+        "2011-06-15" => Some(Service::Sts),
+        _ => None,
+    };
+    match scope {
+        Some(_) => by_scope.filter(|service| by_target.is_none_or(|target| target == *service)),
+        // Links in mails name the operation only.
+        None => by_target
+            .or(matches!(call.operation.as_str(), "ConfirmSubscription" | "Unsubscribe")
+                .then_some(Service::Sns)),
+    }
+}
+
+/// The XML namespace of a service's answers.
+pub(crate) fn namespace(service: Option<Service>) -> &'static str {
+    match service {
+        Some(Service::CloudWatch) => "http://monitoring.amazonaws.com/doc/2010-08-01/",
+        Some(Service::Sns) => "http://sns.amazonaws.com/doc/2010-03-31/",
+        Some(Service::Sts) => "https://sts.amazonaws.com/doc/2011-06-15/",
+        Some(Service::Logs) | None => "http://logs.amazonaws.com/doc/2014-03-28/",
+    }
+}
+
+/// Serves a call whose signature was checked.
+pub(crate) async fn route(cx: Cx, service: Service, call: &Call, body: &[u8], frame: &Frame<'_>) -> Response {
+    let asked = Asked { cx, service, call, body, frame };
+    match service {
+        Service::Logs => route_logs(asked).await,
+        Service::CloudWatch => route_cloudwatch(asked).await,
+        Service::Sns => route_sns(asked).await,
+        Service::Sts => route_sts(asked).await,
+    }
+}
+
+async fn route_logs(asked: Asked<'_>) -> Response {
+    match asked.call.operation.as_str() {
+        "CreateLogGroup" => asked.by(logs::create_log_group).await,
+        "DeleteLogGroup" => asked.by(logs::delete_log_group).await,
+        "DescribeLogGroups" => asked.by(logs::describe_log_groups).await,
+        "PutRetentionPolicy" => asked.by(logs::put_retention_policy).await,
+        "DeleteRetentionPolicy" => asked.by(logs::delete_retention_policy).await,
+        "CreateLogStream" => asked.by(logs::create_log_stream).await,
+        "DeleteLogStream" => asked.by(logs::delete_log_stream).await,
+        "DescribeLogStreams" => asked.by(logs::describe_log_streams).await,
+        "PutLogEvents" => asked.by(logs::put_log_events).await,
+        "GetLogEvents" => asked.by(reads::get_log_events).await,
+        "FilterLogEvents" => asked.by(reads::filter_log_events).await,
+        "PutMetricFilter" => asked.by(filters::put_metric_filter).await,
+        "DescribeMetricFilters" => asked.by(filters::describe_metric_filters).await,
+        "DeleteMetricFilter" => asked.by(filters::delete_metric_filter).await,
+        "TestMetricFilter" => asked.by(filters::test_metric_filter).await,
+        _ => asked.unknown(),
+    }
+}
+
+async fn route_cloudwatch(asked: Asked<'_>) -> Response {
+    match asked.call.operation.as_str() {
+        "PutMetricAlarm" => asked.by(cloudwatch::put_metric_alarm).await,
+        "DescribeAlarms" => asked.by(cloudwatch::describe_alarms).await,
+        "DescribeAlarmsForMetric" => asked.by(cloudwatch::describe_alarms_for_metric).await,
+        "DescribeAlarmHistory" => asked.by(cloudwatch::describe_alarm_history).await,
+        "DeleteAlarms" => asked.by(cloudwatch::delete_alarms).await,
+        "SetAlarmState" => asked.by(cloudwatch::set_alarm_state).await,
+        "EnableAlarmActions" => asked.by(cloudwatch::enable_alarm_actions).await,
+        "DisableAlarmActions" => asked.by(cloudwatch::disable_alarm_actions).await,
+        "PutMetricData" => asked.by(metrics::put_metric_data).await,
+        "GetMetricStatistics" => asked.by(metrics::get_metric_statistics).await,
+        "ListMetrics" => asked.by(metrics::list_metrics).await,
+        _ => asked.unknown(),
+    }
+}
+
+async fn route_sns(asked: Asked<'_>) -> Response {
+    match asked.call.operation.as_str() {
+        "CreateTopic" => asked.by(sns::create_topic).await,
+        "DeleteTopic" => asked.by(sns::delete_topic).await,
+        "ListTopics" => asked.by(sns::list_topics).await,
+        "GetTopicAttributes" => asked.by(sns::get_topic_attributes).await,
+        "Subscribe" => asked.by(sns::subscribe).await,
+        "ConfirmSubscription" => asked.by(sns::confirm_subscription).await,
+        "Unsubscribe" => asked.by(sns::unsubscribe).await,
+        "ListSubscriptions" => asked.by(sns::list_subscriptions).await,
+        "ListSubscriptionsByTopic" => asked.by(sns::list_subscriptions_by_topic).await,
+        "Publish" => asked.by(sns::publish).await,
+        _ => asked.unknown(),
+    }
+}
+
+async fn route_sts(asked: Asked<'_>) -> Response {
+    match asked.call.operation.as_str() {
+        "GetCallerIdentity" => asked.by(sts::get_caller_identity).await,
+        _ => asked.unknown(),
+    }
+}
+
+/// Operations that a link in a mail may ask for without a signature: the secret is in the link.
+pub(crate) fn may_be_unsigned(service: Service, operation: &str) -> bool {
+    service == Service::Sns && matches!(operation, "ConfirmSubscription" | "Unsubscribe")
+}
+
+struct Asked<'a> {
+    cx: Cx,
+    service: Service,
+    call: &'a Call,
+    body: &'a [u8],
+    frame: &'a Frame<'a>,
+}
+
+impl Asked<'_> {
+    /// Decodes the request, calls `serve`, encodes what it gives.
+    async fn by<Q, A, W>(self, serve: impl FnOnce(Cx, Q) -> W) -> Response
+    where
+        Q: DeserializeOwned,
+        A: Serialize,
+        W: Future<Output = Result<A, ApiError>>,
+    {
+        let telemetry = self.cx.app.clone();
+        let count = |answer: &str| {
+            telemetry.telemetry.requests.with_label_values(&[self.call.operation.as_str(), answer]).inc();
+        };
+        let request = match decode(self.call, self.body) {
+            Ok(request) => request,
+            Err(error) => {
+                let (code, _) = error.code(self.call.protocol);
+                count(code);
+                return refuse(self.frame, Some(self.service), &ApiError::sender(code, error.to_string()));
+            }
+        };
+        let answer = match serve(self.cx, request).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                count(error.code);
+                return refuse(self.frame, Some(self.service), &error);
+            }
+        };
+        count("ok");
+        match encode(self.frame, &answer) {
+            Ok(encoded) => encoded.into_response::<Body>(),
+            Err(error) => {
+                error!(%error, operation = self.call.operation, "an answer could not be written");
+                let inside = ApiError {
+                    status: 500,
+                    code: "InternalFailure",
+                    message: "The answer could not be written".into(),
+                };
+                refuse(self.frame, Some(self.service), &inside)
+            }
+        }
+    }
+
+    fn unknown(self) -> Response {
+        let (service, operation) = (self.service, &self.call.operation);
+        let code = match self.call.protocol {
+            Protocol::Query => "InvalidAction",
+            Protocol::Json10 | Protocol::Json11 | Protocol::Cbor => "UnknownOperationException",
+        };
+        self.cx.app.telemetry.requests.with_label_values(&["unknown", code]).inc();
+        let text = format!("The operation {operation} of {service:?} is not served by this version");
+        refuse(self.frame, Some(service), &ApiError::sender(code, text))
+    }
+}
+
+/// An error in the shape of the call's protocol.
+pub(crate) fn refuse(frame: &Frame<'_>, service: Option<Service>, error: &ApiError) -> Response {
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let shape = service.map_or(error.code, |service| error.shape(service));
+    let mut parts = ErrorParts::new(status, error.code, &error.message);
+    parts.shape = shape;
+    parts.query_compatible = service == Some(Service::CloudWatch);
+    encode_error(frame, &parts).into_response()
+}
+
+/// What a listing's caller asked for.
+pub(super) struct Page {
+    /// Most objects wanted.
+    pub(super) limit: Option<i64>,
+    /// Where the last page ended.
+    pub(super) token: Option<String>,
+    /// Objects of a page when nothing is asked.
+    pub(super) default: usize,
+    /// Most objects that may be asked.
+    pub(super) max: usize,
+}
+
+/// The page of `all` after the token, and the next token. `all` is in the order of `name`, and the token is the last name
+/// shown, so that what comes and goes between two pages disturbs nothing else.
+pub(super) fn page<T>(
+    all: Vec<T>,
+    page: Page,
+    name: impl Fn(&T) -> &String,
+) -> Result<(Vec<T>, Option<String>), String> {
+    let limit = match page.limit {
+        None => page.default,
+        Some(asked) => usize::try_from(asked).ok().filter(|n| (1..=page.max).contains(n)).ok_or_else(|| {
+            format!(
+                "1 validation error detected: Value '{asked}' at 'limit' failed to satisfy constraint: Member must have value between 1 and {}",
+                page.max
+            )
+        })?,
+    };
+    let start = match &page.token {
+        None => 0,
+        Some(token) => {
+            let last = read_token(token).ok_or_else(|| "The specified nextToken is invalid.".to_owned())?;
+            all.iter().position(|item| *name(item) == last).map_or_else(
+                || all.iter().position(|item| *name(item) > last).unwrap_or(all.len()),
+                |shown| shown + 1,
+            )
+        }
+    };
+    let more = all.len() > start + limit;
+    let shown: Vec<T> = all.into_iter().skip(start).take(limit).collect();
+    let next = shown.last().filter(|_| more).map(|item| write_token(name(item)));
+    Ok((shown, next))
+}
+
+fn write_token(name: &str) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(name)
+}
+
+fn read_token(token: &str) -> Option<String> {
+    use base64::Engine;
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token).ok()?;
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_follow_each_other() {
+        let all = || ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
+        let at = |token, limit| page(all(), Page { limit, token, default: 2, max: 3 }, |name| name);
+        let (first, token) = at(None, None).unwrap();
+        assert_eq!(first, ["a", "b"]);
+        let (second, token) = at(token, Some(3)).unwrap();
+        assert_eq!((second.len(), token), (3, None));
+        for bad in [0, -1, 4] {
+            assert!(at(None, Some(bad)).unwrap_err().contains("between 1 and 3"), "{bad}");
+        }
+        assert!(at(Some("%%".into()), None).unwrap_err().contains("nextToken"));
+    }
+
+    #[test]
+    fn a_page_goes_on_though_its_last_item_is_gone() {
+        let at = |all: &[&str], token| {
+            page(
+                all.iter().map(|s| (*s).to_owned()).collect(),
+                Page { limit: Some(1), token, default: 1, max: 9 },
+                |name| name,
+            )
+        };
+        let (_, token) = at(&["a", "b", "c"], None).unwrap();
+        assert_eq!(at(&["b", "c"], token).unwrap().0, ["b"]);
+    }
+}

@@ -1,0 +1,102 @@
+/*!
+What a person types. Only these files speak to the terminal.
+*/
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::bounded::read_text;
+use crate::client::Client;
+use crate::config::{LISTEN_DEFAULT, Settings};
+use crate::credentials;
+
+pub(crate) mod demo;
+pub(crate) mod env;
+pub(crate) mod import;
+pub(crate) mod serve;
+pub(crate) mod watch;
+
+/// Says why a command failed, cause by cause.
+#[allow(clippy::print_stderr)] // this is where the terminal is spoken to
+pub(crate) fn complain(error: &anyhow::Error) {
+    eprintln!("nightbell: {error:#}");
+}
+
+/// The runtime of a command or server.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    // A catalog change waits for the disk on its worker, so there are more of them than cores.
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.max(2) * 2)
+        .enable_all()
+        .build()
+        .context("the runtime cannot start")
+}
+
+/// Where a command finds the server.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct ServerPlace {
+    /// Data folder of the server on this machine: its key and address are read there [default: the user's data folder]
+    #[arg(long, env = "NIGHTBELL_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// Address of the server [default: the one it listens on]
+    #[arg(long, env = "NIGHTBELL_ENDPOINT", value_name = "URL")]
+    endpoint: Option<String>,
+
+    /// Region that resources are made in [default: us-east-1]
+    #[arg(long, env = "NIGHTBELL_REGION", value_name = "NAME")]
+    region: Option<String>,
+}
+
+/// A server as a command found it.
+pub(crate) struct Server {
+    /// Its address.
+    pub(crate) endpoint: String,
+    /// The region of the command.
+    pub(crate) region: String,
+    /// Its root key.
+    pub(crate) key: credentials::AccessKey,
+}
+
+impl ServerPlace {
+    /// Looks the server up; an error says what to do.
+    pub(crate) fn find(&self) -> Result<Server> {
+        let settings =
+            Settings { data: self.data.clone(), region: self.region.clone(), ..Settings::default() };
+        let data = settings.data_folder()?;
+        let Some(key) = credentials::find(&data)? else {
+            bail!(
+                "there is no key in {}; start the server with `nightbell serve` first, or name its folder with --data",
+                data.display()
+            );
+        };
+        let endpoint = match &self.endpoint {
+            Some(endpoint) => endpoint.clone(),
+            None => endpoint_of(&data)?,
+        };
+        Ok(Server { endpoint, region: settings.region_name()?, key })
+    }
+
+    /// A client of the server.
+    pub(crate) fn client(&self) -> Result<Client> {
+        let server = self.find()?;
+        Client::new(&server.endpoint, &server.region, server.key)
+    }
+}
+
+/// The file in which a running server tells its address.
+pub(crate) fn endpoint_file(data: &Path) -> PathBuf {
+    data.join("endpoint")
+}
+
+fn endpoint_of(data: &Path) -> Result<String> {
+    let path = endpoint_file(data);
+    if !path.exists() {
+        return Ok(format!("http://{LISTEN_DEFAULT}"));
+    }
+    let text = read_text(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(text.trim().to_owned())
+}

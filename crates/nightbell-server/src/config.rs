@@ -1,0 +1,250 @@
+/*!
+What the operator wrote ([`Settings`]) and what the server runs on ([`Config`]).
+
+A setting is a flag of `nightbell serve`, an environment variable `NIGHTBELL_…` or a key of `nightbell.toml`, in this
+order of precedence. Only this file sees the raw form.
+*/
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use nightbell_deliver::smtp::SmtpConfig;
+use serde::Deserialize;
+
+use crate::bounded::read_text;
+
+/// Where the server listens when nothing is said: loopback only.
+pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8600";
+
+/// What the operator wrote, no more. The doc comment of a field is its documentation in `--help` and in the book.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Folder that holds everything: events, alarms, keys, mailbox [default: the user's data folder]
+    #[arg(long, env = "NIGHTBELL_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Address and port to listen on, for every service [default: 127.0.0.1:8600]
+    #[arg(long, env = "NIGHTBELL_LISTEN", value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<String>,
+
+    /// Mail server: smtp://HOST:PORT, smtps://HOST or smtp+starttls://HOST [default: none, mails are kept in DATA/mailbox]
+    #[arg(long, env = "NIGHTBELL_SMTP", value_name = "URL")]
+    pub(crate) smtp: Option<String>,
+
+    /// User name at the mail server; the password comes from NIGHTBELL_SMTP_PASSWORD or --smtp-password-file
+    #[arg(long, env = "NIGHTBELL_SMTP_USER", value_name = "NAME")]
+    pub(crate) smtp_user: Option<String>,
+
+    /// File whose first line is the password at the mail server
+    #[arg(long, env = "NIGHTBELL_SMTP_PASSWORD_FILE", value_name = "FILE")]
+    pub(crate) smtp_password_file: Option<PathBuf>,
+
+    /// Certificates (PEM) to trust at the mail server besides the system's
+    #[arg(long, env = "NIGHTBELL_SMTP_CA_FILE", value_name = "FILE")]
+    pub(crate) smtp_ca_file: Option<PathBuf>,
+
+    /// Sender of mails [default: nightbell@localhost]
+    #[arg(long, env = "NIGHTBELL_MAIL_FROM", value_name = "ADDRESS")]
+    pub(crate) mail_from: Option<String>,
+
+    /// Address of this server in links of mails [default: http://ADDR:PORT]
+    #[arg(long, env = "NIGHTBELL_PUBLIC_URL", value_name = "URL")]
+    pub(crate) public_url: Option<String>,
+
+    /// Account that resources belong to, 12 digits [default: 000000000000]
+    #[arg(long, env = "NIGHTBELL_ACCOUNT_ID", value_name = "ID")]
+    pub(crate) account_id: Option<String>,
+
+    /// Region that `nightbell env` and the commands use; requests carry their own [default: us-east-1]
+    #[arg(long, env = "NIGHTBELL_REGION", value_name = "NAME")]
+    pub(crate) region: Option<String>,
+
+    /// Serve POST /_nightbell/reset, which empties everything: for tests, on loopback only
+    #[arg(long, env = "NIGHTBELL_ALLOW_RESET", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) allow_reset: Option<bool>,
+
+    /// What is logged: error, warn, info, debug, or a tracing filter such as info,nightbell=debug [default: info]
+    #[arg(long, env = "NIGHTBELL_LOG", value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+
+    /// How log lines look: text or json [default: text]
+    #[arg(long, env = "NIGHTBELL_LOG_FORMAT", value_name = "FORMAT")]
+    pub(crate) log_format: Option<String>,
+}
+
+/// What the server runs on: checked, resolved, defaults applied.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// The folder that holds everything.
+    pub(crate) data: PathBuf,
+    /// Where to listen; port 0 takes a free one.
+    pub(crate) listen: SocketAddr,
+    /// The mail server; `None` keeps mails in a folder.
+    pub(crate) smtp: Option<SmtpConfig>,
+    /// Sender of mails.
+    pub(crate) mail_from: String,
+    /// Base of links in mails; `None` until the port is known.
+    pub(crate) public_url: Option<String>,
+    /// 12 digits.
+    pub(crate) account: String,
+    /// The region of the commands.
+    pub(crate) region: String,
+    /// Whether everything may be emptied by request.
+    pub(crate) allow_reset: bool,
+    /// Filter of log lines.
+    pub(crate) log: String,
+    /// Whether log lines are JSON.
+    pub(crate) log_json: bool,
+}
+
+impl Settings {
+    /// These settings, completed by those of `file`; refuses unknown keys by name.
+    pub(crate) fn with_file(self, file: Option<&Path>) -> Result<Self> {
+        let Some(path) = file else { return Ok(self) };
+        let text =
+            read_text(path).with_context(|| format!("cannot read configuration {}", path.display()))?;
+        let below: Self = toml::from_str(&text)
+            .with_context(|| format!("configuration {} is not right", path.display()))?;
+        Ok(Self {
+            data: self.data.or(below.data),
+            listen: self.listen.or(below.listen),
+            smtp: self.smtp.or(below.smtp),
+            smtp_user: self.smtp_user.or(below.smtp_user),
+            smtp_password_file: self.smtp_password_file.or(below.smtp_password_file),
+            smtp_ca_file: self.smtp_ca_file.or(below.smtp_ca_file),
+            mail_from: self.mail_from.or(below.mail_from),
+            public_url: self.public_url.or(below.public_url),
+            account_id: self.account_id.or(below.account_id),
+            region: self.region.or(below.region),
+            allow_reset: self.allow_reset.or(below.allow_reset),
+            log: self.log.or(below.log),
+            log_format: self.log_format.or(below.log_format),
+        })
+    }
+
+    /// The folder that holds everything.
+    pub(crate) fn data_folder(&self) -> Result<PathBuf> {
+        if let Some(data) = &self.data {
+            return Ok(data.clone());
+        }
+        let folders = directories::ProjectDirs::from("", "", "nightbell")
+            .context("no home folder is known; say where to keep data with --data DIR")?;
+        Ok(folders.data_dir().to_path_buf())
+    }
+
+    /// The region of the commands, checked.
+    pub(crate) fn region_name(&self) -> Result<String> {
+        let region = self.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if region.is_empty() || region.len() > 64 || !region.chars().all(plain) {
+            bail!("region: {region:?} is not a name of 1 to 64 letters, digits, '-' or '_'");
+        }
+        Ok(region)
+    }
+
+    /// Checks every setting and applies the defaults.
+    pub(crate) fn check(&self) -> Result<Config> {
+        let listen = self.listen.as_deref().unwrap_or(LISTEN_DEFAULT);
+        let listen: SocketAddr = listen
+            .parse()
+            .with_context(|| format!("listen: {listen:?} is not ADDR:PORT, for example {LISTEN_DEFAULT}"))?;
+        let account = self.account_id.clone().unwrap_or_else(|| "000000000000".to_owned());
+        if account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit()) {
+            bail!("account_id: {account:?} is not 12 digits");
+        }
+        let allow_reset = self.allow_reset.unwrap_or(false);
+        if allow_reset && !listen.ip().is_loopback() {
+            bail!("allow_reset: works on a loopback address only, and listen is {listen}");
+        }
+        let log_json = match self.log_format.as_deref().unwrap_or("text") {
+            "text" => false,
+            "json" => true,
+            other => bail!("log_format: {other:?} is neither text nor json"),
+        };
+        let public_url = self.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
+        if let Some(url) = &public_url
+            && !(url.starts_with("http://") || url.starts_with("https://"))
+        {
+            bail!("public_url: {url:?} does not start with http:// or https://");
+        }
+        Ok(Config {
+            data: self.data_folder()?,
+            listen,
+            smtp: self.smtp()?,
+            mail_from: self.mail_from.clone().unwrap_or_else(|| "nightbell@localhost".to_owned()),
+            public_url,
+            account,
+            region: self.region_name()?,
+            allow_reset,
+            log: self.log.clone().unwrap_or_else(|| "info".to_owned()),
+            log_json,
+        })
+    }
+
+    fn smtp(&self) -> Result<Option<SmtpConfig>> {
+        let Some(url) = &self.smtp else { return Ok(None) };
+        let password = match (&self.smtp_password_file, std::env::var("NIGHTBELL_SMTP_PASSWORD")) {
+            (Some(path), _) => {
+                let text = read_text(path)
+                    .with_context(|| format!("smtp_password_file: cannot read {}", path.display()))?;
+                Some(text.lines().next().unwrap_or_default().to_owned())
+            }
+            (None, Ok(password)) => Some(password),
+            (None, Err(_)) => None,
+        };
+        let mut smtp =
+            SmtpConfig::parse(url, self.smtp_user.as_deref(), password.as_deref()).context("smtp")?;
+        if let Some(path) = &self.smtp_ca_file {
+            let pem =
+                read_text(path).with_context(|| format!("smtp_ca_file: cannot read {}", path.display()))?;
+            smtp.trusted_pem = Some(pem.into_bytes());
+        }
+        Ok(Some(smtp))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> Result<Settings> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("nightbell.toml");
+        std::fs::write(&path, text)?;
+        Settings::default().with_file(Some(&path))
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let error = format!("{:#}", file("lisen = \"127.0.0.1:1\"").expect_err("unknown key"));
+        assert!(error.contains("lisen") && error.contains("listen"), "{error}");
+    }
+
+    #[test]
+    fn a_flag_goes_before_the_file() {
+        let flags = Settings { region: Some("berlin".into()), ..Settings::default() };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("n.toml");
+        std::fs::write(&path, "region = \"paris\"\naccount_id = \"123456789012\"").unwrap();
+        let config = flags.with_file(Some(&path)).unwrap().check().unwrap();
+        assert_eq!((config.region.as_str(), config.account.as_str()), ("berlin", "123456789012"));
+    }
+
+    #[test]
+    fn wrong_values_name_the_setting() {
+        for (text, name) in [
+            ("listen = \"nowhere\"", "listen"),
+            ("account_id = \"12\"", "account_id"),
+            ("region = \"a b\"", "region"),
+            ("log_format = \"xml\"", "log_format"),
+            ("public_url = \"ftp://x\"", "public_url"),
+            ("listen = \"0.0.0.0:1\"\nallow_reset = true", "allow_reset"),
+        ] {
+            let error = format!("{:#}", file(text).unwrap().check().expect_err(text));
+            assert!(error.starts_with(name), "{error}");
+        }
+    }
+}

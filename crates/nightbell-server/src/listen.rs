@@ -1,0 +1,272 @@
+/*!
+The one port: takes requests, caps what they may send, tells services apart, answers.
+
+Order of a request: headers (hyper's limits), body under a cap and a deadline, signature over the bytes as received,
+inflating under a cap, decoding, the operation.
+*/
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode};
+use nightbell_wire::inflate::{InflateError, gunzip};
+use nightbell_wire::{Call, Frame, Protocol, call};
+use tokio::net::TcpListener;
+use tracing::{debug, error};
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::aws::error::{ApiError, Service};
+use crate::aws::{Cx, route};
+use crate::run::Stopping;
+use crate::{admin, auth, clock, pages};
+
+/// Largest body as it is received: PutLogEvents' 1 MiB of text, escaped as JSON at worst sixfold, and some room.
+pub(crate) const BODY_BYTES_MAX: usize = 8 << 20;
+/// Largest body when inflated.
+pub(crate) const INFLATED_BYTES_MAX: usize = 8 << 20;
+/// How long a body may take to arrive.
+const BODY_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long headers may take to arrive.
+const HEADERS_TIME_MAX: Duration = Duration::from_secs(10);
+/// Connections at one time; more wait in the system's queue.
+const CONNECTIONS_MAX: usize = 4_096;
+/// How long running requests may take after the server was told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Serves until told to stop; then no new requests, and running ones end.
+pub(crate) async fn serve(app: Arc<App>, listener: TcpListener, mut stopping: Stopping) {
+    let builder = Arc::new(connection_builder());
+    let room = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
+    let graceful = hyper_util::server::graceful::GracefulShutdown::new();
+    loop {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(failure) => {
+                    // For example too many open files: connections end and room comes back.
+                    error!(error = %failure, "a connection could not be taken");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+            _ = stopping.changed() => break,
+        };
+        // An answer is small and must leave at once.
+        if let Err(failure) = stream.set_nodelay(true) {
+            debug!(error = %failure, "a connection has no TCP_NODELAY");
+        }
+        let app = Arc::clone(&app);
+        let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+            let app = Arc::clone(&app);
+            async move { Ok::<_, Infallible>(answer(app, request.map(Body::new)).await) }
+        });
+        let connection = builder.serve_connection(hyper_util::rt::TokioIo::new(stream), service).into_owned();
+        let watched = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(failure) = watched.await {
+                debug!(error = %failure, "a connection ended early");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+        error!("some requests did not end in time");
+    }
+}
+
+fn connection_builder() -> hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor> {
+    let mut builder = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
+    builder
+        .http1()
+        .timer(hyper_util::rt::TokioTimer::new())
+        .header_read_timeout(HEADERS_TIME_MAX)
+        .max_buf_size(64 << 10);
+    builder
+}
+
+async fn answer(app: Arc<App>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    if parts.method == Method::GET && parts.uri.query().is_none() {
+        match parts.uri.path() {
+            "/healthz" => return "ok\n".into_response(),
+            "/metrics" => {
+                return ([(CONTENT_TYPE, "text/plain; version=0.0.4")], app.telemetry.text()).into_response();
+            }
+            "/" => return pages::welcome(),
+            _ => return (StatusCode::NOT_FOUND, "there is nothing here\n").into_response(),
+        }
+    }
+    let request_id = Uuid::new_v4().to_string();
+    let body = match read_body(&parts.headers, body).await {
+        Ok(body) => body,
+        Err(error) => {
+            let frame = frame(protocol_of(&parts), "Error", None, &request_id);
+            return route::refuse(&frame, None, &error);
+        }
+    };
+    if parts.uri.path().starts_with("/_nightbell/") {
+        return admin::answer(&app, &parts, body).await;
+    }
+    serve_call(app, &parts, &body, &request_id).await
+}
+
+async fn serve_call(app: Arc<App>, parts: &Parts, received: &Bytes, request_id: &str) -> Response {
+    let now = clock::now();
+    let inflated = inflate(&parts.headers, received);
+    let body = match &inflated {
+        Ok(Some(body)) => body.as_slice(),
+        Ok(None) => received,
+        Err(error) => {
+            let frame = frame(protocol_of(parts), "Error", None, request_id);
+            return route::refuse(&frame, None, error);
+        }
+    };
+    let call = match call::read(&parts.method, &parts.uri, &parts.headers, body) {
+        Ok(call) => call,
+        Err(error) => {
+            let (code, _) = error.code();
+            let frame = frame(error.protocol, "Error", None, request_id);
+            return route::refuse(&frame, None, &ApiError::sender(code, error.message));
+        }
+    };
+    let (service, region, signed) = match identify(&app, parts, received, &call, now) {
+        Ok(identified) => identified,
+        Err(error) => {
+            let frame = frame(call.protocol, &call.operation, route::service_of(None, &call), request_id);
+            return route::refuse(&frame, route::service_of(None, &call), &error);
+        }
+    };
+    let by_person = parts.method == Method::GET && !signed;
+    let frame = frame(call.protocol, &call.operation, Some(service), request_id);
+    let cx = Cx { app, region, signed, now };
+    let response = route::route(cx, service, &call, body, &frame).await;
+    if by_person && pages::wanted(&parts.headers) {
+        return pages::after_link(&call.operation, response.status());
+    }
+    response
+}
+
+/// Which service, in which region, and whether the request is signed.
+fn identify(
+    app: &App,
+    parts: &Parts,
+    received: &[u8],
+    call: &Call,
+    now: nightbell_core::time::Timestamp,
+) -> Result<(Service, String, bool), ApiError> {
+    let unknown = |name: &str| {
+        let text = format!("The service {name} of operation {} is not served here", call.operation);
+        let code =
+            if call.protocol == Protocol::Query { "InvalidAction" } else { "UnknownOperationException" };
+        ApiError::sender(code, text)
+    };
+    if !auth::is_signed(parts)
+        && let Some(service) = route::service_of(None, call)
+        && route::may_be_unsigned(service, &call.operation)
+    {
+        // The link's ARN names the region.
+        return Ok((service, String::new(), false));
+    }
+    let caller = auth::check(app, parts, received, now).map_err(|error| {
+        let (code, status) = error.code(call.protocol);
+        ApiError { status: status.as_u16(), code, message: error.message }
+    })?;
+    let service =
+        route::service_of(Some(&caller.scope.service), call).ok_or_else(|| unknown(&caller.scope.service))?;
+    Ok((service, caller.scope.region, true))
+}
+
+/// Reads a body, at most [`BODY_BYTES_MAX`] of it and for at most [`BODY_TIME_MAX`].
+pub(crate) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+    let too_large = || ApiError {
+        status: 413,
+        code: "RequestEntityTooLarge",
+        message: format!("The body is larger than the limit of {BODY_BYTES_MAX} bytes"),
+    };
+    let told = headers
+        .get(http::header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if told.is_some_and(|length| length > BODY_BYTES_MAX as u64) {
+        return Err(too_large());
+    }
+    let read = async {
+        let mut stream = body.into_data_stream();
+        let mut all = BytesMut::with_capacity(told.unwrap_or(0) as usize);
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|_| ApiError::sender("IncompleteBody", "The body ended early"))?;
+            if all.len() + chunk.len() > BODY_BYTES_MAX {
+                return Err(too_large());
+            }
+            all.extend_from_slice(&chunk);
+        }
+        Ok(all.freeze())
+    };
+    match tokio::time::timeout(BODY_TIME_MAX, read).await {
+        Ok(done) => done,
+        Err(_) => Err(ApiError {
+            status: 408,
+            code: "RequestTimeout",
+            message: format!("The body did not arrive within {} seconds", BODY_TIME_MAX.as_secs()),
+        }),
+    }
+}
+
+/// The inflated body; `None` where it is not compressed.
+pub(crate) fn inflate(headers: &HeaderMap, body: &[u8]) -> Result<Option<Vec<u8>>, ApiError> {
+    let Some(encoding) = headers.get(CONTENT_ENCODING).and_then(|encoding| encoding.to_str().ok()) else {
+        return Ok(None);
+    };
+    // `aws-chunked` and `identity` say nothing about compression here.
+    match encoding.trim().to_ascii_lowercase().as_str() {
+        "" | "identity" => Ok(None),
+        "gzip" | "x-gzip" => match gunzip(body, INFLATED_BYTES_MAX) {
+            Ok(inflated) => Ok(Some(inflated)),
+            Err(InflateError::TooLarge { limit }) => Err(ApiError {
+                status: 413,
+                code: "RequestEntityTooLarge",
+                message: format!("The inflated body is larger than the limit of {limit} bytes"),
+            }),
+            Err(error) => Err(ApiError::sender("InvalidContentEncoding", error.to_string())),
+        },
+        other => Err(ApiError {
+            status: 415,
+            code: "UnsupportedMediaType",
+            message: format!("Content-Encoding {other} is not served; send gzip or none"),
+        }),
+    }
+}
+
+fn frame<'a>(
+    protocol: Protocol,
+    operation: &'a str,
+    service: Option<Service>,
+    request_id: &'a str,
+) -> Frame<'a> {
+    Frame { protocol, operation, xmlns: route::namespace(service), request_id }
+}
+
+/// The protocol a request seems to speak, for errors before it is read.
+fn protocol_of(parts: &Parts) -> Protocol {
+    let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content = text("content-type");
+    if content.starts_with("application/cbor") || parts.headers.contains_key("smithy-protocol") {
+        Protocol::Cbor
+    } else if content.starts_with("application/x-amz-json-1.0") {
+        Protocol::Json10
+    } else if content.starts_with("application/x-amz-json") || parts.headers.contains_key("x-amz-target") {
+        Protocol::Json11
+    } else {
+        Protocol::Query
+    }
+}

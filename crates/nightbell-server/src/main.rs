@@ -1,0 +1,75 @@
+/*!
+Nightbell: tells people, within a second, that someone reads files they are denied, deletes many, or guesses passwords.
+
+`main` reads the command line and hands over to a command; `serve` is the server, the others talk to it or to a person.
+*/
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod admin;
+mod admission;
+mod app;
+mod auth;
+mod aws;
+mod bounded;
+mod catalog;
+mod client;
+mod clock;
+mod command;
+mod config;
+mod credentials;
+mod intake;
+mod listen;
+mod manage;
+mod pages;
+mod run;
+mod telemetry;
+
+/// Watches the audit events of Windows machines and tells people what matters, within a second.
+#[derive(Parser)]
+#[command(name = "nightbell", version, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  nightbell demo                                see it work on recorded attacks, in half a minute
+  nightbell serve                               start the server on 127.0.0.1:8600
+  eval \"$(nightbell env)\"                       point the AWS CLI at it
+  nightbell watch denied-access --folder '\\secret' --threshold 5 --within 1m --mail security@example.org
+  nightbell import Security.evtx --group windows";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the server
+    Serve(command::serve::Serve),
+    /// Print shell exports that point AWS clients at the server
+    Env(command::env::Env),
+    /// Set up a whole rule in one line: filter, alarm, topic and subscription
+    Watch(command::watch::Watch),
+    /// Read recorded Windows logs (EVTX) into a log group
+    Import(command::import::Import),
+    /// See it work: a server in a temporary folder, two recorded attacks, the mails they cause
+    Demo(command::demo::Demo),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Serve(serve) => serve.run(),
+        Command::Env(env) => env.run(),
+        Command::Watch(watch) => watch.run(),
+        Command::Import(import) => import.run(),
+        Command::Demo(demo) => demo.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            command::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

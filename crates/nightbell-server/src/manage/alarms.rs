@@ -1,0 +1,242 @@
+/*!
+Alarms: configured, listed, forced into a state, deleted; and their history.
+
+A change goes into the catalog and, in the same step, into the `metrics` stream, where the watcher takes it in order
+with the data. Rules: CloudWatch API reference, "PutMetricAlarm", "SetAlarmState", "DescribeAlarmHistory".
+*/
+
+use nightbell_core::alarm::{MetricAlarm, State};
+use nightbell_core::time::{DAY_MS, Timestamp};
+use nightbell_core::watch::{Input, Runtime};
+use nightbell_store::{Durability, Position, Scan, Space, Stream, Write};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Refusal, Resource};
+use crate::catalog::{Failure, Key, Records, delete, put};
+
+/// How long history is kept.
+pub(crate) const HISTORY_AGE_MAX_MS: i64 = 30 * DAY_MS;
+/// Most history items one request reads.
+pub(crate) const HISTORY_SCAN_MAX: usize = 100_000;
+
+/// An entry of the `metrics` stream: an input of the watcher and when it was written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    /// The watcher's "now" when it takes this entry.
+    pub(crate) now: Timestamp,
+    /// What it takes.
+    pub(crate) input: Input,
+}
+
+/// Adds an entry to the `metrics` stream.
+pub(crate) fn push(change: &mut Write, now: Timestamp, input: Input) {
+    let bytes = postcard::to_stdvec(&Entry { now, input }).expect("an entry is plain data");
+    change.push(Stream::Metrics, bytes);
+}
+
+/// An item of an alarm's history.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct HistoryItem {
+    /// The alarm's name.
+    pub(crate) alarm: String,
+    /// When it happened.
+    pub(crate) at: Timestamp,
+    /// ConfigurationUpdate, StateUpdate or Action.
+    pub(crate) kind: String,
+    /// One line.
+    pub(crate) summary: String,
+    /// A JSON document.
+    pub(crate) data: String,
+}
+
+/// Adds a history item; `order` tells items of one millisecond apart and is the same in a replay.
+pub(crate) fn record_history(change: &mut Write, region: &str, item: &HistoryItem, order: u64) {
+    let mut key = history_prefix(region, &item.alarm);
+    key.extend_from_slice(&item.at.as_millis().max(0).to_be_bytes());
+    key.extend_from_slice(&order.to_be_bytes());
+    let bytes = serde_json::to_vec(item).expect("an item is plain strings");
+    change.put(Space::History, key, bytes);
+}
+
+fn history_prefix(region: &str, alarm: &str) -> Vec<u8> {
+    let mut key = Key::of(&[region, alarm]).bytes().to_vec();
+    key.push(0);
+    key
+}
+
+/// The history of one alarm, or of all of a region, oldest first.
+pub(crate) fn history(
+    records: &Records,
+    region: &str,
+    alarm: Option<&str>,
+) -> Result<Vec<HistoryItem>, Refusal> {
+    let prefix = match alarm {
+        Some(name) if name.contains('\0') => return Ok(Vec::new()),
+        Some(name) => history_prefix(region, name),
+        None => Key::prefix(&[region], "").bytes().to_vec(),
+    };
+    let found =
+        records.store().scan(Space::History, &Scan::prefix(prefix).reverse().limit(HISTORY_SCAN_MAX))?;
+    let mut items: Vec<HistoryItem> =
+        found.iter().filter_map(|(_, bytes)| serde_json::from_slice(bytes).ok()).collect();
+    items.reverse();
+    items.sort_by_key(|item| item.at);
+    Ok(items)
+}
+
+/// The ARN of an alarm.
+pub(crate) fn arn(region: &str, account: &str, name: &str) -> String {
+    format!("arn:aws:cloudwatch:{region}:{account}:alarm:{name}")
+}
+
+/// Creates or replaces an alarm. Returns the position after which the watcher knows it.
+pub(crate) fn put_alarm(records: &Records, alarm: &MetricAlarm, now: Timestamp) -> Result<Position, Refusal> {
+    alarm.check().map_err(Refusal::Alarm)?;
+    let region = &alarm.series.region;
+    let key = Key::alarm(region, &alarm.name);
+    let known = records.get::<MetricAlarm>(&key)?.is_some();
+    let (word, kind, field) =
+        if known { ("updated", "Update", "updatedAlarm") } else { ("created", "Create", "createdAlarm") };
+    let data = json!({"version": "1.0", "type": kind, field: configuration(alarm)});
+    let mut change = Write::new();
+    put(&mut change, &key, alarm);
+    configured(&mut change, region, &alarm.name, word, &data, now);
+    push(&mut change, now, Input::PutAlarm { alarm: alarm.clone(), history: Vec::new() });
+    pushed(records, change)
+}
+
+/// Deletes alarms: all of them, or none where one is missing.
+pub(crate) fn remove(
+    records: &Records,
+    region: &str,
+    names: &[String],
+    now: Timestamp,
+) -> Result<Position, Refusal> {
+    let mut change = Write::new();
+    for name in names {
+        let alarm = find(records, region, name)?;
+        delete(&mut change, &Key::alarm(region, name));
+        let data = json!({"version": "1.0", "type": "Delete", "deletedAlarm": configuration(&alarm)});
+        configured(&mut change, region, name, "deleted", &data, now);
+        push(&mut change, now, Input::DeleteAlarm { arn: alarm.arn });
+    }
+    pushed(records, change)
+}
+
+/// Turns the actions of alarms on or off; unknown names are ignored.
+pub(crate) fn enable_actions(
+    records: &Records,
+    region: &str,
+    names: &[String],
+    enabled: bool,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    for name in names {
+        match find(records, region, name) {
+            Ok(mut alarm) if alarm.actions_enabled != enabled => {
+                alarm.actions_enabled = enabled;
+                put_alarm(records, &alarm, now)?;
+            }
+            Ok(_) | Err(Refusal::Missing(_)) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(())
+}
+
+/// Forces an alarm into a state; the next evaluation judges it again.
+pub(crate) fn set_state(
+    records: &Records,
+    region: &str,
+    name: &str,
+    state: State,
+    reason: String,
+    reason_data: Option<String>,
+    now: Timestamp,
+) -> Result<Position, Refusal> {
+    let alarm = find(records, region, name)?;
+    let mut change = Write::new();
+    push(&mut change, now, Input::SetState { arn: alarm.arn, state, reason, reason_data });
+    pushed(records, change)
+}
+
+/// The alarm, or a refusal that it is missing.
+pub(crate) fn find(records: &Records, region: &str, name: &str) -> Result<MetricAlarm, Refusal> {
+    if name.contains('\0') {
+        return Err(Refusal::Missing(Resource::Alarm));
+    }
+    records.get(&Key::alarm(region, name))?.ok_or(Refusal::Missing(Resource::Alarm))
+}
+
+/// The alarms of a region whose name starts with `prefix`, by name, each with its state.
+pub(crate) fn list(
+    records: &Records,
+    region: &str,
+    prefix: &str,
+) -> Result<Vec<(MetricAlarm, Runtime)>, Refusal> {
+    let alarms: Vec<MetricAlarm> = records.list(&Key::prefix(&["alarm", region], prefix))?;
+    alarms
+        .into_iter()
+        .map(|alarm| {
+            let runtime = runtime(records, &alarm)?;
+            Ok((alarm, runtime))
+        })
+        .collect()
+}
+
+/// Every alarm of every region with its state, as the watcher needs them at start.
+pub(crate) fn list_all(records: &Records) -> Result<Vec<(MetricAlarm, Runtime)>, Failure> {
+    let alarms: Vec<MetricAlarm> = records.list(&Key::prefix(&["alarm"], ""))?;
+    alarms.into_iter().map(|alarm| runtime(records, &alarm).map(|runtime| (alarm, runtime))).collect()
+}
+
+fn runtime(records: &Records, alarm: &MetricAlarm) -> Result<Runtime, Failure> {
+    let found = records.store().get(Space::Watch, alarm.arn.as_bytes())?;
+    let known = found.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    Ok(known.unwrap_or_else(|| Runtime::created(alarm.updated)))
+}
+
+/// Adds the state of an alarm.
+pub(crate) fn save_runtime(change: &mut Write, arn: &str, runtime: &Runtime) {
+    let bytes = serde_json::to_vec(runtime).expect("a runtime is plain data");
+    change.put(Space::Watch, arn.as_bytes(), bytes);
+}
+
+fn configured(change: &mut Write, region: &str, alarm: &str, word: &str, data: &Value, now: Timestamp) {
+    let item = HistoryItem {
+        alarm: alarm.to_owned(),
+        at: now,
+        kind: "ConfigurationUpdate".into(),
+        summary: format!("Alarm \"{alarm}\" {word}"),
+        data: data.to_string(),
+    };
+    record_history(change, region, &item, u64::MAX);
+}
+
+fn configuration(alarm: &MetricAlarm) -> Value {
+    json!({
+        "alarmName": alarm.name,
+        "alarmArn": alarm.arn,
+        "alarmDescription": alarm.description,
+        "actionsEnabled": alarm.actions_enabled,
+        "okActions": alarm.ok_actions,
+        "alarmActions": alarm.alarm_actions,
+        "insufficientDataActions": alarm.insufficient_data_actions,
+        "metricName": alarm.series.name,
+        "namespace": alarm.series.namespace,
+        "statistic": alarm.statistic,
+        "dimensions": alarm.series.dimensions.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>(),
+        "period": alarm.period_s,
+        "evaluationPeriods": alarm.evaluation_periods,
+        "datapointsToAlarm": alarm.datapoints_to_alarm,
+        "threshold": alarm.threshold,
+        "comparisonOperator": alarm.comparison,
+        "treatMissingData": alarm.missing_data,
+    })
+}
+
+fn pushed(records: &Records, change: Write) -> Result<Position, Refusal> {
+    let pushed = records.store().commit(change, Durability::Disk)?;
+    Ok(pushed.last().copied().unwrap_or_default())
+}

@@ -1,0 +1,72 @@
+/*!
+The control plane: plain functions on the catalog in the core's own types.
+
+The AWS operations and the commands both call these, so neither holds a rule of its own. A [`Refusal`] says what the
+caller can do; which AWS error code that is, is chosen in `aws::error`.
+*/
+
+use nightbell_core::alarm::check::AlarmError;
+use nightbell_store::StoreError;
+
+use crate::catalog::Failure;
+
+pub(crate) mod alarms;
+pub(crate) mod filters;
+pub(crate) mod groups;
+pub(crate) mod topics;
+
+/// A kind of resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resource {
+    /// A log group.
+    Group,
+    /// A log stream.
+    Stream,
+    /// A metric filter.
+    Filter,
+    /// An alarm.
+    Alarm,
+    /// A topic.
+    Topic,
+    /// A subscription.
+    Subscription,
+}
+
+/// Why something was not done.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// It is not there.
+    Missing(Resource),
+    /// It is there already.
+    Exists(Resource),
+    /// A parameter is wrong; the text names it, its value and the limit.
+    Invalid(String),
+    /// An alarm breaks a rule.
+    Alarm(AlarmError),
+    /// A quota is used up; the text names it.
+    Limit(String),
+    /// The caller may not.
+    Denied(String),
+    /// The store could not; the operator's text.
+    Store(Failure),
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::Store(failure)
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// The text of a model validation error, as the services write it.
+pub(crate) fn violates(value: &str, field: &str, constraint: &str) -> Refusal {
+    let shown: String = value.chars().take(100).collect();
+    Refusal::Invalid(format!(
+        "1 validation error detected: Value '{shown}' at '{field}' failed to satisfy constraint: {constraint}"
+    ))
+}

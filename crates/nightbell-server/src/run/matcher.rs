@@ -1,0 +1,141 @@
+/*!
+The matcher: reads `events`, runs each batch through its group's filters, appends the folded numbers to `metrics`.
+
+It holds no state but its position, which is saved in the same step as what it appends: after a crash it resumes there.
+*/
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use nightbell_core::event::{Batch, Group};
+use nightbell_core::metric::Datum;
+use nightbell_core::ruleset::Scratch;
+use nightbell_core::watch::Input;
+use nightbell_store::{Block, Durability, Position, Write};
+use tracing::{error, warn};
+
+use super::{Stopping, pause, woken};
+use crate::app::App;
+use crate::catalog::{Activity, Failure, Key, put};
+use crate::clock;
+use crate::manage::alarms;
+
+/// Bytes of events taken in one step.
+const STEP_BYTES_MAX: usize = 8 << 20;
+
+/// The matcher's loop.
+pub(super) struct Matcher {
+    app: Arc<App>,
+    position: Position,
+    scratch: Scratch,
+}
+
+fn position_key() -> Key {
+    Key::of(&["position", "matcher"])
+}
+
+impl Matcher {
+    /// The matcher where it was left.
+    pub(super) fn open(app: Arc<App>) -> Result<Self, Failure> {
+        let position = app.records.get(&position_key())?.unwrap_or_default();
+        app.matched.send_replace(position);
+        Ok(Self { app, position, scratch: Scratch::default() })
+    }
+
+    /// Runs until the server stops.
+    pub(super) async fn run(mut self, mut stopping: Stopping) {
+        let mut end = self.app.journal.end();
+        loop {
+            end.mark_unchanged();
+            match self.step() {
+                Ok(true) if !*stopping.borrow() => {}
+                Ok(true) => return,
+                Ok(false) => {
+                    if !woken(&mut end, &mut stopping).await {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    error!(%error, "matching is interrupted");
+                    if !pause(&mut stopping).await {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Matches what has come in; `false` when there was nothing.
+    fn step(&mut self) -> Result<bool, Failure> {
+        let blocks = match self.app.journal.read(self.position, STEP_BYTES_MAX) {
+            Ok(blocks) => blocks,
+            Err(error) => return self.pass_over(&error.into()),
+        };
+        let Some(last) = blocks.last() else { return Ok(false) };
+        let next = last.position.next();
+        let mut change = Write::new();
+        let mut activity = HashMap::new();
+        let mut data = Vec::new();
+        for batch in blocks.iter().flat_map(|block: &Arc<Block>| &block.batches) {
+            data.extend(self.fold(batch)?);
+            note(&mut activity, batch);
+        }
+        self.save_activity(&mut change, activity)?;
+        self.app.telemetry.data.inc_by(data.len() as u64);
+        if !data.is_empty() {
+            alarms::push(&mut change, clock::now(), Input::Data(data));
+        }
+        self.advance(change, next)?;
+        Ok(true)
+    }
+
+    fn fold(&mut self, batch: &Batch) -> Result<Vec<Datum>, Failure> {
+        let filters = self.app.compiled.of(&self.app.records, &batch.group)?;
+        self.app.telemetry.matched.inc_by(batch.events.len() as u64);
+        Ok(filters.fold(batch, &self.app.reader, &mut self.scratch))
+    }
+
+    fn save_activity(
+        &self,
+        change: &mut Write,
+        seen: HashMap<(&Group, &str), Activity>,
+    ) -> Result<(), Failure> {
+        for ((group, stream), new) in seen {
+            let key = Key::activity(group, stream);
+            let mut all: Activity = self.app.records.get(&key)?.unwrap_or_default();
+            all.first_event = all.first_event.into_iter().chain(new.first_event).min();
+            all.last_event = all.last_event.max(new.last_event);
+            all.last_arrival = all.last_arrival.max(new.last_arrival);
+            all.bytes += new.bytes;
+            put(change, &key, &all);
+        }
+        Ok(())
+    }
+
+    /// Goes on behind a damaged block: it is told and counted, and what follows is matched.
+    fn pass_over(&mut self, failure: &Failure) -> Result<bool, Failure> {
+        let Failure::Store(error) = failure else { return Err(failure.clone()) };
+        let Some(damaged) = error.position() else { return Err(failure.clone()) };
+        warn!(%error, "a damaged block is passed over");
+        self.app.telemetry.broken_blocks.inc();
+        self.advance(Write::new(), damaged.next())?;
+        Ok(true)
+    }
+
+    fn advance(&mut self, mut change: Write, next: Position) -> Result<(), Failure> {
+        put(&mut change, &position_key(), &next);
+        self.app.records.store().commit(change, Durability::Process)?;
+        self.position = next;
+        self.app.matched.send_replace(next);
+        Ok(())
+    }
+}
+
+fn note<'a>(activity: &mut HashMap<(&'a Group, &'a str), Activity>, batch: &'a Batch) {
+    let seen = activity.entry((&batch.group, &batch.stream)).or_default();
+    let times = batch.events.iter().map(|event| event.time);
+    seen.first_event = seen.first_event.into_iter().chain(times.clone()).min();
+    seen.last_event = seen.last_event.into_iter().chain(times).max();
+    seen.last_arrival = seen.last_arrival.max(Some(batch.arrival));
+    seen.bytes += batch.message_bytes() as u64;
+}

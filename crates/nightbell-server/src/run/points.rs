@@ -1,0 +1,160 @@
+/*!
+Data points as they are stored: one value for each series, second and step of the watcher, summed when read.
+
+Nothing is read in order to write, and writing the same step again changes nothing.
+*/
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use nightbell_core::evidence::Evidence;
+use nightbell_core::metric::{Aggregate, Datum, Series};
+use nightbell_core::time::DAY_MS;
+use nightbell_store::{Catalog, Position, Scan, Space, Write};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::catalog::Failure;
+
+/// How long data points are kept.
+pub(crate) const POINT_AGE_MAX_MS: i64 = 15 * DAY_MS;
+/// Most stored points one read takes.
+pub(crate) const POINTS_READ_MAX: usize = 1_000_000;
+/// Series remembered as known; past it the memory is emptied and filled again.
+const KNOWN_SERIES_MAX: usize = 100_000;
+/// Bytes of a series' short name in keys.
+const SERIES_BYTES: usize = 16;
+
+#[derive(Serialize, Deserialize)]
+struct StoredPoint {
+    unit: Option<String>,
+    aggregate: Aggregate,
+    evidence: Evidence,
+}
+
+/// The points of one step on their way into the store.
+#[derive(Default)]
+pub(crate) struct Step {
+    points: HashMap<(Series, i64, Option<String>), (Aggregate, Evidence)>,
+}
+
+impl Step {
+    /// Adds data; evidence is kept only where `watched` says that somebody will tell it.
+    pub(crate) fn add(&mut self, data: &[Datum], watched: impl Fn(&Series) -> bool) {
+        for datum in data {
+            let key = (datum.series.clone(), datum.second, datum.unit.clone());
+            let evidence = if watched(&datum.series) { datum.evidence.clone() } else { Evidence::default() };
+            match self.points.entry(key) {
+                std::collections::hash_map::Entry::Occupied(mut there) => {
+                    there.get_mut().0.merge(&datum.aggregate);
+                    there.get_mut().1.merge(&evidence);
+                }
+                std::collections::hash_map::Entry::Vacant(free) => {
+                    free.insert((datum.aggregate.clone(), evidence));
+                }
+            }
+        }
+    }
+
+    /// Moves the points into `change`, under the step's `position`.
+    pub(crate) fn drain_into(&mut self, change: &mut Write, position: Position, known: &mut Known) {
+        for ((series, second, unit), (aggregate, evidence)) in self.points.drain() {
+            known.note(change, &series);
+            let mut key = point_key(&series, second);
+            key.extend_from_slice(&position.number().to_be_bytes());
+            // Two units in one second are two points.
+            key.extend_from_slice(unit.as_deref().unwrap_or_default().as_bytes());
+            let stored = StoredPoint { unit, aggregate, evidence };
+            let bytes = postcard::to_stdvec(&stored).expect("a point is plain data");
+            change.put(Space::Points, key, bytes);
+        }
+    }
+}
+
+/// Series that are known to be in the list of metrics.
+#[derive(Default)]
+pub(crate) struct Known(HashSet<Series>);
+
+impl Known {
+    fn note(&mut self, change: &mut Write, series: &Series) {
+        if self.0.contains(series) {
+            return;
+        }
+        if self.0.len() >= KNOWN_SERIES_MAX {
+            self.0.clear();
+        }
+        let bytes = serde_json::to_vec(series).expect("a series is plain strings");
+        change.put(Space::Series, series_key(series), bytes);
+        self.0.insert(series.clone());
+    }
+}
+
+/// The points of `series` from `from` (inclusive) to `to` (exclusive) in seconds, in order of time.
+pub(crate) fn read(store: &dyn Catalog, series: &Series, from: i64, to: i64) -> Result<Vec<Datum>, Failure> {
+    let found = store.scan(
+        Space::Points,
+        &Scan::range(point_key(series, from), point_key(series, to)).limit(POINTS_READ_MAX),
+    )?;
+    let mut merged: BTreeMap<(i64, Option<String>), (Aggregate, Evidence)> = BTreeMap::new();
+    for (key, bytes) in found {
+        let Some(second) = second_of(&key) else { continue };
+        let stored: StoredPoint =
+            postcard::from_bytes(&bytes).map_err(|error| Failure::damaged(series.name.as_bytes(), &error))?;
+        match merged.entry((second, stored.unit)) {
+            std::collections::btree_map::Entry::Occupied(mut there) => {
+                there.get_mut().0.merge(&stored.aggregate);
+                there.get_mut().1.merge(&stored.evidence);
+            }
+            std::collections::btree_map::Entry::Vacant(free) => {
+                free.insert((stored.aggregate, stored.evidence));
+            }
+        }
+    }
+    let datum = |((second, unit), (aggregate, evidence))| Datum {
+        series: series.clone(),
+        second,
+        unit,
+        aggregate,
+        evidence,
+    };
+    Ok(merged.into_iter().map(datum).collect())
+}
+
+/// The series of a region, by namespace, name and dimensions.
+pub(crate) fn list_series(store: &dyn Catalog, region: &str, limit: usize) -> Result<Vec<Series>, Failure> {
+    let mut prefix = region.as_bytes().to_vec();
+    prefix.push(0);
+    let found = store.scan(Space::Series, &Scan::prefix(prefix).limit(limit))?;
+    Ok(found.iter().filter_map(|(_, bytes)| serde_json::from_slice(bytes).ok()).collect())
+}
+
+/// Namespace first, so that a namespace is a range; the rest as a hash, because thirty dimensions would not fit.
+fn series_key(series: &Series) -> Vec<u8> {
+    let mut key = [series.region.as_str(), &series.namespace].join("\0").into_bytes();
+    key.push(0);
+    key.extend_from_slice(&series_hash(series));
+    key
+}
+
+fn point_key(series: &Series, second: i64) -> Vec<u8> {
+    let mut key = series_hash(series).to_vec();
+    key.extend_from_slice(&second.max(0).to_be_bytes());
+    key
+}
+
+fn series_hash(series: &Series) -> [u8; SERIES_BYTES] {
+    let mut hash = Sha256::new();
+    let parts = [&series.region, &series.namespace, &series.name].into_iter();
+    let dimensions = series.dimensions.iter().flat_map(|(name, value)| [name, value]);
+    for part in parts.chain(dimensions) {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let mut short = [0; SERIES_BYTES];
+    short.copy_from_slice(&hash.finalize()[..SERIES_BYTES]);
+    short
+}
+
+fn second_of(key: &[u8]) -> Option<i64> {
+    let bytes = key.get(SERIES_BYTES..SERIES_BYTES + 8)?;
+    Some(i64::from_be_bytes(bytes.try_into().ok()?))
+}

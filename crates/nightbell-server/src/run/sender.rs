@@ -1,0 +1,129 @@
+/*!
+The sender: takes what is due from the outbox, sends it once, and says by the answer what becomes of it.
+
+`Ok` removes it; `Later` puts it back at the time that `core::delivery` names; `Never` removes it and is told in the log.
+*/
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nightbell_core::delivery::{Content, next_attempt};
+use nightbell_core::time::Timestamp;
+use nightbell_deliver::SendError;
+use nightbell_store::{Durability, Scan, Space, Write};
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+
+use super::Stopping;
+use crate::app::App;
+use crate::catalog::Failure;
+use crate::clock;
+use crate::manage::topics::{Waiting, address, enqueue};
+
+/// Deliveries under way at one time.
+const SENDING_MAX: usize = 8;
+/// Longest wait between two looks into the outbox.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Sends until the server stops; then waits for what is under way.
+pub(super) async fn run(app: Arc<App>, mut stopping: Stopping) {
+    let mut sending: JoinSet<Vec<u8>> = JoinSet::new();
+    let mut under_way: HashSet<Vec<u8>> = HashSet::new();
+    while !*stopping.borrow() {
+        match due(&app, &under_way, SENDING_MAX - under_way.len()) {
+            Ok(found) => {
+                for (key, waiting) in found {
+                    under_way.insert(key.clone());
+                    sending.spawn(send(Arc::clone(&app), key, waiting));
+                }
+            }
+            Err(failure) => error!(error = %failure, "the outbox cannot be read"),
+        }
+        tokio::select! {
+            () = app.outbox_bell.notified(), if under_way.len() < SENDING_MAX => {}
+            Some(done) = sending.join_next() => match done {
+                Ok(key) => { under_way.remove(&key); }
+                Err(failure) => { error!(error = %failure, "a delivery ended badly"); under_way.clear(); }
+            },
+            () = tokio::time::sleep(LOOK) => {}
+            _ = stopping.changed() => {}
+        }
+    }
+    while sending.join_next().await.is_some() {}
+}
+
+/// What is due and not under way, in the order it is due.
+fn due(app: &App, under_way: &HashSet<Vec<u8>>, room: usize) -> Result<Vec<(Vec<u8>, Waiting)>, Failure> {
+    if room == 0 {
+        return Ok(Vec::new());
+    }
+    let soon = clock::now().plus_millis(1).as_millis().max(0).to_be_bytes();
+    let scan = Scan::range([0], soon).limit(room + under_way.len());
+    let found = app.records.store().scan(Space::Outbox, &scan)?;
+    let mut due = Vec::new();
+    for (key, bytes) in found.into_iter().filter(|(key, _)| !under_way.contains(key)).take(room) {
+        match serde_json::from_slice(&bytes) {
+            Ok(waiting) => due.push((key, waiting)),
+            Err(error) => {
+                error!(%error, "a damaged delivery is dropped");
+                let mut change = Write::new();
+                change.delete(Space::Outbox, key);
+                app.records.store().commit(change, Durability::Process)?;
+            }
+        }
+    }
+    Ok(due)
+}
+
+/// One attempt at one delivery, and its record.
+async fn send(app: Arc<App>, key: Vec<u8>, mut waiting: Waiting) -> Vec<u8> {
+    let answer = app.channel.send(&waiting.delivery, &app.origin, clock::now()).await;
+    let now = clock::now();
+    let mut change = Write::new();
+    change.delete(Space::Outbox, key.clone());
+    let id = waiting.delivery.id.clone();
+    let to = address(&waiting.delivery.endpoint);
+    let outcome = match answer {
+        Ok(receipt) => {
+            info!(id, to, detail = receipt.detail, "delivered");
+            measure(&app, &waiting, now);
+            "sent"
+        }
+        Err(SendError::Never { reason }) => {
+            warn!(id, to, reason, "delivery refused for good");
+            "never"
+        }
+        Err(SendError::Later { reason, not_before }) => {
+            waiting.tries += 1;
+            waiting.last_error = Some(reason.clone());
+            match next_attempt(waiting.delivery.created, now, waiting.tries) {
+                Some(next) => {
+                    let next = not_before.map_or(next, |held: Timestamp| held.max(next));
+                    warn!(id, to, reason, tries = waiting.tries, next = %next, "delivery is tried again");
+                    enqueue(&mut change, next, &waiting);
+                    "later"
+                }
+                None => {
+                    error!(id, to, reason, tries = waiting.tries, "delivery is given up");
+                    "given_up"
+                }
+            }
+        }
+    };
+    app.telemetry.deliveries.with_label_values(&[outcome]).inc();
+    // Until this is written, a crash sends again, under the same Message-ID.
+    if let Err(error) = app.records.store().commit(change, Durability::Process) {
+        error!(%error, id, "what became of a delivery could not be noted");
+    }
+    key
+}
+
+fn measure(app: &App, waiting: &Waiting, now: Timestamp) {
+    if let Content::Alarm(transition) = &waiting.delivery.content
+        && let Some(arrival) = transition.evidence.last_arrival
+        && waiting.tries == 0
+    {
+        app.telemetry.event_to_accepted.observe(now.since(arrival).max(0) as f64 / 1_000.0);
+    }
+}

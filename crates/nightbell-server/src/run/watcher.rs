@@ -1,0 +1,280 @@
+/*!
+The watcher: reads `metrics`, steps the alarms, and puts what is to be told into the outbox.
+
+All state it changes (alarms, points, history, deliveries, its position) is saved in one atomic step. A step that tells
+somebody is on disk before the message leaves, so a message is never sent for a transition that a crash undoes.
+*/
+
+use std::sync::Arc;
+
+use nightbell_core::alarm::{State, Transition};
+use nightbell_core::delivery::Content;
+use nightbell_core::time::Timestamp;
+use nightbell_core::watch::{Effect, Input, Watch};
+use nightbell_store::{Durability, Position, Space, Stream, Write};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tracing::{error, info};
+
+use super::points::{self, Known, Step};
+use super::{Stopping, pause, woken};
+use crate::app::App;
+use crate::catalog::{Failure, Key, put};
+use crate::manage::alarms::{self, Entry, HistoryItem};
+use crate::manage::{Refusal, topics};
+
+/// Bytes of entries taken in one step.
+const STEP_BYTES_MAX: usize = 4 << 20;
+/// Entries behind the position that are kept before they are trimmed together.
+const TRIM_ENTRIES: u64 = 256;
+
+/// The watcher's loop.
+pub(super) struct Watcher {
+    app: Arc<App>,
+    watch: Watch,
+    position: Position,
+    now: Timestamp,
+    trimmed: Position,
+    known: Known,
+}
+
+/// What one step has gathered and not yet saved.
+#[derive(Default)]
+struct Gathered {
+    change: Write,
+    points: Step,
+    /// Tells history items of one millisecond apart, the same in a replay.
+    order: u64,
+    tells: bool,
+}
+
+/// How far the watcher has come: what it takes next, and the time it has seen.
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+struct Reached {
+    position: Position,
+    now: Timestamp,
+}
+
+fn position_key() -> Key {
+    Key::of(&["position", "watcher"])
+}
+
+impl Watcher {
+    /// The watcher where it was left: alarms with their states, and the data their windows look at.
+    pub(super) fn open(app: Arc<App>) -> Result<Self, Failure> {
+        let Reached { position, now } = app.records.get(&position_key())?.unwrap_or_default();
+        let mut watch = Watch::new(&app.account);
+        if position > Position::FIRST {
+            watch.restore_clock(now);
+        }
+        for (alarm, runtime) in alarms::list_all(&app.records)? {
+            let from = Watch::needed_from(&alarm, now);
+            let data = points::read(&**app.records.store(), &alarm.series, from, i64::MAX)?;
+            watch.restore_alarm(alarm, runtime);
+            watch.restore_data(&data);
+        }
+        app.judged.send_replace(position);
+        Ok(Self { app, watch, position, now, trimmed: position, known: Known::default() })
+    }
+
+    /// Runs until the server stops.
+    pub(super) async fn run(mut self, mut stopping: Stopping) {
+        let mut end = self.app.records.store().stream_end(Stream::Metrics);
+        loop {
+            end.mark_unchanged();
+            match self.step() {
+                Ok(true) if !*stopping.borrow() => {}
+                Ok(true) => return,
+                Ok(false) => {
+                    if !woken(&mut end, &mut stopping).await {
+                        return;
+                    }
+                }
+                Err(failure) => {
+                    error!(error = %failure, "judging is interrupted");
+                    // What the step had done in memory is dropped with the watch: it is rebuilt from what is saved.
+                    if !pause(&mut stopping).await {
+                        return;
+                    }
+                    match Self::open(Arc::clone(&self.app)) {
+                        Ok(again) => self = again,
+                        Err(failure) => error!(error = %failure, "the watcher cannot resume yet"),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Judges what has come in; `false` when there was nothing.
+    fn step(&mut self) -> Result<bool, Failure> {
+        let store = Arc::clone(self.app.records.store());
+        let entries = store.read_stream(Stream::Metrics, self.position, STEP_BYTES_MAX)?;
+        let mut gathered = Gathered::default();
+        let mut reached = None;
+        for (position, bytes) in entries {
+            let mut entry: Entry =
+                postcard::from_bytes(&bytes).map_err(|error| Failure::damaged(b"metrics", &error))?;
+            if let Input::PutAlarm { alarm, history } = &mut entry.input {
+                // The alarm judges the past at once, so all data before this entry must be in the store.
+                if let Some(before) = reached {
+                    self.save(std::mem::take(&mut gathered), before)?;
+                }
+                let from = Watch::needed_from(alarm, entry.now);
+                *history = points::read(&*store, &alarm.series, from, i64::MAX)?;
+            }
+            self.take(entry, position, &mut gathered)?;
+            reached = Some(position);
+        }
+        let Some(last) = reached else { return Ok(false) };
+        self.save(gathered, last)?;
+        Ok(true)
+    }
+
+    fn take(&mut self, entry: Entry, position: Position, gathered: &mut Gathered) -> Result<(), Failure> {
+        if let Input::Data(data) = &entry.input {
+            gathered.points.add(data, |series| self.watch.is_watched(series));
+        }
+        if let Input::DeleteAlarm { arn } = &entry.input {
+            gathered.change.delete(Space::Watch, arn.as_bytes());
+        }
+        self.now = self.now.max(entry.now);
+        for effect in self.watch.step(entry.now, entry.input) {
+            match effect {
+                Effect::Saved { arn, runtime } => alarms::save_runtime(&mut gathered.change, &arn, &runtime),
+                Effect::Transition(transition) => self.tell(*transition, position, gathered)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a transition into the history, and a delivery for each subscriber of its actions into the outbox.
+    fn tell(
+        &self,
+        transition: Transition,
+        position: Position,
+        gathered: &mut Gathered,
+    ) -> Result<(), Failure> {
+        let (from, to) = (transition.from.name(), transition.to.name());
+        info!(alarm = transition.alarm.name, from, to, reason = transition.reason, "alarm changed");
+        self.app.telemetry.transitions.with_label_values(&[to]).inc();
+        let item = HistoryItem {
+            alarm: transition.alarm.name.clone(),
+            at: transition.at,
+            kind: "StateUpdate".into(),
+            summary: format!("Alarm updated from {from} to {to}"),
+            data: state_update(&transition).to_string(),
+        };
+        self.record(gathered, &transition, &item, position);
+        if !transition.alarm.actions_enabled {
+            return Ok(());
+        }
+        let actions = match transition.to {
+            State::Ok => &transition.alarm.ok_actions,
+            State::Alarm => &transition.alarm.alarm_actions,
+            State::InsufficientData => &transition.alarm.insufficient_data_actions,
+        };
+        for action in actions {
+            let error = self.act(action, &transition, position, gathered)?;
+            let item = action_item(&transition, action, error.as_deref());
+            self.record(gathered, &transition, &item, position);
+        }
+        Ok(())
+    }
+
+    /// Carries out one action; the text says why it failed, where it did.
+    fn act(
+        &self,
+        action: &str,
+        transition: &Transition,
+        position: Position,
+        gathered: &mut Gathered,
+    ) -> Result<Option<String>, Failure> {
+        if !action.starts_with("arn:aws:sns:") {
+            return Ok(Some("this kind of action is not carried out; use the ARN of an SNS topic".into()));
+        }
+        match topics::find(&self.app.records, action) {
+            Ok(_) => {}
+            Err(Refusal::Store(failure)) => return Err(failure),
+            Err(_) => return Ok(Some("Topic does not exist".into())),
+        }
+        let cause = position.to_string();
+        let cause = ["alarm", transition.alarm.arn.as_str(), transition.to.name(), &cause];
+        for subscription in topics::subscriptions(&self.app.records, action)? {
+            let content = Content::Alarm(Box::new(transition.clone()));
+            let waiting = topics::addressed(&subscription, content, &cause, &self.app.links(), transition.at);
+            if let Some(waiting) = waiting {
+                topics::enqueue(&mut gathered.change, transition.at, &waiting);
+                gathered.tells = true;
+            }
+        }
+        Ok(None)
+    }
+
+    fn record(
+        &self,
+        gathered: &mut Gathered,
+        transition: &Transition,
+        item: &HistoryItem,
+        position: Position,
+    ) {
+        // A step takes far fewer than 65,536 items from one entry.
+        let order = (position.number() << 16) | (gathered.order & 0xffff);
+        gathered.order += 1;
+        alarms::record_history(&mut gathered.change, &transition.alarm.series.region, item, order);
+    }
+
+    fn save(&mut self, gathered: Gathered, last: Position) -> Result<(), Failure> {
+        let Gathered { mut change, mut points, tells, .. } = gathered;
+        points.drain_into(&mut change, last, &mut self.known);
+        let next = last.next();
+        put(&mut change, &position_key(), &Reached { position: next, now: self.now });
+        let durability = if tells { Durability::Disk } else { Durability::Process };
+        self.app.records.store().commit(change, durability)?;
+        self.position = next;
+        self.app.judged.send_replace(next);
+        if tells {
+            self.app.outbox_bell.notify_one();
+        }
+        if next.number() - self.trimmed.number() >= TRIM_ENTRIES {
+            self.app.records.store().trim_stream(Stream::Metrics, next)?;
+            self.trimmed = next;
+        }
+        Ok(())
+    }
+}
+
+fn state_update(transition: &Transition) -> Value {
+    let data: Value = serde_json::from_str(&transition.reason_data).unwrap_or(Value::Null);
+    json!({
+        "version": "1.0",
+        "oldState": {"stateValue": transition.from.name(), "stateReason": transition.old_reason},
+        "newState": {
+            "stateValue": transition.to.name(),
+            "stateReason": transition.reason,
+            "stateReasonData": data,
+        },
+    })
+}
+
+fn action_item(transition: &Transition, action: &str, error: Option<&str>) -> HistoryItem {
+    let (word, state) = if error.is_none() {
+        ("Successfully executed", "Succeeded")
+    } else {
+        ("Failed to execute", "Failed")
+    };
+    let data = json!({
+        "actionState": state,
+        "stateUpdateTimestamp": transition.at.as_millis(),
+        "notificationResource": action,
+        "publishedMessage": error.is_none().then(|| nightbell_deliver::message::alarm_json(transition)),
+        "error": error,
+        "muteWindowEndTimestamp": null,
+    });
+    HistoryItem {
+        alarm: transition.alarm.name.clone(),
+        at: transition.at,
+        kind: "Action".into(),
+        summary: format!("{word} action {action}"),
+        data: data.to_string(),
+    }
+}

@@ -1,0 +1,89 @@
+/*!
+What `/metrics` shows, in Prometheus' text form. Labels are bounded: operations we serve, error codes we give.
+*/
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
+
+/// The server's own counters.
+pub(crate) struct Telemetry {
+    registry: Registry,
+    /// Requests by operation and answer (`ok` or the error code).
+    pub(crate) requests: IntCounterVec,
+    /// Events stored.
+    pub(crate) events: IntCounter,
+    /// Bytes of message text stored.
+    pub(crate) event_bytes: IntCounter,
+    /// Events dropped by the rules of PutLogEvents, and told to the sender.
+    pub(crate) rejected: IntCounter,
+    /// Events matched against filters.
+    pub(crate) matched: IntCounter,
+    /// Data points folded.
+    pub(crate) data: IntCounter,
+    /// Blocks of the journal that could not be read and were passed over.
+    pub(crate) broken_blocks: IntCounter,
+    /// Alarm transitions by new state.
+    pub(crate) transitions: IntCounterVec,
+    /// Deliveries by outcome: sent, later, never.
+    pub(crate) deliveries: IntCounterVec,
+    /// Deliveries waiting.
+    pub(crate) outbox: IntGauge,
+    /// Seconds from the arrival of an alarm's last event to the acceptance of its message.
+    pub(crate) event_to_accepted: Histogram,
+}
+
+impl Telemetry {
+    /// Counters at zero, registered.
+    pub(crate) fn new() -> Self {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(format!("nightbell_{name}"), help).expect("the name is sound");
+            registry.register(Box::new(counter.clone())).expect("each name is registered once");
+            counter
+        };
+        let by = |name: &str, help: &str, labels: &[&str]| {
+            let counters = IntCounterVec::new(Opts::new(format!("nightbell_{name}"), help), labels)
+                .expect("the name is sound");
+            registry.register(Box::new(counters.clone())).expect("each name is registered once");
+            counters
+        };
+        let outbox =
+            IntGauge::new("nightbell_outbox_deliveries", "Deliveries waiting to be sent.").expect("sound");
+        registry.register(Box::new(outbox.clone())).expect("registered once");
+        let buckets = vec![0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0, 300.0];
+        let help =
+            "Seconds from the arrival of the last event behind an alarm to the acceptance of its message.";
+        let event_to_accepted = Histogram::with_opts(
+            HistogramOpts::new("nightbell_event_to_accepted_seconds", help).buckets(buckets),
+        )
+        .expect("the buckets rise");
+        registry.register(Box::new(event_to_accepted.clone())).expect("registered once");
+        Self {
+            requests: by("requests_total", "Requests by operation and answer.", &["operation", "answer"]),
+            events: counter("events_total", "Events stored."),
+            event_bytes: counter("event_bytes_total", "Bytes of message text stored."),
+            rejected: counter("events_rejected_total", "Events too old, too new or expired."),
+            matched: counter("events_matched_total", "Events run through the filters of their group."),
+            data: counter("data_points_total", "Data points folded from events."),
+            broken_blocks: counter(
+                "broken_blocks_total",
+                "Damaged blocks of the journal that were passed over.",
+            ),
+            transitions: by("alarm_transitions_total", "Alarm transitions by new state.", &["state"]),
+            deliveries: by("deliveries_total", "Attempts at a delivery by outcome.", &["outcome"]),
+            outbox,
+            event_to_accepted,
+            registry,
+        }
+    }
+
+    /// All counters as text.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        if TextEncoder::new().encode(&self.registry.gather(), &mut text).is_err() {
+            text.clear();
+        }
+        text
+    }
+}
