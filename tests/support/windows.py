@@ -1,0 +1,84 @@
+"""Windows audit events as XML, in the form FSx for Windows File Server and the CloudWatch agent ship them.
+
+The values are those of published samples, with names of our own. The program's own parser is not used here.
+"""
+
+import datetime
+import itertools
+from xml.sax.saxutils import escape
+
+_records = itertools.count(294054)
+FAILURE = "0x8010000000000000"
+SUCCESS = "0x8020000000000000"
+
+
+def event(event_id: int, task: int, keywords: str, computer: str, fields: dict[str, str], at_ms: int) -> str:
+    """One Security event, one line."""
+    when = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z"
+    data = "".join(f"<Data Name='{name}'>{escape(value)}</Data>" for name, value in fields.items())
+    return (
+        "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>"
+        "<Provider Name='Microsoft-Windows-Security-Auditing' Guid='{54849625-5478-4994-A5BA-3E3B0328C30D}'/>"
+        f"<EventID>{event_id}</EventID><Version>1</Version><Level>0</Level><Task>{task}</Task><Opcode>0</Opcode>"
+        f"<Keywords>{keywords}</Keywords><TimeCreated SystemTime='{when}'/>"
+        f"<EventRecordID>{next(_records)}</EventRecordID><Correlation/><Execution ProcessID='4' ThreadID='528'/>"
+        f"<Channel>Security</Channel><Computer>{computer}</Computer><Security/></System>"
+        f"<EventData>{data}</EventData></Event>"
+    )
+
+
+def denied_open(
+    user: str = "alice",
+    file: str = r"\Device\HarddiskVolume16\share\secret\roadmap_do_not_share.doc",
+    at_ms: int = 0,
+    keywords: str = FAILURE,
+) -> str:
+    """4656: a handle was requested and refused."""
+    fields = {
+        "SubjectUserSid": "S-1-5-21-658495921-4185342820-3824891517-1113",
+        "SubjectUserName": user,
+        "SubjectDomainName": "CORP",
+        "SubjectLogonId": "0x5e58d7",
+        "ObjectServer": "Security",
+        "ObjectType": "File",
+        "ObjectName": file,
+        "HandleId": "0x0",
+        "TransactionId": "{00000000-0000-0000-0000-000000000000}",
+        "AccessList": "%%1541%%4423",
+        "AccessReason": "%%1541: %%1805%%4423: %%1811 D:(A;OICIID;0x1301bf;;;AU)",
+        "AccessMask": "0x100080",
+        "PrivilegeList": "-",
+        "RestrictedSidCount": "0",
+        "ProcessId": "0x4",
+        "ProcessName": "",
+        "ResourceAttributes": "-",
+    }
+    return event(4656, 12800, keywords, "amznfsxabc12345.corp.example.com", fields, at_ms)
+
+
+def failed_logon(user: str = "administrator", machine: str = "SRV1", address: str = "198.51.100.7", at_ms: int = 0) -> str:
+    """4625: a logon with a wrong password."""
+    fields = {
+        "SubjectUserSid": "S-1-0-0",
+        "SubjectUserName": "-",
+        "SubjectDomainName": "-",
+        "SubjectLogonId": "0x0",
+        "TargetUserSid": "S-1-0-0",
+        "TargetUserName": user,
+        "TargetDomainName": "CORP",
+        "Status": "0xc000006d",
+        "FailureReason": "%%2313",
+        "SubStatus": "0xc000006a",
+        "LogonType": "3",
+        "LogonProcessName": "NtLmSsp ",
+        "AuthenticationPackageName": "NTLM",
+        "WorkstationName": "KALI",
+        "TransmittedServices": "-",
+        "LmPackageName": "-",
+        "KeyLength": "0",
+        "ProcessId": "0x0",
+        "ProcessName": "-",
+        "IpAddress": address,
+        "IpPort": "50123",
+    }
+    return event(4625, 12544, FAILURE, machine, fields, at_ms)

@@ -1,0 +1,197 @@
+"""Pulling the plug: the program is killed at random moments while events come in, and started again.
+
+What was acknowledged must be there, once. Every alarm whose line was crossed must be on, and must have told its
+subscriber: once, or again with the same Message-ID if the kill fell between sending and noting down that it was sent.
+"""
+
+import os
+import random
+import threading
+import time
+import uuid
+from collections import Counter
+
+from botocore.exceptions import BotoCoreError, ClientError
+from support import aws
+
+KILLS = 20
+WRITERS = 3
+BATCH_EVENTS_MAX = 20
+SETTLE_SECONDS_MAX = 30
+GROUP = "/crash"
+
+
+class Writer(threading.Thread):
+    """Sends batches of events with ids of its own until told to stop. Never sends an id twice, so an id that is found
+    twice was stored twice."""
+
+    def __init__(self, server, number, seed):
+        super().__init__(daemon=True)
+        self.server = server
+        self.stream = f"w{number}"
+        self.random = random.Random(f"{seed}-{number}")
+        self.sent: list[str] = []
+        self.acknowledged: list[str] = []
+        self.markers: list[str] = []
+        self.marked: set[str] = set()
+        self.lock = threading.Lock()
+        self.ending = threading.Event()
+
+    def mark(self, marker):
+        """Has one of the next batches carry the marker, again and again until one was acknowledged."""
+        with self.lock:
+            self.markers.append(marker)
+
+    def run(self):
+        count, port, client = 0, None, None
+        while not self.ending.is_set():
+            if client is None or port != self.server.port:
+                port, client = self.server.port, aws.client(self.server, "logs", timeout=5)
+            with self.lock:
+                marker = self.markers[0] if self.markers else ""
+            batch = []
+            for _ in range(self.random.randint(1, BATCH_EVENTS_MAX)):
+                count += 1
+                batch.append(f"{self.stream}-{count:07} {marker}")
+            self.sent += batch
+            at = aws.now_ms()
+            events = [{"timestamp": at, "message": m} for m in batch]
+            try:
+                client.put_log_events(logGroupName=GROUP, logStreamName=self.stream, logEvents=events)
+            except (BotoCoreError, ClientError):
+                client = None
+                time.sleep(0.02)
+                continue
+            self.acknowledged += batch
+            if marker:
+                self.marked.add(marker)
+                with self.lock:
+                    self.markers.remove(marker)
+
+
+def prepare(server, mailbox, alarms):
+    """A group that counts each marker, an alarm for each, and one subscriber who has agreed."""
+    from test_sns import subscribed
+
+    topic, address, _ = subscribed(aws.client(server, "sns"), mailbox)
+    logs, cloudwatch = aws.client(server, "logs"), aws.client(server, "cloudwatch")
+    logs.create_log_group(logGroupName=GROUP)
+    for number in range(WRITERS):
+        logs.create_log_stream(logGroupName=GROUP, logStreamName=f"w{number}")
+    for name in alarms:
+        logs.put_metric_filter(
+            logGroupName=GROUP,
+            filterName=name,
+            filterPattern=f'"{name}"',
+            metricTransformations=[{"metricName": name, "metricNamespace": "crash", "metricValue": "1"}],
+        )
+        cloudwatch.put_metric_alarm(
+            AlarmName=name,
+            Namespace="crash",
+            MetricName=name,
+            Statistic="Sum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=0,
+            ComparisonOperator="GreaterThanThreshold",
+            TreatMissingData="ignore",
+            AlarmActions=[topic],
+        )
+    return address
+
+
+def stored(server):
+    """Every message of the group, read through FilterLogEvents and, stream by stream, through GetLogEvents."""
+    logs = aws.client(server, "logs")
+    filtered, more = Counter(), {}
+    while True:
+        page = logs.filter_log_events(logGroupName=GROUP, **more)
+        filtered.update(e["message"] for e in page["events"])
+        if "nextToken" not in page:
+            break
+        more = {"nextToken": page["nextToken"]}
+    got = Counter()
+    for number in range(WRITERS):
+        token = {}
+        while True:
+            page = logs.get_log_events(logGroupName=GROUP, logStreamName=f"w{number}", startFromHead=True, **token)
+            got.update(e["message"] for e in page["events"])
+            if token.get("nextToken") == page["nextForwardToken"]:
+                break
+            token = {"nextToken": page["nextForwardToken"]}
+    assert filtered == got
+    return got
+
+
+def test_nothing_acknowledged_is_lost_and_every_alarm_is_told_once(fresh, own_mailbox):
+    seed = os.environ.get("NIGHTBELL_TEST_SEED") or uuid.uuid4().hex[:8]
+    print(f"seed {seed}: NIGHTBELL_TEST_SEED={seed} repeats the choice of moments")
+    chance = random.Random(seed)
+    alarms = [f"crash-{k:02}" for k in range(KILLS)]
+    server = fresh(smtp=own_mailbox.url).start()
+    address = prepare(server, own_mailbox, alarms)
+
+    writers = [Writer(server, number, seed) for number in range(WRITERS)]
+    for writer in writers:
+        writer.start()
+    for name in alarms:
+        chance.choice(writers).mark(name)
+        time.sleep(chance.uniform(0.0, 0.5))
+        server.kill()
+        server.start()
+    end = time.monotonic() + SETTLE_SECONDS_MAX
+    while any(w.markers for w in writers):
+        assert time.monotonic() < end, "markers were never acknowledged"
+        time.sleep(0.05)
+    for writer in writers:
+        writer.ending.set()
+    for writer in writers:
+        writer.join(timeout=30)
+
+    # One more plug at rest: nothing may depend on what only memory held.
+    server.kill()
+    server.start()
+    acknowledged = [m for w in writers for m in w.acknowledged]
+    sent = {m for w in writers for m in w.sent}
+    found = stored(server)
+    missing = [m for m in acknowledged if found[m] == 0]
+    twice = [m for m, n in found.items() if n > 1]
+    assert not missing, f"{len(missing)} of {len(acknowledged)} acknowledged events are lost: {missing[:5]}"
+    assert not twice, f"stored more than once: {twice[:5]}"
+    assert set(found) <= sent
+
+    # The alarms: each is on, has changed once, and counted exactly what is stored.
+    cloudwatch = aws.client(server, "cloudwatch")
+    mails = own_mailbox.wait(address, 1 + KILLS, SETTLE_SECONDS_MAX)
+    time.sleep(2)
+    by_alarm = {name: [] for name in alarms}
+    for mail in own_mailbox.mails(address)[1:]:
+        [name] = [n for n in alarms if f'"{n}"' in mail.text]
+        by_alarm[name].append(mail.message_id)
+    untold = [n for n, ids in by_alarm.items() if not ids]
+    assert not untold, f"no mail for {untold}; {len(mails)} mails"
+    told_twice = {n: ids for n, ids in by_alarm.items() if len(set(ids)) > 1}
+    assert not told_twice, f"more than one message for one transition: {told_twice}"
+    states = {}
+    for page in cloudwatch.get_paginator("describe_alarms").paginate(AlarmNamePrefix="crash-"):
+        states.update({a["AlarmName"]: a["StateValue"] for a in page["MetricAlarms"]})
+    assert states == {n: "ALARM" for n in alarms}
+    for name in alarms:
+        items = cloudwatch.describe_alarm_history(AlarmName=name, HistoryItemType="StateUpdate")["AlarmHistoryItems"]
+        assert [i["HistorySummary"] for i in items] == ["Alarm updated from INSUFFICIENT_DATA to ALARM"], name
+        points = cloudwatch.get_metric_statistics(
+            Namespace="crash",
+            MetricName=name,
+            StartTime=time.time() // 60 * 60 - 1800,
+            EndTime=time.time() // 60 * 60 + 60,
+            Period=60,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        assert sum(p["Sum"] for p in points) == sum(1 for m in found if m.endswith(name)), name
+
+    repeats = sum(len(ids) - 1 for ids in by_alarm.values())
+    print(
+        f"{KILLS} kills, {len(acknowledged)} events acknowledged, {len(found) - len(acknowledged)} stored without "
+        f"acknowledgement, {KILLS} alarms told, {repeats} mails repeated with the same Message-ID"
+    )
+    assert repeats <= KILLS // 2, "repeats should be rare: only a kill between sending and noting can cause one"
