@@ -20,7 +20,10 @@ use crate::metric::{Datum, Series};
 use crate::time::Timestamp;
 
 /// What the watcher is told.
-#[expect(clippy::large_enum_variant, reason = "an input lives for one step; a box would cost each caller a word")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an input lives for one step; a box would cost each caller a word"
+)]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Input {
     /// Data points arrived.

@@ -44,12 +44,13 @@ fn scripts() -> Vec<PathBuf> {
 
 fn entries() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/alarms");
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let entries = fs::read_dir(folder).expect("the folder of scripts");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();
     paths
 }
 
 fn text(path: &Path) -> String {
-    let lines = BufReader::new(File::open(path).unwrap()).lines();
-    lines.map(|line| line.unwrap() + "\n").collect()
+    let lines = BufReader::new(File::open(path).expect("a readable script")).lines();
+    lines.map(|line| line.expect("UTF-8") + "\n").collect()
 }

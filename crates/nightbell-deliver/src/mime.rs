@@ -26,10 +26,7 @@ const DATE_SECONDS_MAX: u64 = 253_402_300_799;
 /// [`SendError::Never`] when an address is none.
 pub(crate) fn message(mail: &Mail) -> Result<Message, SendError> {
     let to = Mailbox::new(None, recipient(&mail.to)?);
-    let from: Mailbox = Some(mail.from.as_str())
-        .filter(|from| from.len() <= FROM_BYTES_MAX && !from.chars().any(char::is_control))
-        .and_then(|from| from.parse().ok())
-        .ok_or_else(|| never("the sender is no mail address"))?;
+    let from = sender(&mail.from).ok_or_else(|| never("the sender is no mail address"))?;
     let seconds = u64::try_from(mail.date.second()).unwrap_or_default().min(DATE_SECONDS_MAX);
     let mut builder = Message::builder()
         .date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
@@ -50,6 +47,19 @@ pub(crate) fn message(mail: &Mail) -> Result<Message, SendError> {
         }
     };
     built.map_err(|error| never(&format!("the mail cannot be written: {error}")))
+}
+
+/// The sender: `name@example.org` or `Any Name <name@example.org>`, the address in ASCII.
+pub(crate) fn sender(text: &str) -> Option<Mailbox> {
+    if text.len() > FROM_BYTES_MAX || text.chars().any(char::is_control) {
+        return None;
+    }
+    let (name, address) = match text.trim().strip_suffix('>').and_then(|text| text.rsplit_once('<')) {
+        Some((name, address)) => (name.trim().trim_matches('"'), address),
+        None => ("", text.trim()),
+    };
+    let address = recipient(address).ok().filter(|_| address.is_ascii())?;
+    Some(Mailbox::new((!name.is_empty()).then(|| name.to_owned()), address))
 }
 
 /// A bare address: no display name, no quoting tricks, no control characters.

@@ -139,8 +139,9 @@ mod tests {
         };
         let day = DAY_MS;
         let mixed = [-15 * day, -15 * day, -5 * day, -5 * day, 0, 0, 3 * HOUR_MS, 3 * HOUR_MS];
-        // (name, offsets from now, retention, what is dropped, how many are kept)
-        let table: [(&str, &[i64], Option<i64>, Rejected, usize); 8] = [
+        /// Name, offsets from now, retention, what is dropped, how many are kept.
+        type Row<'a> = (&'a str, &'a [i64], Option<i64>, Rejected, usize);
+        let table: [Row<'_>; 8] = [
             ("P01", &[0, 0], None, rejected(0, 0, None), 2),
             ("P03", &[-day, 0], None, rejected(0, 0, None), 2),
             ("P05", &[-15 * day, 0], None, rejected(1, 0, None), 1),

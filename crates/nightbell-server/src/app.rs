@@ -101,7 +101,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         key,
         journal: Arc::clone(&store) as Arc<dyn Journal>,
         records: Records::new(Arc::clone(&store) as Arc<dyn Catalog>),
-        compiled: Compiled::default(),
+        compiled: Compiled::new(&config.account),
         reader: DialectReader,
         matched: watch::Sender::new(Position::default()),
         judged: watch::Sender::new(Position::default()),

@@ -58,7 +58,7 @@ pub(crate) struct Settings {
     #[arg(long, env = "NIGHTBELL_ACCOUNT_ID", value_name = "ID")]
     pub(crate) account_id: Option<String>,
 
-    /// Region that `nightbell env` and the commands use; requests carry their own [default: us-east-1]
+    /// Region that `nightbell env` and the other commands work in; requests carry their own [default: us-east-1]
     #[arg(long, env = "NIGHTBELL_REGION", value_name = "NAME")]
     pub(crate) region: Option<String>,
 

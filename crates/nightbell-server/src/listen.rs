@@ -17,7 +17,9 @@ use futures::StreamExt;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
+use nightbell_store::{Scan, Space};
 use nightbell_wire::inflate::{InflateError, gunzip};
+use nightbell_wire::sigv4::{SigError, SigErrorKind};
 use nightbell_wire::{Call, Frame, Protocol, call};
 use tokio::net::TcpListener;
 use tracing::{debug, error};
@@ -39,6 +41,8 @@ const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 const HEADERS_TIME_MAX: Duration = Duration::from_secs(10);
 /// Connections at one time; more wait in the system's queue.
 const CONNECTIONS_MAX: usize = 4_096;
+/// Deliveries that are counted for `/metrics`; more are told as this many.
+const OUTBOX_COUNT_MAX: usize = 10_000;
 /// How long running requests may take after the server was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -101,7 +105,8 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
         match parts.uri.path() {
             "/healthz" => return "ok\n".into_response(),
             "/metrics" => {
-                return ([(CONTENT_TYPE, "text/plain; version=0.0.4")], app.telemetry.text()).into_response();
+                let counters = app.telemetry.text(outbox_length(&app));
+                return ([(CONTENT_TYPE, "text/plain; version=0.0.4")], counters).into_response();
             }
             "/" => return pages::welcome(),
             _ => return (StatusCode::NOT_FOUND, "there is nothing here\n").into_response(),
@@ -121,17 +126,25 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
     serve_call(app, &parts, &body, &request_id).await
 }
 
+/// Deliveries that wait, as far as it is worth counting.
+fn outbox_length(app: &App) -> usize {
+    let scan = Scan::all().limit(OUTBOX_COUNT_MAX);
+    app.records.store().scan(Space::Outbox, &scan).map_or(0, |found| found.len())
+}
+
 async fn serve_call(app: Arc<App>, parts: &Parts, received: &Bytes, request_id: &str) -> Response {
     let now = clock::now();
-    let inflated = inflate(&parts.headers, received);
-    let body = match &inflated {
-        Ok(Some(body)) => body.as_slice(),
-        Ok(None) => received,
-        Err(error) => {
-            let frame = frame(protocol_of(parts), "Error", None, request_id);
-            return route::refuse(&frame, None, error);
-        }
+    let before = frame(protocol_of(parts), "Error", None, request_id);
+    // The signature is over the bytes as received, and is checked before they are worth any work.
+    let caller = match auth::is_signed(parts).then(|| auth::check(&app, parts, received, now)).transpose() {
+        Ok(caller) => caller,
+        Err(error) => return refuse_caller(&before, parts, received, &error),
     };
+    let inflated = match inflate(&parts.headers, received) {
+        Ok(inflated) => inflated,
+        Err(error) => return route::refuse(&before, None, &error),
+    };
+    let body = inflated.as_deref().unwrap_or(received);
     let call = match call::read(&parts.method, &parts.uri, &parts.headers, body) {
         Ok(call) => call,
         Err(error) => {
@@ -140,51 +153,72 @@ async fn serve_call(app: Arc<App>, parts: &Parts, received: &Bytes, request_id: 
             return route::refuse(&frame, None, &ApiError::sender(code, error.message));
         }
     };
-    let (service, region, signed) = match identify(&app, parts, received, &call, now) {
-        Ok(identified) => identified,
+    let (service, region) = match service_and_region(caller, &call) {
+        Ok(found) => found,
         Err(error) => {
-            let frame = frame(call.protocol, &call.operation, route::service_of(None, &call), request_id);
-            return route::refuse(&frame, route::service_of(None, &call), &error);
+            let service = route::service_of(None, &call);
+            return route::refuse(
+                &frame(call.protocol, &call.operation, service, request_id),
+                service,
+                &error,
+            );
         }
     };
-    let by_person = parts.method == Method::GET && !signed;
+    let by_person = parts.method == Method::GET && pages::wanted(&parts.headers);
+    if by_person && call.operation == "Unsubscribe" {
+        // Mail scanners follow links; only a person presses a button.
+        return pages::ask_unsubscribe();
+    }
+    let person_answered = !auth::is_signed(parts) && pages::wanted(&parts.headers);
     let frame = frame(call.protocol, &call.operation, Some(service), request_id);
-    let cx = Cx { app, region, signed, now };
-    let response = route::route(cx, service, &call, body, &frame).await;
-    if by_person && pages::wanted(&parts.headers) {
+    let response = route::route(Cx { app, region, now }, service, &call, body, &frame).await;
+    if person_answered {
         return pages::after_link(&call.operation, response.status());
     }
     response
 }
 
-/// Which service, in which region, and whether the request is signed.
-fn identify(
-    app: &App,
-    parts: &Parts,
-    received: &[u8],
-    call: &Call,
-    now: nightbell_core::time::Timestamp,
-) -> Result<(Service, String, bool), ApiError> {
-    let unknown = |name: &str| {
-        let text = format!("The service {name} of operation {} is not served here", call.operation);
-        let code =
-            if call.protocol == Protocol::Query { "InvalidAction" } else { "UnknownOperationException" };
-        ApiError::sender(code, text)
-    };
-    if !auth::is_signed(parts)
-        && let Some(service) = route::service_of(None, call)
-        && route::may_be_unsigned(service, &call.operation)
-    {
-        // The link's ARN names the region.
-        return Ok((service, String::new(), false));
+/// Refuses a signature, in the shape of the service that was meant where the call can be read.
+fn refuse_caller(before: &Frame<'_>, parts: &Parts, received: &[u8], error: &SigError) -> Response {
+    let (code, status) = error.code(before.protocol);
+    let refused = ApiError { status: status.as_u16(), code, message: error.message.clone() };
+    match call::read(&parts.method, &parts.uri, &parts.headers, received) {
+        Ok(call) => {
+            let service = route::service_of(None, &call);
+            route::refuse(
+                &frame(call.protocol, &call.operation, service, before.request_id),
+                service,
+                &refused,
+            )
+        }
+        Err(_) => route::refuse(before, None, &refused),
     }
-    let caller = auth::check(app, parts, received, now).map_err(|error| {
-        let (code, status) = error.code(call.protocol);
-        ApiError { status: status.as_u16(), code, message: error.message }
-    })?;
-    let service =
-        route::service_of(Some(&caller.scope.service), call).ok_or_else(|| unknown(&caller.scope.service))?;
-    Ok((service, caller.scope.region, true))
+}
+
+/// Which service is meant, and in which region.
+fn service_and_region(caller: Option<auth::Caller>, call: &Call) -> Result<(Service, String), ApiError> {
+    match caller {
+        Some(caller) => {
+            let name = &caller.scope.service;
+            let service = route::service_of(Some(name), call).ok_or_else(|| {
+                let text =
+                    format!("The operation {} of the service {name} is not served here", call.operation);
+                let query = call.protocol == Protocol::Query;
+                ApiError::sender(if query { "InvalidAction" } else { "UnknownOperationException" }, text)
+            })?;
+            Ok((service, caller.scope.region))
+        }
+        None => match route::service_of(None, call) {
+            // A link's ARN names the region.
+            Some(service) if route::may_be_unsigned(service, &call.operation) => Ok((service, String::new())),
+            _ => {
+                let error =
+                    SigError::new(SigErrorKind::Missing, "The request must be signed with an access key.");
+                let (code, status) = error.code(call.protocol);
+                Err(ApiError { status: status.as_u16(), code, message: error.message })
+            }
+        },
+    }
 }
 
 /// Reads a body, at most [`BODY_BYTES_MAX`] of it and for at most [`BODY_TIME_MAX`].

@@ -41,6 +41,15 @@ pub(crate) fn after_link(operation: &str, status: StatusCode) -> Response {
     page(status, title, text)
 }
 
+/// Asks whether the link of a mail was meant; the button sends the same address as POST.
+pub(crate) fn ask_unsubscribe() -> Response {
+    page(
+        StatusCode::OK,
+        "Unsubscribe?",
+        "You will get no more messages of this topic.</p><form method=\"post\"><button>Unsubscribe</button></form><p>",
+    )
+}
+
 /// `title` and `text` are ours; nothing from outside goes into a page.
 fn page(status: StatusCode, title: &str, text: &str) -> Response {
     let html = format!(
@@ -51,7 +60,7 @@ fn page(status: StatusCode, title: &str, text: &str) -> Response {
     );
     let headers = [
         (CACHE_CONTROL, "no-store"),
-        (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     (status, headers, Html(html)).into_response()

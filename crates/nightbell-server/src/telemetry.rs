@@ -28,7 +28,7 @@ pub(crate) struct Telemetry {
     /// Deliveries by outcome: sent, later, never.
     pub(crate) deliveries: IntCounterVec,
     /// Deliveries waiting.
-    pub(crate) outbox: IntGauge,
+    outbox: IntGauge,
     /// Seconds from the arrival of an alarm's last event to the acceptance of its message.
     pub(crate) event_to_accepted: Histogram,
 }
@@ -78,8 +78,9 @@ impl Telemetry {
         }
     }
 
-    /// All counters as text.
-    pub(crate) fn text(&self) -> Vec<u8> {
+    /// All counters as text; `outbox` is how many deliveries wait now.
+    pub(crate) fn text(&self, outbox: usize) -> Vec<u8> {
+        self.outbox.set(i64::try_from(outbox).unwrap_or(i64::MAX));
         let mut text = Vec::new();
         if TextEncoder::new().encode(&self.registry.gather(), &mut text).is_err() {
             text.clear();

@@ -210,6 +210,7 @@ fn clean(text: &str) -> String {
 
 /// Control characters, line and paragraph ends, and the marks that hide text or turn its direction.
 fn is_harmful(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    let hides =
+        matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    hides || matches!(character, '\u{2028}'..='\u{202e}') || character.is_control()
 }

@@ -71,19 +71,13 @@ impl Origin {
     ///
     /// Either part is not what it should be.
     pub fn new(from: &str, public_url: Option<&str>) -> Result<Self, InvalidOrigin> {
-        if from.len() > FROM_BYTES_MAX || from.chars().any(char::is_control) {
-            return Err(InvalidOrigin::From);
-        }
-        let mailbox: lettre::message::Mailbox = from.parse().map_err(|_| InvalidOrigin::From)?;
-        if !AsRef::<str>::as_ref(&mailbox.email).is_ascii() {
-            return Err(InvalidOrigin::From);
-        }
+        let sender = crate::mime::sender(from).ok_or(InvalidOrigin::From)?;
         if public_url.is_some_and(|url| !text::is_web_url(url, URL_BYTES_MAX)) {
             return Err(InvalidOrigin::PublicUrl);
         }
         Ok(Self {
             from: from.to_owned(),
-            domain: message_id_domain(mailbox.email.domain()),
+            domain: message_id_domain(sender.email.domain()),
             public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
         })
     }

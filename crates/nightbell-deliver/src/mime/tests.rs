@@ -98,3 +98,19 @@ fn other_alphabets_are_encoded_words() {
     let text = formatted(&Mail { subject: "Häufung 告警".to_owned(), ..alarm() });
     assert!(text.contains("Subject: =?utf-8?b?"), "{text}");
 }
+
+#[test]
+fn senders_with_and_without_a_name() {
+    let from = |from: &str| headers(&formatted(&Mail { from: from.to_owned(), ..alarm() }))[1].clone();
+    assert_eq!(from("bell@example.org"), "From: bell@example.org");
+    assert_eq!(from("Night Bell <bell@example.org>"), "From: \"Night Bell\" <bell@example.org>");
+    assert_eq!(
+        from("\"Bell, Night\" <bell@example.org>"),
+        "From: =?utf-8?b?QmVsbCwgTmlnaHQ=?= <bell@example.org>",
+        "a comma does not make two senders"
+    );
+    assert!(from("Glöckchen <bell@example.org>").starts_with("From: =?utf-8?b?"));
+    for none in ["", "<>", "Night Bell", "a@b <", "a@b.c, d@e.f", "x <a@köln.example>"] {
+        assert_eq!(sender(none), None, "{none:?}");
+    }
+}

@@ -14,6 +14,7 @@ use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use nightbell_core::time::{MINUTE_MS, Timestamp};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 pub use config::{InvalidSmtp, Login, SMTP_TIMEOUT, SMTP_URL_BYTES_MAX, Secret, Security, SmtpConfig};
@@ -91,7 +92,7 @@ impl Smtp {
         let opened = timeout(self.config.timeout, self.open()).await;
         let mut connection = match opened {
             Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => return Err(self.later(&format!("no connection: {}", told(&error)), None)),
+            Ok(Err(reason)) => return Err(self.later(&format!("no connection: {reason}"), None)),
             Err(_) => return Err(self.later("no connection in time", None)),
         };
         if let Some(login) = &self.config.login {
@@ -110,18 +111,25 @@ impl Smtp {
         Ok(connection)
     }
 
-    async fn open(&self) -> Result<AsyncSmtpConnection, Error> {
+    /// Connects, greets and turns TLS on.
+    ///
+    /// Nagle's algorithm is switched off, because the end of a mail is a short write that would else wait some 40 ms
+    /// for a delayed acknowledgement. Only with TLS from the first byte does the mail library own the socket.
+    async fn open(&self) -> Result<AsyncSmtpConnection, String> {
         let address = (self.config.host.as_str(), self.config.port);
-        let (from_start, upgrade) = match self.config.security {
-            Security::Plain => (None, None),
-            Security::StartTls => (None, self.tls.clone()),
-            Security::Tls => (self.tls.clone(), None),
-        };
-        let connect_max = Some(self.config.timeout);
+        let said = |error: Error| told(&error);
+        if self.config.security == Security::Tls {
+            let (limit, tls) = (Some(self.config.timeout), self.tls.clone());
+            return AsyncSmtpConnection::connect_tokio1(address, limit, &self.hello, tls, None)
+                .await
+                .map_err(said);
+        }
+        let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+        stream.set_nodelay(true).map_err(|error| error.to_string())?;
         let mut connection =
-            AsyncSmtpConnection::connect_tokio1(address, connect_max, &self.hello, from_start, None).await?;
-        if let Some(tls) = upgrade {
-            connection.starttls(tls, &self.hello).await?;
+            AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello).await.map_err(said)?;
+        if let Some(tls) = self.tls.clone() {
+            connection.starttls(tls, &self.hello).await.map_err(said)?;
         }
         Ok(connection)
     }

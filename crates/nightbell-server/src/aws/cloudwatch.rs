@@ -297,7 +297,7 @@ pub(super) async fn describe_alarms(
         found.retain(|(alarm, runtime)| wanted(alarm, runtime));
     }
     let bounds = Page { limit: request.max_records, token: request.next_token, default: 50, max: NAMES_MAX };
-    let (shown, next_token) = page(found, bounds, |(alarm, _)| &alarm.name).map_err(invalid_token)?;
+    let (shown, next_token) = page(found, &bounds, |(alarm, _)| &alarm.name).map_err(invalid_token)?;
     let metric_alarms = shown.into_iter().map(|(alarm, runtime)| describe(alarm, runtime)).collect();
     Ok(DescribeAlarmsResponse { composite_alarms: Vec::new(), metric_alarms, next_token })
 }
@@ -480,7 +480,7 @@ pub(super) async fn describe_alarm_history(
     }
     let numbered = items.into_iter().enumerate().map(|(n, item)| (format!("{n:09}"), item)).collect();
     let bounds = Page { limit: request.max_records, token: request.next_token, default: 50, max: NAMES_MAX };
-    let (shown, next_token) = page(numbered, bounds, |(number, _)| number).map_err(invalid_token)?;
+    let (shown, next_token) = page(numbered, &bounds, |(number, _)| number).map_err(invalid_token)?;
     let alarm_history_items = shown.into_iter().map(|(_, item)| history_item(item)).collect();
     Ok(DescribeAlarmHistoryResponse { alarm_history_items, next_token })
 }

@@ -41,11 +41,6 @@ impl ApiError {
         Self { status: 400, code, message: message.into() }
     }
 
-    /// Whether the sender is at fault.
-    pub(crate) fn is_sender(&self) -> bool {
-        self.status < 500
-    }
-
     /// The name of the error's shape in the model: what `__type` carries on JSON and CBOR.
     pub(crate) fn shape(&self, service: Service) -> &'static str {
         if service != Service::CloudWatch {
@@ -82,10 +77,6 @@ pub(crate) fn refused(service: Service, refusal: Refusal) -> ApiError {
             Service::Logs | Service::Sts => ApiError::sender("LimitExceededException", text),
             Service::CloudWatch => ApiError::sender("LimitExceeded", text),
             Service::Sns => ApiError { status: 403, code: "SubscriptionLimitExceeded", message: text },
-        },
-        Refusal::Denied(text) => match service {
-            Service::Sns => ApiError { status: 403, code: "AuthorizationError", message: text },
-            _ => ApiError::sender("AccessDeniedException", text),
         },
         Refusal::Store(failure) => stored(service, &failure),
     }

@@ -139,7 +139,7 @@ pub(super) async fn describe_log_groups(
         found.retain(|record| record.group.name.contains(pattern));
     }
     let bounds = Page { limit: request.limit, token: request.next_token, default: PAGE_MAX, max: PAGE_MAX };
-    let (shown, next_token) = page(found, bounds, |record| &record.group.name).map_err(invalid)?;
+    let (shown, next_token) = page(found, &bounds, |record| &record.group.name).map_err(invalid)?;
     let log_groups =
         shown.iter().map(|record| describe_group(&cx, record)).collect::<Result<_, _>>().map_err(no)?;
     Ok(DescribeLogGroupsResponse { log_groups, next_token })
@@ -253,7 +253,7 @@ pub(super) async fn describe_log_streams(
         streams.reverse();
     }
     let bounds = Page { limit: request.limit, token: request.next_token, default: PAGE_MAX, max: PAGE_MAX };
-    let (log_streams, next_token) = page(streams, bounds, |stream| &stream.order).map_err(invalid)?;
+    let (log_streams, next_token) = page(streams, &bounds, |stream| &stream.order).map_err(invalid)?;
     Ok(DescribeLogStreamsResponse { log_streams, next_token })
 }
 

@@ -84,7 +84,7 @@ pub(super) async fn put_metric_data(cx: Cx, request: PutMetricDataRequest) -> Re
         .metric_data
         .into_iter()
         .enumerate()
-        .map(|(index, datum)| read_datum(&cx, &namespace, datum, index + 1))
+        .map(|(index, datum)| read_datum(&cx, &namespace, &datum, index + 1))
         .collect::<Result<Vec<_>, _>>()?;
     let mut change = Write::new();
     alarms::push(&mut change, cx.now, Input::Data(data));
@@ -96,7 +96,7 @@ pub(super) async fn put_metric_data(cx: Cx, request: PutMetricDataRequest) -> Re
     Ok(())
 }
 
-fn read_datum(cx: &Cx, namespace: &str, datum: MetricDatum, number: usize) -> Result<Datum, ApiError> {
+fn read_datum(cx: &Cx, namespace: &str, datum: &MetricDatum, number: usize) -> Result<Datum, ApiError> {
     let field = |name: &str| format!("MetricData.member.{number}.{name}");
     let name = datum.metric_name.clone().ok_or_else(|| missing(&field("MetricName")))?;
     let series = series(cx, namespace, &name, datum.dimensions.clone());
@@ -122,7 +122,7 @@ fn read_datum(cx: &Cx, namespace: &str, datum: MetricDatum, number: usize) -> Re
         series,
         second: at.second(),
         unit: datum.unit.clone().filter(|unit| unit != "None"),
-        aggregate: read_values(&datum, &field)?,
+        aggregate: read_values(datum, &field)?,
         evidence: Evidence::default(),
     })
 }
@@ -358,7 +358,7 @@ pub(super) async fn list_metrics(
     let numbered =
         found.into_iter().filter(fits).enumerate().map(|(n, series)| (format!("{n:09}"), series)).collect();
     let bounds = Page { limit: None, token: request.next_token, default: PAGE_MAX, max: PAGE_MAX };
-    let (shown, next_token) = page(numbered, bounds, |(number, _)| number).map_err(invalid_token)?;
+    let (shown, next_token) = page(numbered, &bounds, |(number, _)| number).map_err(invalid_token)?;
     let metric = |(_, series): (String, Series)| Metric {
         dimensions: dimensions(&series),
         namespace: series.namespace,

@@ -28,8 +28,6 @@ pub(crate) struct Cx {
     pub(crate) app: Arc<App>,
     /// The region of the signature.
     pub(crate) region: String,
-    /// Whether the request was signed; links in mails are not.
-    pub(crate) signed: bool,
     /// When the request arrived.
     pub(crate) now: Timestamp,
 }

@@ -215,7 +215,7 @@ pub(super) struct Page {
 /// shown, so that what comes and goes between two pages disturbs nothing else.
 pub(super) fn page<T>(
     all: Vec<T>,
-    page: Page,
+    page: &Page,
     name: impl Fn(&T) -> &String,
 ) -> Result<(Vec<T>, Option<String>), String> {
     let limit = match page.limit {
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn pages_follow_each_other() {
         let all = || ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
-        let at = |token, limit| page(all(), Page { limit, token, default: 2, max: 3 }, |name| name);
+        let at = |token, limit| page(all(), &Page { limit, token, default: 2, max: 3 }, |name| name);
         let (first, token) = at(None, None).unwrap();
         assert_eq!(first, ["a", "b"]);
         let (second, token) = at(token, Some(3)).unwrap();
@@ -277,7 +277,7 @@ mod tests {
         let at = |all: &[&str], token| {
             page(
                 all.iter().map(|s| (*s).to_owned()).collect(),
-                Page { limit: Some(1), token, default: 1, max: 9 },
+                &Page { limit: Some(1), token, default: 1, max: 9 },
                 |name| name,
             )
         };

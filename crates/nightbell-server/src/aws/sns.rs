@@ -87,7 +87,7 @@ pub(super) struct ListTopicsResponse {
 pub(super) async fn list_topics(cx: Cx, request: TopicRequest) -> Result<ListTopicsResponse, ApiError> {
     let found = topics::list(&cx.app.records, &cx.region, &cx.app.account).map_err(no)?;
     let bounds = Page { limit: None, token: request.next_token, default: PAGE_MAX, max: PAGE_MAX };
-    let (shown, next_token) = page(found, bounds, |topic| &topic.arn).map_err(invalid)?;
+    let (shown, next_token) = page(found, &bounds, |topic| &topic.arn).map_err(invalid)?;
     let topics = shown.into_iter().map(|topic| TopicArn { topic_arn: topic.arn }).collect();
     Ok(ListTopicsResponse { topics, next_token })
 }
@@ -144,7 +144,7 @@ pub(super) async fn subscribe(cx: Cx, request: SubscribeRequest) -> Result<Subsc
         token: random(TOKEN_LETTERS, b"0123456789abcdef"),
         now: cx.now,
     };
-    let subscription = topics::subscribe(&cx.app.records, &topic, endpoint, asking).map_err(no)?;
+    let subscription = topics::subscribe(&cx.app.records, &topic, endpoint, &asking).map_err(no)?;
     cx.app.outbox_bell.notify_one();
     let shown = request.return_subscription_arn || subscription.consent == Consent::Confirmed;
     let subscription_arn = if shown { subscription.arn } else { "pending confirmation".to_owned() };
@@ -230,7 +230,7 @@ fn listed(
 ) -> Result<ListSubscriptionsResponse, ApiError> {
     found.sort_by(|a, b| a.arn.cmp(&b.arn));
     let bounds = Page { limit: None, token, default: PAGE_MAX, max: PAGE_MAX };
-    let (shown, next_token) = page(found, bounds, |subscription| &subscription.arn).map_err(invalid)?;
+    let (shown, next_token) = page(found, &bounds, |subscription| &subscription.arn).map_err(invalid)?;
     let entry = |subscription: Subscription| {
         let (protocol, endpoint) = match subscription.endpoint {
             Endpoint::Email(address) => ("email", address),

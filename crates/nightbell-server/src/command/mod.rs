@@ -46,7 +46,7 @@ pub(crate) struct ServerPlace {
     #[arg(long, env = "NIGHTBELL_ENDPOINT", value_name = "URL")]
     endpoint: Option<String>,
 
-    /// Region that resources are made in [default: us-east-1]
+    /// Region that resources are made in [default: the server's]
     #[arg(long, env = "NIGHTBELL_REGION", value_name = "NAME")]
     region: Option<String>,
 }
@@ -73,11 +73,14 @@ impl ServerPlace {
                 data.display()
             );
         };
-        let endpoint = match &self.endpoint {
-            Some(endpoint) => endpoint.clone(),
-            None => endpoint_of(&data)?,
+        let told = told_by_server(&data)?;
+        let (endpoint, region) = match told {
+            Some((endpoint, region)) => (endpoint, region),
+            None => (format!("http://{LISTEN_DEFAULT}"), settings.region_name()?),
         };
-        Ok(Server { endpoint, region: settings.region_name()?, key })
+        let endpoint = self.endpoint.clone().unwrap_or(endpoint);
+        let region = if self.region.is_some() { settings.region_name()? } else { region };
+        Ok(Server { endpoint, region, key })
     }
 
     /// A client of the server.
@@ -87,16 +90,17 @@ impl ServerPlace {
     }
 }
 
-/// The file in which a running server tells its address.
+/// The file in which a running server tells its address and region.
 pub(crate) fn endpoint_file(data: &Path) -> PathBuf {
     data.join("endpoint")
 }
 
-fn endpoint_of(data: &Path) -> Result<String> {
+fn told_by_server(data: &Path) -> Result<Option<(String, String)>> {
     let path = endpoint_file(data);
     if !path.exists() {
-        return Ok(format!("http://{LISTEN_DEFAULT}"));
+        return Ok(None);
     }
     let text = read_text(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(text.trim().to_owned())
+    let mut lines = text.lines().map(str::to_owned);
+    Ok(lines.next().zip(lines.next()))
 }

@@ -52,7 +52,7 @@ async fn serve(config: &Config) -> Result<()> {
 #[allow(clippy::print_stdout)] // this is where the terminal is spoken to
 fn announce(config: &Config, running: &Running) -> Result<()> {
     let endpoint = super::endpoint_file(&config.data);
-    std::fs::write(&endpoint, format!("http://{}\n", running.address))
+    std::fs::write(&endpoint, format!("http://{}\n{}\n", running.address, config.region))
         .with_context(|| format!("cannot write {}", endpoint.display()))?;
     if running.key_made {
         println!("made a root key in {}", crate::credentials::key_file(&config.data).display());

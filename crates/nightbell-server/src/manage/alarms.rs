@@ -59,6 +59,12 @@ pub(crate) fn record_history(change: &mut Write, region: &str, item: &HistoryIte
     change.put(Space::History, key, bytes);
 }
 
+/// When the item under a key of the store happened: the key ends with time and order, eight bytes each.
+pub(crate) fn history_time(key: &[u8]) -> Option<Timestamp> {
+    let at = key.len().checked_sub(16)?;
+    Some(Timestamp::from_millis(i64::from_be_bytes(key[at..at + 8].try_into().ok()?)))
+}
+
 fn history_prefix(region: &str, alarm: &str) -> Vec<u8> {
     let mut key = Key::of(&[region, alarm]).bytes().to_vec();
     key.push(0);

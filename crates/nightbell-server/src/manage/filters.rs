@@ -96,12 +96,17 @@ pub(crate) fn list_region(records: &Records, region: &str) -> Result<Vec<(String
 }
 
 /// The compiled filters of every group that has had events; a change drops the group's, and the next event compiles.
-#[derive(Default)]
 pub(crate) struct Compiled {
+    account: String,
     sets: RwLock<HashMap<Group, Arc<FilterSet>>>,
 }
 
 impl Compiled {
+    /// Nothing compiled yet, for an account of 12 digits.
+    pub(crate) fn new(account: &str) -> Self {
+        Self { account: account.to_owned(), sets: RwLock::default() }
+    }
+
     /// The filters of `group`, compiled now if they are not yet.
     pub(crate) fn of(&self, records: &Records, group: &Group) -> Result<Arc<FilterSet>, Failure> {
         if let Some(set) = self.sets.read().unwrap_or_else(PoisonError::into_inner).get(group) {
@@ -109,7 +114,8 @@ impl Compiled {
         }
         // The lock is held while compiling, so that a change made meanwhile is not overwritten by an older set.
         let mut sets = self.sets.write().unwrap_or_else(PoisonError::into_inner);
-        let set = Arc::new(FilterSet::new(&group.region, list(records, group, "")?));
+        let set =
+            Arc::new(FilterSet::new(&group.region, list(records, group, "")?).with_account(&self.account));
         sets.insert(group.clone(), Arc::clone(&set));
         Ok(set)
     }

@@ -107,22 +107,6 @@ pub(crate) fn retain(records: &Records, group: &Group, days: Option<i64>) -> Res
     write(records, &Key::group(group), &record)
 }
 
-/// Adds tags to a group.
-pub(crate) fn tag(records: &Records, group: &Group, tags: BTreeMap<String, String>) -> Result<(), Refusal> {
-    check_tags(&tags)?;
-    let mut record = find(records, group)?;
-    record.tags.extend(tags);
-    check_tags(&record.tags)?;
-    write(records, &Key::group(group), &record)
-}
-
-/// Takes tags off a group; an absent one is fine.
-pub(crate) fn untag(records: &Records, group: &Group, keys: &[String]) -> Result<(), Refusal> {
-    let mut record = find(records, group)?;
-    record.tags.retain(|key, _| !keys.contains(key));
-    write(records, &Key::group(group), &record)
-}
-
 /// Makes a stream.
 pub(crate) fn create_stream(
     records: &Records,

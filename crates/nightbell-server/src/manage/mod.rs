@@ -45,8 +45,6 @@ pub(crate) enum Refusal {
     Alarm(AlarmError),
     /// A quota is used up; the text names it.
     Limit(String),
-    /// The caller may not.
-    Denied(String),
     /// The store could not; the operator's text.
     Store(Failure),
 }

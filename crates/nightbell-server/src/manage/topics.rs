@@ -179,7 +179,7 @@ pub(crate) fn subscribe(
     records: &Records,
     topic: &str,
     endpoint: Endpoint,
-    asking: Asking<'_>,
+    asking: &Asking<'_>,
 ) -> Result<Subscription, Refusal> {
     find(records, topic)?;
     check_endpoint(&endpoint)?;

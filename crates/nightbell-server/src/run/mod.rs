@@ -17,6 +17,7 @@ mod clockwork;
 mod matcher;
 pub(crate) mod points;
 mod sender;
+mod sweeper;
 mod watcher;
 
 /// Told `true` when the server stops.
@@ -42,6 +43,7 @@ impl Loops {
         let tasks = vec![
             tokio::spawn(sender::run(Arc::clone(app), stopping.clone())),
             tokio::spawn(clockwork::run(Arc::clone(app), stopping.clone())),
+            tokio::spawn(sweeper::run(Arc::clone(app), stopping.clone())),
         ];
         Ok(Self { threads, tasks, runtime })
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use nightbell_core::evidence::Evidence;
 use nightbell_core::metric::{Aggregate, Datum, Series};
-use nightbell_core::time::DAY_MS;
+use nightbell_core::time::{DAY_MS, Timestamp};
 use nightbell_store::{Catalog, Position, Scan, Space, Write};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -152,6 +152,11 @@ fn series_hash(series: &Series) -> [u8; SERIES_BYTES] {
     let mut short = [0; SERIES_BYTES];
     short.copy_from_slice(&hash.finalize()[..SERIES_BYTES]);
     short
+}
+
+/// When the point under a key of the store happened.
+pub(super) fn time_of(key: &[u8]) -> Option<Timestamp> {
+    second_of(key).map(Timestamp::from_seconds)
 }
 
 fn second_of(key: &[u8]) -> Option<i64> {

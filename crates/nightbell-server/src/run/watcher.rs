@@ -141,7 +141,7 @@ impl Watcher {
         for effect in self.watch.step(entry.now, entry.input) {
             match effect {
                 Effect::Saved { arn, runtime } => alarms::save_runtime(&mut gathered.change, &arn, &runtime),
-                Effect::Transition(transition) => self.tell(*transition, position, gathered)?,
+                Effect::Transition(transition) => self.tell(&transition, position, gathered)?,
             }
         }
         Ok(())
@@ -150,7 +150,7 @@ impl Watcher {
     /// Writes a transition into the history, and a delivery for each subscriber of its actions into the outbox.
     fn tell(
         &self,
-        transition: Transition,
+        transition: &Transition,
         position: Position,
         gathered: &mut Gathered,
     ) -> Result<(), Failure> {
@@ -162,9 +162,9 @@ impl Watcher {
             at: transition.at,
             kind: "StateUpdate".into(),
             summary: format!("Alarm updated from {from} to {to}"),
-            data: state_update(&transition).to_string(),
+            data: state_update(transition).to_string(),
         };
-        self.record(gathered, &transition, &item, position);
+        self.record(gathered, transition, &item, position);
         if !transition.alarm.actions_enabled {
             return Ok(());
         }
@@ -174,9 +174,9 @@ impl Watcher {
             State::InsufficientData => &transition.alarm.insufficient_data_actions,
         };
         for action in actions {
-            let error = self.act(action, &transition, position, gathered)?;
-            let item = action_item(&transition, action, error.as_deref());
-            self.record(gathered, &transition, &item, position);
+            let error = self.act(action, transition, position, gathered)?;
+            let item = action_item(transition, action, error.as_deref());
+            self.record(gathered, transition, &item, position);
         }
         Ok(())
     }

@@ -229,7 +229,7 @@ impl Engine {
             self.meta.get(start_key)?.and_then(|value| Position::from_key(&value)).unwrap_or_default();
         let last = entries.last_key_value().map(fjall::Guard::key).transpose()?;
         let end = last.and_then(|key| Position::from_key(&key)).map(Position::next).unwrap_or_default();
-        Ok((start, end))
+        Ok((start, end.max(start)))
     }
 
     /// Puts a new start of the events into a batch.

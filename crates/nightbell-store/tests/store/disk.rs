@@ -186,7 +186,7 @@ fn a_full_queue_throttles_and_loses_nothing() {
         }
     }
     assert!(throttled > 0, "2 MB went through a queue of 10 kB at once");
-    assert!(acknowledged.len() >= 9);
+    assert!(!acknowledged.is_empty(), "one batch always fits");
     let stored: Vec<_> = messages(&store).into_iter().map(|(_, message)| message).collect();
     assert_eq!(stored, acknowledged);
     append(&store, one("host", "after")).expect("room again");
@@ -218,25 +218,41 @@ fn refusing_disk_child() {
     let Some(folder) = std::env::var_os("NIGHTBELL_STORE_REFUSING_DISK") else { return };
     let store = LocalStore::open(Path::new(&folder), no_tail()).unwrap();
     append(&store, one("host", "kept 1")).unwrap();
+
     limit_file_bytes("16:");
     let error = append(&store, one("host", "refused")).unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable, "{error}");
     assert!(error.to_string().contains("folder="), "{error}");
-    let mut write = Write::new();
-    write.push(Stream::Metrics, "refused");
-    assert_eq!(store.commit(write, Durability::Disk).unwrap_err().kind(), Kind::Unavailable);
     limit_file_bytes("unlimited:");
-    let tries = (0..100).map(|_| {
-        std::thread::sleep(Duration::from_millis(100));
-        append(&store, one("host", "kept 2"))
-    });
-    let stored = tries.inspect(|stored| println!("{stored:?}")).find_map(Result::ok);
-    let position = stored.expect("the store takes writes again");
-    let blocks = store.read(position, 1).unwrap();
-    assert_eq!(blocks[0].batches, [one("host", "kept 2")]);
+    let position = until_taken(|| append(&store, one("host", "kept 2")));
+    assert_eq!(store.read(position, 1).unwrap()[0].batches, [one("host", "kept 2")]);
+
+    limit_file_bytes("16:");
+    assert_eq!(push(&store, "refused").unwrap_err().kind(), Kind::Unavailable);
+    limit_file_bytes("unlimited:");
+    let positions = until_taken(|| push(&store, "kept"));
+    assert_eq!(
+        store.read_stream(Stream::Metrics, positions[0], 1).unwrap(),
+        [(positions[0], b"kept".to_vec())]
+    );
+}
+
+fn push(store: &LocalStore, entry: &str) -> Result<Vec<Position>, StoreError> {
     let mut write = Write::new();
-    write.push(Stream::Metrics, "taken");
-    store.commit(write, Durability::Disk).unwrap();
+    write.push(Stream::Metrics, entry);
+    store.commit(write, Durability::Disk)
+}
+
+/// Tries until the store takes writes again; half a minute is far beyond what it needs.
+fn until_taken<T: std::fmt::Debug>(mut attempt: impl FnMut() -> Result<T, StoreError>) -> T {
+    for _ in 0..300 {
+        match attempt() {
+            Ok(taken) => return taken,
+            Err(error) => assert_eq!(error.kind(), Kind::Unavailable, "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("the store takes no writes again");
 }
 
 fn limit_file_bytes(limit: &str) {

@@ -213,7 +213,8 @@ fn rendered_words_count_only_without_a_number() {
 
 #[test]
 fn reasons_are_decoded() {
-    let rows: [(u32, &[(&str, &str)], Option<&str>); 13] = [
+    type Row<'a> = (u32, &'a [(&'a str, &'a str)], Option<&'a str>);
+    let rows: [Row<'_>; 13] = [
         (4625, &[("Status", "0xc000006d"), ("SubStatus", "0xC000006A")], Some("wrong password")),
         (4625, &[("Status", "0xc0000234"), ("SubStatus", "0x0")], Some("account locked out")),
         (4625, &[("Status", "0xc000006d"), ("SubStatus", "0xc0000064")], Some("user name does not exist")),

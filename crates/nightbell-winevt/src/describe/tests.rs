@@ -70,7 +70,8 @@ fn logons_say_who_where_from_where_and_why() {
 
 #[test]
 fn accounts_and_groups_say_what_was_done_to_whom() {
-    let rows: [(u32, &[(&'static str, &'static str)], &str); 7] = [
+    type Row<'a> = (u32, &'a [(&'static str, &'static str)], &'a str);
+    let rows: [Row<'_>; 7] = [
         (4720, &BOB, r"corp\ann created the account bob at fs01.corp.example"),
         (4726, &BOB, r"corp\ann deleted the account bob at fs01.corp.example"),
         (4724, &BOB, r"corp\ann reset the password of bob at fs01.corp.example"),
@@ -142,7 +143,7 @@ fn hostile_names_cannot_leave_the_line() {
     let long = "x".repeat(10_000);
     let data = [("TargetUserName", name), ("IpAddress", &long), ("SubStatus", "0xc000006a")];
     let line = words(4625, FAILURE, &data);
-    assert!(!line.chars().any(|character| is_harmful(character)), "{line:?}");
+    assert!(!line.chars().any(is_harmful), "{line:?}");
     assert!(line.starts_with("a\u{fffd}[31m\u{fffd}b"), "{line:?}");
     assert!(line.len() < 4 * NAME_BYTES_MAX, "{}", line.len());
     assert!(line.ends_with("…: wrong password"), "{line:?}");

@@ -17,7 +17,7 @@ fn the_notification_without_and_with_options() {
     t.alarm.evaluate_low_sample_count_percentile = "ignore".to_owned();
     t.alarm.series.region = "werk-süd".to_owned();
     t.alarm.series.dimensions = vec![("Folder".to_owned(), r"\secret".to_owned())];
-    t.alarm.missing_data = nightbell_core::alarm::MissingData::Missing;
+    t.alarm.missing_data = MissingData::Missing;
     let json = alarm_json(&t);
     for part in [
         r#""AlarmDescription":null"#,
