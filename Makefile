@@ -39,8 +39,11 @@ fuzz: setup ## every fuzz target for FUZZ_SECONDS (default 60) each
 deny: setup ## licences, bans and sources of the dependencies
 	@scripts/gate deny
 
-bench: ## measure ingestion, matching and latency on this machine
-	@scripts/bench
+bench: setup ## measure matching, reading, storing and the whole way on this machine (some minutes)
+	@cargo bench -p nightbell-core --bench ruleset
+	@cargo bench -p nightbell-winevt --bench xml
+	@cargo bench -p nightbell-store --bench journal
+	@cargo bench -p nightbell-server --bench end_to_end
 
 clean: ## remove what the checks made
 	@cargo clean

@@ -5,7 +5,7 @@ import datetime
 import gzip
 import http.client
 import json
-import os
+import random
 import re
 import socket
 import time
@@ -17,6 +17,7 @@ from support import aws
 from support.aws import SECRET_KEY, form, logs_headers, send, sign
 
 MEGABYTE = 1_048_576
+NOISE = random.Random(4656).randbytes(4096)
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +72,9 @@ class TestSignature:
 
     @pytest.mark.parametrize("service", ["monitoring", "sns"])
     def test_in_the_other_services_too(self, server, service):
-        body = form(Action="DescribeAlarms" if service == "monitoring" else "ListTopics", Version="2010-03-31")
+        body = form(Action="ListTopics", Version="2010-03-31")
+        if service == "monitoring":
+            body = form(Action="DescribeAlarms", Version="2010-08-01")
         headers = {"content-type": "application/x-www-form-urlencoded"}
         assert send(server, body, sign(server, service, body, headers))[0] == 200
         for how in ({"secret": "wrong"}, {"key": "AKIAUNKNOWN000000000"}, {"skew": datetime.timedelta(days=1)}):
@@ -122,7 +125,7 @@ class TestBodies:
             b"null",
             b'"x"',
             b"\xff\xfe",
-            b'{"logGroupName":"\xff"}',
+            b'{"logGroupName":"\xff","logGroupNamePrefix":"\xff","filterName":"\xff"}',
             b'{"limit":1e400}',
             b'{"limit":"many"}',
             b'{"limit":-9223372036854775809}',
@@ -257,7 +260,7 @@ class TestSizes:
         assert status in (400, 413)
         assert memory_mb(server) - before < 150
 
-    @pytest.mark.parametrize("body", [b"", b"not gzip", b"\x1f\x8b\x08", gzip.compress(b"{")[:-5], os.urandom(1000)])
+    @pytest.mark.parametrize("body", [b"", b"not gzip", b"\x1f\x8b\x08", gzip.compress(b"{", mtime=0)[:-5], NOISE[:1000]])
     def test_broken_gzip(self, server, body):
         assert signed(server, body, "PutLogEvents", {"content-encoding": "gzip"})[0] == 400
 
@@ -306,7 +309,7 @@ class TestSockets:
         "garbage",
         [
             b"\x00" * 100,
-            os.urandom(4096),
+            NOISE,
             b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500),
             b"GET\r\n\r\n",
             b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
@@ -321,12 +324,12 @@ class TestSockets:
     def test_garbage(self, server, garbage):
         with self.connect(server) as connection:
             connection.sendall(garbage)
-            connection.shutdown(socket.SHUT_WR)
             try:
+                connection.shutdown(socket.SHUT_WR)
                 while connection.recv(65536):
                     pass
-            except ConnectionResetError:
-                pass
+            except OSError:
+                pass  # it hung up first
 
     def test_many_who_never_finish_do_not_keep_the_others_out(self, server):
         waiting = []
@@ -378,8 +381,8 @@ class TestEvents:
         ]
         for message in messages:
             put(message)
-        found = logs.filter_log_events(logGroupName=group)["events"]
-        assert [e["message"] for e in found] == messages
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+        assert [e["message"] for page in pages for e in page["events"]] == messages
 
     def test_hostile_names_in_a_mail(self, server, sns, cloudwatch, logs, group, put, mailbox):
         from support import windows

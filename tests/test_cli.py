@@ -274,10 +274,13 @@ class TestImport:
         server = fresh().start()
         wrong = tmp_path / "wrong.evtx"
         env = {"NIGHTBELL_ROOT_ACCESS_KEY_ID": ACCESS_KEY, "NIGHTBELL_ROOT_SECRET_ACCESS_KEY": SECRET_KEY}
-        for content in (b"", b"not an event log", b"ElfFile\0" + os.urandom(8192)):
+        for content in (b"", b"not an event log"):
             wrong.write_bytes(content)
             done = run("import", str(wrong), "--group", "/g", "--data", str(server.data), folder=tmp_path, **env)
             assert done.returncode != 0 and "wrong.evtx" in done.stderr and "panicked" not in done.stderr
+        wrong.write_bytes(b"ElfFile\0" + os.urandom(8192))
+        done = run("import", str(wrong), "--group", "/g", "--data", str(server.data), folder=tmp_path, **env)
+        assert "damaged" in done.stdout + done.stderr and "panicked" not in done.stderr
         done = run("import", "missing.evtx", "--group", "/g", "--data", str(server.data), folder=tmp_path, **env)
         assert done.returncode != 0 and "missing.evtx" in done.stderr
 

@@ -228,14 +228,20 @@ class TestOperations:
         ):
             logs.describe_metric_filters(metricName="m")
 
-    def test_a_group_has_at_most_100_filters(self, logs, group, put_filter):
-        for i in range(100):
-            put_filter("x", name=f"f{i:03}")
+    def test_a_group_may_have_more_filters_than_the_service_allows(self, logs, group, put_filter):
+        for i in range(101):
+            put_filter(f"word{i}", name=f"f{i:03}")
+        [described] = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+        assert described["metricFilterCount"] == 101
+
+    def test_a_group_has_at_most_five_filters_with_regular_expressions(self, put_filter):
+        for i in range(5):
+            put_filter("%a+%", name=f"f{i}")
         with refused("LimitExceededException"):
-            put_filter("x", name="one-more")
-        put_filter("y", name="f000")
-        logs.delete_metric_filter(logGroupName=group, filterName="f001")
-        put_filter("x", name="one-more")
+            put_filter("%a+%", name="one-more")
+        put_filter("%b+%", name="f0")
+        put_filter("plain", name="f1")
+        put_filter("%a+%", name="one-more")
 
 
 class TestNumbers:
@@ -272,7 +278,7 @@ class TestNumbers:
             ("{ $.ms = * }", "$.ms", '{"ms":-2e1}', -20),
             ("{ $.ms = * }", "$.ms", '{"ms":"slow"}', None),
             ("[..., status, bytes]", "$bytes", ACCESS, 1534),
-            ("[a, b]", "$b", 'x "17.5"', None),
+            ("[a, b]", "$b", 'x "17.5"', 17.5),
             ("[..., b]", "$b", 'x "17.5"', 17.5),
             ("[a, b]", "$undefined", "x 1", None),
         ],

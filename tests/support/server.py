@@ -59,8 +59,8 @@ class Server:
         return f"http://{self.host}:{self.port}"
 
     def start(self) -> "Server":
-        """Starts the process and waits until it says that it listens."""
-        command = [str(binary()), "serve", "--data", str(self.data), "--listen", "127.0.0.1:0"]
+        """Starts the process and waits until it says that it listens: on any free port at first, then on the same."""
+        command = [str(binary()), "serve", "--data", str(self.data), "--listen", f"127.0.0.1:{self.port}"]
         command += ["--account-id", ACCOUNT, "--region", REGION, *self.arguments]
         if self.smtp:
             command += ["--smtp", self.smtp]

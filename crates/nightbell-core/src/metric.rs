@@ -308,6 +308,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         /// A fold does not depend on order or batching, also past the cap.
         #[test]
         fn folds_alike_in_any_order(

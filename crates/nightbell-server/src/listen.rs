@@ -35,6 +35,8 @@ use crate::{admin, auth, clock, pages};
 pub(crate) const BODY_BYTES_MAX: usize = 8 << 20;
 /// Largest body when inflated.
 pub(crate) const INFLATED_BYTES_MAX: usize = 8 << 20;
+/// Bytes that are set aside for a body before any of it has come.
+const BODY_BYTES_AT_ONCE: usize = 64 << 10;
 /// How long a body may take to arrive.
 const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long headers may take to arrive.
@@ -144,7 +146,11 @@ async fn serve_call(app: Arc<App>, parts: &Parts, received: &Bytes, request_id: 
         Ok(inflated) => inflated,
         Err(error) => return route::refuse(&before, None, &error),
     };
-    let body = inflated.as_deref().unwrap_or(received);
+    let body = match inflated.as_deref().unwrap_or(received) {
+        // RFC 8058: a mail program's own button sends this to the link; what is asked stands in the address.
+        b"List-Unsubscribe=One-Click" => b"",
+        body => body,
+    };
     let call = match call::read(&parts.method, &parts.uri, &parts.headers, body) {
         Ok(call) => call,
         Err(error) => {
@@ -236,7 +242,7 @@ pub(crate) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, 
     }
     let read = async {
         let mut stream = body.into_data_stream();
-        let mut all = BytesMut::with_capacity(told.unwrap_or(0) as usize);
+        let mut all = BytesMut::with_capacity((told.unwrap_or(0) as usize).min(BODY_BYTES_AT_ONCE));
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|_| ApiError::sender("IncompleteBody", "The body ended early"))?;
             if all.len() + chunk.len() > BODY_BYTES_MAX {

@@ -156,6 +156,8 @@ fn nothing_merged_is_nothing() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     /// Below the cap, evidence does not depend on order or batching.
     #[test]
     fn merges_alike_in_any_order(

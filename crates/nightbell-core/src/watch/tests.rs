@@ -273,7 +273,7 @@ fn periods() -> impl Strategy<Value = i64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 384, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever order and batches the data comes in, the alarm fires at the very step that brings a crossing.
     #[test]
@@ -281,8 +281,16 @@ proptest! {
         period_s in periods(),
         (m, n) in prop::sample::select(vec![(1, 1), (1, 2), (2, 2), (2, 3), (3, 3)]),
         threshold in 0..8_i32,
-        batches in prop::collection::vec(prop::collection::vec((0..600_i64, 0..4_i32), 1..4), 1..12),
+        batches in prop::collection::vec(prop::collection::vec((0..600_i64, -1..2_i64, 0..4_i32), 1..4), 1..12),
+        edges in any::<bool>(),
     ) {
+        // Half of the runs put all data next to the borders of periods, where an error by one second shows.
+        let place = |second: i64, beside: i64| {
+            if edges { (second % 4 * period_s + beside).max(0) } else { second }
+        };
+        let batches = batches.into_iter().map(|batch: Vec<(i64, i64, i32)>| {
+            batch.into_iter().map(|(second, beside, value)| (place(second, beside), value)).collect::<Vec<_>>()
+        });
         let alarm = alarm(period_s, m, n, f64::from(threshold), MissingData::NotBreaching);
         let mut watch = watching(alarm.clone());
         let mut seen: BTreeMap<i64, f64> = BTreeMap::new();

@@ -227,7 +227,7 @@ pub(super) async fn get_metric_statistics(
     let statistics = read_statistics(&request.statistics, &request.extended_statistics)?;
     let unit = request.unit.filter(|unit| unit != "None");
     let wanted = series(&cx, &namespace, &name, request.dimensions);
-    let from = (start / 1_000).div_euclid(period) * period;
+    let from = first_period(start, period);
     let data = points::read(
         &**cx.app.records.store(),
         &wanted,
@@ -237,7 +237,7 @@ pub(super) async fn get_metric_statistics(
     let data = data.map_err(|failure| stored(Service::CloudWatch, &failure))?;
     let mut periods: BTreeMap<(i64, Option<String>), Aggregate> = BTreeMap::new();
     for datum in data.into_iter().filter(|datum| unit.is_none() || datum.unit == unit) {
-        let slot = datum.second.div_euclid(period) * period;
+        let slot = from + (datum.second - from).div_euclid(period) * period;
         periods.entry((slot, datum.unit)).or_default().merge(&datum.aggregate);
     }
     let datapoints = periods
@@ -245,6 +245,13 @@ pub(super) async fn get_metric_statistics(
         .map(|((slot, unit), aggregate)| datapoint(slot, unit, &aggregate, &statistics))
         .collect();
     Ok(GetMetricStatisticsResponse { label: name, datapoints })
+}
+
+/// Where the first period begins: periods are counted from the start, rounded down to a whole minute (or to a whole
+/// period where that is shorter), so that a day may begin at any hour.
+fn first_period(start_ms: i64, period: i64) -> i64 {
+    let grain = period.min(60);
+    start_ms.div_euclid(1_000).div_euclid(grain) * grain
 }
 
 fn check_range(start: i64, end: i64, period: i64) -> Result<(), ApiError> {

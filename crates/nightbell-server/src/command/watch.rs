@@ -8,6 +8,7 @@ every AWS client.
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::ServerPlace;
 use crate::client::{Client, Refused};
@@ -235,7 +236,7 @@ pub(crate) async fn set_up(client: &Client, rule: &Rule, mail: &str) -> Result<S
             other.with_context(|| format!("the log group {:?} cannot be made", rule.group))?;
         }
     }
-    let topic = format!("nightbell-{}", topic_name(mail));
+    let topic = topic_name(mail);
     let answer = client.sns("CreateTopic", &[("Name", &topic)]).await.context("the topic cannot be made")?;
     let Some(topic) = text_of(&answer, "TopicArn") else { bail!("the server gave no topic") };
     let subscribe = [("TopicArn", topic.as_str()), ("Protocol", "email"), ("Endpoint", mail)];
@@ -280,9 +281,12 @@ fn text_of(xml: &str, element: &str) -> Option<String> {
     rest.split_once("</").map(|(text, _)| text.to_owned())
 }
 
-/// A mail address as a topic's name: one topic for each address.
+/// One topic for each mail address: a readable part, and a hash that tells `a.b@x` and `a_b@x` apart.
 fn topic_name(mail: &str) -> String {
-    mail.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).take(200).collect()
+    let readable: String =
+        mail.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).take(200).collect();
+    let hash = Sha256::digest(mail.as_bytes());
+    format!("nightbell-{readable}-{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2])
 }
 
 /// `30s`, `1m`, `5m`, `1h` or plain seconds as a period that alarms can have.

@@ -142,6 +142,7 @@ pub(crate) fn enable_actions(
         match find(records, region, name) {
             Ok(mut alarm) if alarm.actions_enabled != enabled => {
                 alarm.actions_enabled = enabled;
+                alarm.updated = now;
                 put_alarm(records, &alarm, now)?;
             }
             Ok(_) | Err(Refusal::Missing(_)) => {}

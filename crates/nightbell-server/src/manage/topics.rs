@@ -325,7 +325,9 @@ fn check_endpoint(endpoint: &Endpoint) -> Result<(), Refusal> {
     match endpoint {
         Endpoint::Email(address) => {
             let sound = address.len() <= ADDRESS_BYTES_MAX
-                && address.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty())
+                && address
+                    .split_once('@')
+                    .is_some_and(|(user, host)| !user.is_empty() && !host.is_empty() && !host.contains('@'))
                 && !address.chars().any(|c| c.is_control() || c.is_whitespace() || "<>,;".contains(c));
             let text = "Invalid parameter: Email address";
             if sound { Ok(()) } else { Err(Refusal::Invalid(text.into())) }
@@ -417,7 +419,7 @@ mod tests {
 
     #[test]
     fn addresses_that_could_inject_a_header_are_refused() {
-        for bad in ["", "@", "a@", "@b", "a@b\r\nBcc: c@d", "a b@c", "<a@b>", "a@b,c@d"] {
+        for bad in ["", "@", "a@", "@b", "a@b@c", "a@b\r\nBcc: c@d", "a b@c", "<a@b>", "a@b,c@d"] {
             assert!(check_endpoint(&Endpoint::Email(bad.into())).is_err(), "{bad:?}");
         }
         assert!(check_endpoint(&Endpoint::Email("security@example.org".into())).is_ok());

@@ -2,6 +2,8 @@
 Bytes on disk that are not what was written: flipped bits in blocks, lost blocks, writes torn by a loss of power.
 */
 
+#![allow(clippy::disallowed_methods)] // these tests read whole files that they wrote
+
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
