@@ -6,7 +6,7 @@ Records are JSON: they outlive versions of this program, and an unknown field of
 */
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nightbell_core::event::Group;
 use nightbell_core::time::Timestamp;
@@ -148,6 +148,7 @@ impl Failure {
 #[derive(Clone)]
 pub(crate) struct Records {
     store: Arc<dyn Catalog>,
+    turn: Arc<Mutex<()>>,
 }
 
 /// Most records one listing reads; past it the listing is cut and the caller pages by name.
@@ -156,7 +157,13 @@ pub(crate) const LIST_MAX: usize = 100_000;
 impl Records {
     /// Records kept in `store`.
     pub(crate) fn new(store: Arc<dyn Catalog>) -> Self {
-        Self { store }
+        Self { store, turn: Arc::default() }
+    }
+
+    /// The turn to change what is configured: whoever reads a record in order to write it holds this meanwhile, so that
+    /// two requests at once are as one after the other.
+    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The store below.

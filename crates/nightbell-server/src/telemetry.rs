@@ -23,6 +23,8 @@ pub(crate) struct Telemetry {
     pub(crate) data: IntCounter,
     /// Blocks of the journal that could not be read and were passed over.
     pub(crate) broken_blocks: IntCounter,
+    /// Data points dropped because too many new series came in one hour.
+    pub(crate) dropped_points: IntCounter,
     /// Alarm transitions by new state.
     pub(crate) transitions: IntCounterVec,
     /// Deliveries by outcome: sent, later, never.
@@ -69,6 +71,10 @@ impl Telemetry {
             broken_blocks: counter(
                 "broken_blocks_total",
                 "Damaged blocks of the journal that were passed over.",
+            ),
+            dropped_points: counter(
+                "data_points_dropped_total",
+                "Data points of too many new series in one hour.",
             ),
             transitions: by("alarm_transitions_total", "Alarm transitions by new state.", &["state"]),
             deliveries: by("deliveries_total", "Attempts at a delivery by outcome.", &["outcome"]),

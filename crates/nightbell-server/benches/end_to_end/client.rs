@@ -50,13 +50,7 @@ impl Service {
 }
 
 /// A signed request as bytes on the wire.
-pub(crate) fn signed(
-    address: &str,
-    service: Service,
-    operation: &str,
-    body: &[u8],
-    now_ms: i64,
-) -> Vec<u8> {
+pub(crate) fn signed(address: &str, service: Service, operation: &str, body: &[u8], now_ms: i64) -> Vec<u8> {
     let mut request = http::Request::post("/")
         .header("host", address)
         .header("content-type", service.content_type())

@@ -103,8 +103,13 @@ fn tell_throughputs(measured: &[(usize, u64, Vec<Throughput>)]) {
 
 impl Plan {
     fn read(arguments: impl Iterator<Item = String>) -> Self {
-        let mut plan =
-            Self { filters: vec![1, 10, 1_000, 10_000], rates: vec![5_000, 20_000], seconds: 10, probes: 100, runs: 3 };
+        let mut plan = Self {
+            filters: vec![1, 10, 1_000, 10_000],
+            rates: vec![5_000, 20_000],
+            seconds: 10,
+            probes: 100,
+            runs: 3,
+        };
         let mut arguments = arguments.filter(|argument| argument != "--bench");
         while let Some(name) = arguments.next() {
             let value = arguments.next().unwrap_or_default();
@@ -115,7 +120,9 @@ impl Plan {
                 "--seconds" => plan.seconds = number(&value) as u64,
                 "--probes" => plan.probes = number(&value),
                 "--runs" => plan.runs = number(&value),
-                other => panic!("no option {other}; there are --filters, --rates, --seconds, --probes, --runs"),
+                other => {
+                    panic!("no option {other}; there are --filters, --rates, --seconds, --probes, --runs")
+                }
             }
         }
         plan

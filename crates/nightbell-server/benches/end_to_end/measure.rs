@@ -123,9 +123,8 @@ pub(crate) fn throughput(setting: &mut Setting<'_>, seconds: u64) -> Throughput 
     let now = now_ms();
     let prepared: Vec<Vec<Vec<u8>>> = (0..CONNECTIONS)
         .map(|connection| {
-            let sign = |mut body: Body| {
-                signed(&server.address, Service::Logs, "PutLogEvents", body.at(now), now)
-            };
+            let sign =
+                |mut body: Body| signed(&server.address, Service::Logs, "PutLogEvents", body.at(now), now);
             bodies(connection, BULK_EVENTS).into_iter().map(sign).collect()
         })
         .collect();

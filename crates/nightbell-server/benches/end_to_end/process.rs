@@ -64,7 +64,8 @@ impl Server {
     }
 
     fn proc_file(&self, name: &str) -> String {
-        std::fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).expect("the server runs, on Linux")
+        std::fs::read_to_string(format!("/proc/{}/{name}", self.child.id()))
+            .expect("the server runs, on Linux")
     }
 
     /// Waits until `events` events have been run through the filters since the start.

@@ -38,7 +38,8 @@ impl<'a> Setting<'a> {
         let address = &server.address;
         let mut sns = |operation: &str, parameters: &str| {
             let form = format!("Action={operation}&Version=2010-03-31{parameters}");
-            let answer = connection.succeed(&signed(address, Service::Sns, operation, form.as_bytes(), now_ms()));
+            let answer =
+                connection.succeed(&signed(address, Service::Sns, operation, form.as_bytes(), now_ms()));
             String::from_utf8(answer).expect("XML is text")
         };
         let made = sns("CreateTopic", "&Name=bench");
@@ -69,9 +70,16 @@ impl<'a> Setting<'a> {
                 scope.spawn(move || {
                     let mut connection = Connection::open(address);
                     for n in (1..count).skip(maker).step_by(MAKERS) {
-                        let body = filter(&format!("rule-{n:05}"), &pattern(n, count), &json!({})).to_string();
+                        let body =
+                            filter(&format!("rule-{n:05}"), &pattern(n, count), &json!({})).to_string();
                         let body = body.as_bytes();
-                        connection.succeed(&signed(address, Service::Logs, "PutMetricFilter", body, now_ms()));
+                        connection.succeed(&signed(
+                            address,
+                            Service::Logs,
+                            "PutMetricFilter",
+                            body,
+                            now_ms(),
+                        ));
                     }
                 });
             }

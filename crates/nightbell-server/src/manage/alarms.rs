@@ -99,6 +99,12 @@ pub(crate) fn arn(region: &str, account: &str, name: &str) -> String {
 /// Creates or replaces an alarm. Returns the position after which the watcher knows it.
 pub(crate) fn put_alarm(records: &Records, alarm: &MetricAlarm, now: Timestamp) -> Result<Position, Refusal> {
     alarm.check().map_err(Refusal::Alarm)?;
+    let _turn = records.turn();
+    write_alarm(records, alarm, now)
+}
+
+/// Writes an alarm whose turn it is.
+fn write_alarm(records: &Records, alarm: &MetricAlarm, now: Timestamp) -> Result<Position, Refusal> {
     let region = &alarm.series.region;
     let key = Key::alarm(region, &alarm.name);
     let known = records.get::<MetricAlarm>(&key)?.is_some();
@@ -119,6 +125,7 @@ pub(crate) fn remove(
     names: &[String],
     now: Timestamp,
 ) -> Result<Position, Refusal> {
+    let _turn = records.turn();
     let mut change = Write::new();
     for name in names {
         let alarm = find(records, region, name)?;
@@ -138,12 +145,13 @@ pub(crate) fn enable_actions(
     enabled: bool,
     now: Timestamp,
 ) -> Result<(), Refusal> {
+    let _turn = records.turn();
     for name in names {
         match find(records, region, name) {
             Ok(mut alarm) if alarm.actions_enabled != enabled => {
                 alarm.actions_enabled = enabled;
                 alarm.updated = now;
-                put_alarm(records, &alarm, now)?;
+                write_alarm(records, &alarm, now)?;
             }
             Ok(_) | Err(Refusal::Missing(_)) => {}
             Err(other) => return Err(other),
@@ -162,6 +170,7 @@ pub(crate) fn set_state(
     reason_data: Option<String>,
     now: Timestamp,
 ) -> Result<Position, Refusal> {
+    let _turn = records.turn();
     let alarm = find(records, region, name)?;
     let mut change = Write::new();
     push(&mut change, now, Input::SetState { arn: alarm.arn, state, reason, reason_data });

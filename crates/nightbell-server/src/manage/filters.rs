@@ -28,6 +28,7 @@ pub(crate) fn put_filter(
     mut filter: MetricFilter,
     now: Timestamp,
 ) -> Result<(), Refusal> {
+    let _turn = records.turn();
     groups::find(records, group)?;
     let pattern = Pattern::parse(&filter.pattern)
         .map_err(|error| Refusal::Invalid(error.message(Caller::MetricFilter)))?;
@@ -72,6 +73,7 @@ fn check_quotas(
 
 /// Deletes a filter.
 pub(crate) fn remove(records: &Records, group: &Group, name: &str) -> Result<(), Refusal> {
+    let _turn = records.turn();
     groups::find(records, group)?;
     let key = Key::filter(group, name);
     records.get::<MetricFilter>(&key)?.ok_or(Refusal::Missing(Resource::Filter))?;

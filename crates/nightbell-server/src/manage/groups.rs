@@ -47,6 +47,7 @@ pub(crate) fn create(
         let allowed = "Member must satisfy enum value set: [STANDARD, INFREQUENT_ACCESS, DELIVERY]";
         return Err(violates(&class, "logGroupClass", allowed));
     }
+    let _turn = records.turn();
     let key = Key::group(group);
     if records.get::<GroupRecord>(&key)?.is_some() {
         return Err(Refusal::Exists(Resource::Group));
@@ -72,6 +73,7 @@ pub(crate) fn find(records: &Records, group: &Group) -> Result<GroupRecord, Refu
 
 /// Deletes a group with its streams and metric filters.
 pub(crate) fn remove(records: &Records, group: &Group) -> Result<(), Refusal> {
+    let _turn = records.turn();
     let record = find(records, group)?;
     if record.deletion_protected {
         return Err(Refusal::Invalid(format!(
@@ -102,6 +104,7 @@ pub(crate) fn retain(records: &Records, group: &Group, days: Option<i64>) -> Res
         let allowed = format!("Member must satisfy enum value set: {RETENTION_DAYS:?}");
         return Err(violates(&days.to_string(), "retentionInDays", &allowed));
     }
+    let _turn = records.turn();
     let mut record = find(records, group)?;
     record.retention_days = days;
     write(records, &Key::group(group), &record)
@@ -115,8 +118,9 @@ pub(crate) fn create_stream(
     now: Timestamp,
     since: Position,
 ) -> Result<(), Refusal> {
-    find(records, group)?;
     check_stream_name(name)?;
+    let _turn = records.turn();
+    find(records, group)?;
     let key = Key::stream(group, name);
     if records.get::<StreamRecord>(&key)?.is_some() {
         return Err(Refusal::Exists(Resource::Stream));
@@ -137,6 +141,7 @@ pub(crate) fn find_stream(
 
 /// Deletes a stream.
 pub(crate) fn remove_stream(records: &Records, group: &Group, name: &str) -> Result<(), Refusal> {
+    let _turn = records.turn();
     find_stream(records, group, name)?;
     let mut change = Write::new();
     delete(&mut change, &Key::stream(group, name));

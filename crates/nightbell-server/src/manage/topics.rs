@@ -80,6 +80,7 @@ pub(crate) fn create(
     if name.is_empty() || name.len() > TOPIC_NAME_MAX || !name.chars().all(allowed) {
         return Err(Refusal::Invalid("Invalid parameter: Topic Name".into()));
     }
+    let _turn = records.turn();
     let key = Key::arn("topic", arn);
     if let Some(found) = records.get::<Topic>(&key)? {
         let same = attributes.iter().all(|(name, value)| found.attributes.get(name) == Some(value));
@@ -101,6 +102,7 @@ pub(crate) fn find(records: &Records, arn: &str) -> Result<Topic, Refusal> {
 
 /// Deletes a topic and its subscriptions; a missing one is fine.
 pub(crate) fn remove(records: &Records, arn: &str) -> Result<(), Refusal> {
+    let _turn = records.turn();
     let mut change = Write::new();
     delete(&mut change, &Key::arn("topic", arn));
     for kind in ["subscription", "token"] {
@@ -181,8 +183,9 @@ pub(crate) fn subscribe(
     endpoint: Endpoint,
     asking: &Asking<'_>,
 ) -> Result<Subscription, Refusal> {
-    find(records, topic)?;
     check_endpoint(&endpoint)?;
+    let _turn = records.turn();
+    find(records, topic)?;
     let there = subscriptions(records, topic)?;
     let known = there.iter().find(|subscription| subscription.endpoint == endpoint);
     if let Some(known) = known
@@ -225,6 +228,7 @@ pub(crate) fn confirm(
     token: &str,
     now: Timestamp,
 ) -> Result<Subscription, Refusal> {
+    let _turn = records.turn();
     find(records, topic)?;
     if token.is_empty() || token.len() > 256 || !token.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(Refusal::Invalid("Invalid parameter: Token".into()));
@@ -251,6 +255,7 @@ pub(crate) fn confirm(
 /// Ends a subscription; a missing one is fine.
 pub(crate) fn unsubscribe(records: &Records, arn: &str) -> Result<(), Refusal> {
     let Some(key) = subscription_key(arn) else { return Ok(()) };
+    let _turn = records.turn();
     let mut change = Write::new();
     delete(&mut change, &key);
     Ok(records.commit(change)?)

@@ -16,7 +16,7 @@ use tracing::{error, warn};
 
 use super::{Stopping, pause, woken};
 use crate::app::App;
-use crate::catalog::{Activity, Failure, Key, put};
+use crate::catalog::{Activity, Failure, Key, StreamRecord, put};
 use crate::clock;
 use crate::manage::alarms;
 
@@ -101,6 +101,10 @@ impl Matcher {
         seen: HashMap<(&Group, &str), Activity>,
     ) -> Result<(), Failure> {
         for ((group, stream), new) in seen {
+            // What is deleted meanwhile leaves nothing behind.
+            if self.app.records.get::<StreamRecord>(&Key::stream(group, stream))?.is_none() {
+                continue;
+            }
             let key = Key::activity(group, stream);
             let mut all: Activity = self.app.records.get(&key)?.unwrap_or_default();
             all.first_event = all.first_event.into_iter().chain(new.first_event).min();

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use nightbell_core::evidence::Evidence;
 use nightbell_core::metric::{Aggregate, Datum, Series};
-use nightbell_core::time::{DAY_MS, Timestamp};
+use nightbell_core::time::{DAY_MS, HOUR_MS, Timestamp};
 use nightbell_store::{Catalog, Position, Scan, Space, Write};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -21,6 +21,9 @@ pub(crate) const POINT_AGE_MAX_MS: i64 = 15 * DAY_MS;
 pub(crate) const POINTS_READ_MAX: usize = 1_000_000;
 /// Series remembered as known; past it the memory is emptied and filled again.
 const KNOWN_SERIES_MAX: usize = 100_000;
+/// New series of one hour that are kept; data of more is dropped, counted and told. What a million made-up account
+/// names in events can cost is bounded by this.
+pub(crate) const NEW_SERIES_PER_HOUR_MAX: u32 = 50_000;
 /// Bytes of a series' short name in keys.
 const SERIES_BYTES: usize = 16;
 
@@ -55,10 +58,22 @@ impl Step {
         }
     }
 
-    /// Moves the points into `change`, under the step's `position`.
-    pub(crate) fn drain_into(&mut self, change: &mut Write, position: Position, known: &mut Known) {
+    /// Moves the points into `change`, under the step's `position`; returns how many were dropped because their series
+    /// are beyond [`NEW_SERIES_PER_HOUR_MAX`].
+    pub(crate) fn drain_into(
+        &mut self,
+        store: &dyn Catalog,
+        change: &mut Write,
+        position: Position,
+        known: &mut Known,
+        now: Timestamp,
+    ) -> Result<u64, Failure> {
+        let mut dropped = 0;
         for ((series, second, unit), (aggregate, evidence)) in self.points.drain() {
-            known.note(change, &series);
+            if !known.admit(store, change, &series, now)? {
+                dropped += 1;
+                continue;
+            }
             let mut key = point_key(&series, second);
             key.extend_from_slice(&position.number().to_be_bytes());
             // Two units in one second are two points.
@@ -67,24 +82,47 @@ impl Step {
             let bytes = postcard::to_stdvec(&stored).expect("a point is plain data");
             change.put(Space::Points, key, bytes);
         }
+        Ok(dropped)
     }
 }
 
-/// Series that are known to be in the list of metrics.
+/// Series that are known to be in the list of metrics, and how many were new in this hour.
 #[derive(Default)]
-pub(crate) struct Known(HashSet<Series>);
+pub(crate) struct Known {
+    series: HashSet<Series>,
+    hour: i64,
+    new: u32,
+}
 
 impl Known {
-    fn note(&mut self, change: &mut Write, series: &Series) {
-        if self.0.contains(series) {
-            return;
+    /// Whether data of `series` is kept; a new series is put into the list of metrics.
+    fn admit(
+        &mut self,
+        store: &dyn Catalog,
+        change: &mut Write,
+        series: &Series,
+        now: Timestamp,
+    ) -> Result<bool, Failure> {
+        if self.series.contains(series) {
+            return Ok(true);
         }
-        if self.0.len() >= KNOWN_SERIES_MAX {
-            self.0.clear();
+        let key = series_key(series);
+        if store.get(Space::Series, &key)?.is_none() {
+            let hour = now.as_millis().div_euclid(HOUR_MS);
+            if hour != self.hour {
+                (self.hour, self.new) = (hour, 0);
+            }
+            if self.new >= NEW_SERIES_PER_HOUR_MAX {
+                return Ok(false);
+            }
+            self.new += 1;
+            change.put(Space::Series, key, serde_json::to_vec(series).expect("a series is plain strings"));
         }
-        let bytes = serde_json::to_vec(series).expect("a series is plain strings");
-        change.put(Space::Series, series_key(series), bytes);
-        self.0.insert(series.clone());
+        if self.series.len() >= KNOWN_SERIES_MAX {
+            self.series.clear();
+        }
+        self.series.insert(series.clone());
+        Ok(true)
     }
 }
 

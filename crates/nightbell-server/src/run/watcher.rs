@@ -14,7 +14,7 @@ use nightbell_core::watch::{Effect, Input, Watch};
 use nightbell_store::{Durability, Position, Space, Stream, Write};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::points::{self, Known, Step};
 use super::{Stopping, pause, woken};
@@ -225,7 +225,13 @@ impl Watcher {
 
     fn save(&mut self, gathered: Gathered, last: Position) -> Result<(), Failure> {
         let Gathered { mut change, mut points, tells, .. } = gathered;
-        points.drain_into(&mut change, last, &mut self.known);
+        let store = Arc::clone(self.app.records.store());
+        let dropped = points.drain_into(&*store, &mut change, last, &mut self.known, self.now)?;
+        if dropped > 0 {
+            let limit = points::NEW_SERIES_PER_HOUR_MAX;
+            warn!(dropped, limit, "data points of too many new series in one hour are dropped");
+            self.app.telemetry.dropped_points.inc_by(dropped);
+        }
         let next = last.next();
         put(&mut change, &position_key(), &Reached { position: next, now: self.now });
         let durability = if tells { Durability::Disk } else { Durability::Process };
