@@ -2,6 +2,7 @@
 The one wiring place: opens the store, makes the parts, starts the loops, and stops them in order.
 */
 
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -75,7 +76,11 @@ pub(crate) struct Running {
 
 /// Opens the data folder and starts everything.
 pub(crate) async fn start(config: &Config) -> Result<Running> {
-    std::fs::create_dir_all(&config.data)
+    // Events and mails are for the owner's eyes only.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.data)
         .with_context(|| format!("cannot make the data folder {}", config.data.display()))?;
     let store = LocalStore::open(&config.data.join("store"), Options::default())
         .with_context(|| format!("cannot open the store in {}", config.data.display()))?;

@@ -17,6 +17,8 @@ mod tests;
 
 /// Bytes of one name that are shown.
 pub const NAME_BYTES_MAX: usize = 256;
+/// Rights of one list that are named; of more, the number is told.
+pub const RIGHTS_SHOWN: usize = 4;
 
 /// The line for an event.
 pub fn line(told: &Told<'_>, audit: Option<&Audit>) -> String {
@@ -47,7 +49,7 @@ fn denied(told: &Told<'_>, audit: &Audit) -> String {
         .map(|verdict| verdict.right)
         .collect();
     if !refused.is_empty() && refused.len() < audit.access.len() {
-        let _ = write!(line, " (refused: {})", refused.join(", "));
+        let _ = write!(line, " (refused: {})", short(&refused));
     }
     line + &tail(audit)
 }
@@ -162,7 +164,16 @@ fn user(audit: &Audit) -> String {
 }
 
 fn rights(audit: &Audit) -> String {
-    if audit.access.is_empty() { "access".to_owned() } else { audit.access.join(", ") }
+    if audit.access.is_empty() { "access".to_owned() } else { short(&audit.access) }
+}
+
+/// The first few names of a list and how many more there are: a line is read at a glance.
+fn short(names: &[&str]) -> String {
+    let shown = &names[..names.len().min(RIGHTS_SHOWN)];
+    match names.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 /// `\share\folder\file`, or `c:\folder\file`.
