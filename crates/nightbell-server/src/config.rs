@@ -22,15 +22,15 @@ pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8600";
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
-    /// Folder that holds everything: events, alarms, keys, mailbox [default: the user's data folder]
+    /// Folder that holds everything: events, alarms, keys, mailbox (default: the user's data folder)
     #[arg(long, env = "NIGHTBELL_DATA", value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
 
-    /// Address and port to listen on, for every service [default: 127.0.0.1:8600]
+    /// Address and port to listen on, for every service (default: 127.0.0.1:8600)
     #[arg(long, env = "NIGHTBELL_LISTEN", value_name = "ADDR:PORT")]
     pub(crate) listen: Option<String>,
 
-    /// Mail server: smtp://HOST:PORT, smtps://HOST or smtp+starttls://HOST [default: none, mails are kept in DATA/mailbox]
+    /// Mail server: smtp://HOST:PORT, smtps://HOST or smtp+starttls://HOST (default: none, mails are kept in DATA/mailbox)
     #[arg(long, env = "NIGHTBELL_SMTP", value_name = "URL")]
     pub(crate) smtp: Option<String>,
 
@@ -46,19 +46,19 @@ pub(crate) struct Settings {
     #[arg(long, env = "NIGHTBELL_SMTP_CA_FILE", value_name = "FILE")]
     pub(crate) smtp_ca_file: Option<PathBuf>,
 
-    /// Sender of mails [default: nightbell@localhost]
+    /// Sender of mails (default: nightbell@localhost)
     #[arg(long, env = "NIGHTBELL_MAIL_FROM", value_name = "ADDRESS")]
     pub(crate) mail_from: Option<String>,
 
-    /// Address of this server in links of mails [default: http://ADDR:PORT]
+    /// Address of this server in links of mails (default: http://ADDR:PORT)
     #[arg(long, env = "NIGHTBELL_PUBLIC_URL", value_name = "URL")]
     pub(crate) public_url: Option<String>,
 
-    /// Account that resources belong to, 12 digits [default: 000000000000]
+    /// Account that resources belong to, 12 digits (default: 000000000000)
     #[arg(long, env = "NIGHTBELL_ACCOUNT_ID", value_name = "ID")]
     pub(crate) account_id: Option<String>,
 
-    /// Region that `nightbell env` and the other commands work in; requests carry their own [default: us-east-1]
+    /// Region that `nightbell env` and the other commands work in; requests carry their own (default: us-east-1)
     #[arg(long, env = "NIGHTBELL_REGION", value_name = "NAME")]
     pub(crate) region: Option<String>,
 
@@ -66,11 +66,11 @@ pub(crate) struct Settings {
     #[arg(long, env = "NIGHTBELL_ALLOW_RESET", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub(crate) allow_reset: Option<bool>,
 
-    /// What is logged: error, warn, info, debug, or a tracing filter such as info,nightbell=debug [default: info]
+    /// What is logged: error, warn, info, debug, or a tracing filter such as info,nightbell=debug (default: info)
     #[arg(long, env = "NIGHTBELL_LOG", value_name = "FILTER")]
     pub(crate) log: Option<String>,
 
-    /// How log lines look: text or json [default: text]
+    /// How log lines look: text or json (default: text)
     #[arg(long, env = "NIGHTBELL_LOG_FORMAT", value_name = "FORMAT")]
     pub(crate) log_format: Option<String>,
 }

@@ -25,7 +25,6 @@ const MAKERS: usize = 8;
 pub(crate) struct Setting<'a> {
     pub(crate) server: &'a Server,
     pub(crate) mail: &'a MailServer,
-    connection: Connection,
     topic: String,
     /// Events sent so far.
     pub(crate) events: u64,
@@ -47,24 +46,19 @@ impl<'a> Setting<'a> {
         let topic = rest.split('<').next().unwrap_or_default().to_owned();
         sns("Subscribe", &format!("&TopicArn={topic}&Protocol=email&Endpoint=security%40example.org"));
         connection.get(address, &mail.confirm_path());
-        let mut setting = Self { server, mail, connection, topic, events: 0 };
-        setting.call(Service::Logs, "CreateLogGroup", &json!({"logGroupName": GROUP}));
+        let group = json!({"logGroupName": GROUP});
+        call(&mut connection, address, Service::Logs, "CreateLogGroup", &group);
         let stream = json!({"logGroupName": GROUP, "logStreamName": STREAM});
-        setting.call(Service::Logs, "CreateLogStream", &stream);
-        setting
-    }
-
-    fn call(&mut self, service: Service, operation: &str, body: &Value) {
-        let body = body.to_string();
-        let request = signed(&self.server.address, service, operation, body.as_bytes(), now_ms());
-        self.connection.succeed(&request);
+        call(&mut connection, address, Service::Logs, "CreateLogStream", &stream);
+        Self { server, mail, topic, events: 0 }
     }
 
     /// The rule of the probes, and `count - 1` others.
-    pub(crate) fn put_filters(&mut self, count: usize) {
-        let mark = r#"{ $.EventID = 4656 && $.ObjectName = "*\\secret\\*" }"#;
-        self.call(Service::Logs, "PutMetricFilter", &filter("mark", mark, &json!({"Probe": "$.HandleId"})));
+    pub(crate) fn put_filters(&self, count: usize) {
         let address = &self.server.address;
+        let mark = r#"{ $.EventID = 4656 && $.ObjectName = "*\\secret\\*" }"#;
+        let mark = filter("mark", mark, &json!({"Probe": "$.HandleId"}));
+        call(&mut Connection::open(address), address, Service::Logs, "PutMetricFilter", &mark);
         std::thread::scope(|scope| {
             for maker in 0..MAKERS {
                 scope.spawn(move || {
@@ -87,7 +81,10 @@ impl<'a> Setting<'a> {
     }
 
     /// Alarms that one event each brings; gives the tokens of those events, which are the alarms' names too.
-    pub(crate) fn put_alarms(&mut self, name: &str, count: usize) -> Vec<String> {
+    pub(crate) fn put_alarms(&self, name: &str, count: usize) -> Vec<String> {
+        let address = &self.server.address;
+        // A connection that has been idle is one the server may have closed.
+        let mut connection = Connection::open(address);
         let tokens: Vec<String> = (0..count).map(|n| format!("probe-{name}-{n:04}")).collect();
         for token in &tokens {
             let alarm = json!({
@@ -97,10 +94,15 @@ impl<'a> Setting<'a> {
                 "ComparisonOperator": "GreaterThanOrEqualToThreshold", "TreatMissingData": "notBreaching",
                 "AlarmActions": [self.topic],
             });
-            self.call(Service::CloudWatch, "PutMetricAlarm", &alarm);
+            call(&mut connection, address, Service::CloudWatch, "PutMetricAlarm", &alarm);
         }
         tokens
     }
+}
+
+fn call(connection: &mut Connection, address: &str, service: Service, operation: &str, body: &Value) {
+    let body = body.to_string();
+    connection.succeed(&signed(address, service, operation, body.as_bytes(), now_ms()));
 }
 
 fn filter(name: &str, pattern: &str, dimensions: &Value) -> Value {

@@ -38,7 +38,7 @@ pub(crate) struct Import {
     #[arg(long, value_name = "NAME")]
     group: String,
 
-    /// Log stream [default: each file's name]
+    /// Log stream (default: each file's name)
     #[arg(long, value_name = "NAME")]
     stream: Option<String>,
 

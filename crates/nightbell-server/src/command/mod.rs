@@ -38,15 +38,15 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 /// Where a command finds the server.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct ServerPlace {
-    /// Data folder of the server on this machine: its key and address are read there [default: the user's data folder]
+    /// Data folder of the server on this machine: its key and address are read there (default: the user's data folder)
     #[arg(long, env = "NIGHTBELL_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
 
-    /// Address of the server [default: the one it listens on]
+    /// Address of the server (default: the one it listens on)
     #[arg(long, env = "NIGHTBELL_ENDPOINT", value_name = "URL")]
     endpoint: Option<String>,
 
-    /// Region that resources are made in [default: the server's]
+    /// Region that resources are made in (default: the server's)
     #[arg(long, env = "NIGHTBELL_REGION", value_name = "NAME")]
     region: Option<String>,
 }

@@ -83,7 +83,7 @@ struct Told {
     #[arg(long, value_name = "ADDRESS")]
     mail: String,
 
-    /// Name of the alarm and the filter [default: the watch's own, with the folder]
+    /// Name of the alarm and the filter (default: the watch's own, with the folder)
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 
