@@ -40,10 +40,7 @@ deny: setup ## licences, bans and sources of the dependencies
 	@scripts/gate deny
 
 bench: setup ## measure matching, reading, storing and the whole way on this machine (some minutes)
-	@cargo bench -p nightbell-core --bench ruleset
-	@cargo bench -p nightbell-winevt --bench xml
-	@cargo bench -p nightbell-store --bench journal
-	@cargo bench -p nightbell-server --bench end_to_end
+	@scripts/bench
 
 clean: ## remove what the checks made
 	@cargo clean

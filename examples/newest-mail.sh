@@ -21,5 +21,5 @@ done
 [ -n "$mail" ] || { echo "no mail to $address with '$words' in its subject came within ten seconds" >&2; exit 1; }
 
 # Everything before the HTML part, with quoted-printable undone: soft line ends first, then the escaped bytes.
-text=$(tr -d '\r' <"$mail" | sed '/^Content-Type: text\/html/Q' | sed -e ':again' -e '/=$/{N;s/=\n//;b again' -e '}')
+text=$(tr -d '\r' <"$mail" | sed '/^Content-Type: text\/html/,$d' | sed -e ':again' -e '/=$/{N;s/=\n//;b again' -e '}')
 printf '%b\n' "$(printf '%s' "$text" | sed -e 's/\\/\\\\/g' -e '/^Content-Type/b' -e 's/=\([0-9A-F][0-9A-F]\)/\\x\1/g')"

@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from support import aws
 
 KILLS = 20
+STOP_EVERY = 5
 WRITERS = 3
 BATCH_EVENTS_MAX = 20
 SETTLE_SECONDS_MAX = 30
@@ -134,12 +135,17 @@ def test_nothing_acknowledged_is_lost_and_every_alarm_is_told_once(fresh, own_ma
     for writer in writers:
         writer.start()
     kills = []
-    for name in alarms:
+    for number, name in enumerate(alarms):
         chance.choice(writers).mark(name)
         time.sleep(chance.uniform(0.0, 0.5))
         kills.append(time.time())
         server.kill()
         server.start()
+        if number % STOP_EVERY == STOP_EVERY - 1:
+            # Told to stop in the middle of the work, it ends what it has begun.
+            time.sleep(chance.uniform(0.0, 0.3))
+            assert server.stop() == 0, server.tail()
+            server.start()
     end = time.monotonic() + SETTLE_SECONDS_MAX
     while any(w.markers for w in writers):
         assert time.monotonic() < end, "markers were never acknowledged"

@@ -102,6 +102,10 @@ class TestGroups:
             with refused(("InvalidParameterException", "ValidationException")):
                 logs.describe_log_groups(limit=wrong)
 
+    def test_prefix_and_pattern_exclude_each_other(self, logs):
+        with refused("InvalidParameterException"):
+            logs.describe_log_groups(logGroupNamePrefix="a", logGroupNamePattern="b")
+
     def test_a_region_is_a_site_of_its_own(self, server, logs, group):
         elsewhere = aws.client(server, "logs", region="berlin-1")
         assert elsewhere.describe_log_groups(logGroupNamePrefix=group)["logGroups"] == []
@@ -188,6 +192,16 @@ class TestPut:
         put(*["a" * (BATCH_BYTES_MAX // 2 - EVENT_OVERHEAD)] * 2)
         with refused("InvalidParameterException", "exceeds limit of 1048576"):
             put(*["a" * (BATCH_BYTES_MAX // 2 - EVENT_OVERHEAD)] * 2, "b")
+
+    @pytest.mark.parametrize("at_ms", [-1, 2**63 - 1, 2**64, 1e300, "now", None, 1.5e12])
+    def test_times_that_are_none(self, server, logs, group, at_ms):
+        """They are refused, or dropped and reported; stored they are not."""
+        events = [{"timestamp": at_ms, "message": "m"}]
+        body = json.dumps({"logGroupName": group, "logStreamName": "s", "logEvents": events}).encode()
+        headers = aws.sign(server, "logs", body, aws.logs_headers("PutLogEvents"))
+        status, _, answer = aws.send(server, body, headers)
+        assert status == 400 or (status == 200 and "rejectedLogEventsInfo" in json.loads(answer)), answer
+        assert lines(logs, group) == []
 
     def test_an_empty_message_is_refused(self, put):
         with refused(("InvalidParameterException", "ValidationException")):

@@ -188,6 +188,51 @@ class TestTold:
         rule.silent()
 
 
+class TestAgain:
+    """What is made anew starts anew, and what is taken away stays away."""
+
+    def test_an_alarm_made_again_tells_again(self, rule):
+        at = aws.now_ms()
+        rule.denied(*[at] * 6)
+        [first] = rule.told()
+        rule.cloudwatch.delete_alarms(AlarmNames=[rule.name])
+        rule.alarm(rule.name)
+        rule.denied(*[aws.now_ms()] * 6)
+        second = rule.told(2)[1]
+        assert first.message_id != second.message_id
+
+    def test_a_filter_taken_away_counts_no_more(self, rule):
+        at = aws.now_ms()
+        rule.denied(*[at] * 3)
+        rule.logs.delete_metric_filter(logGroupName=rule.name, filterName="denied")
+        rule.denied(*[at] * 9)
+        rule.silent()
+
+    def test_a_group_made_again_counts_from_nothing(self, rule):
+        rule.denied(*[aws.now_ms()] * 4)
+        rule.logs.delete_log_group(logGroupName=rule.name)
+        rule.logs.create_log_group(logGroupName=rule.name)
+        rule.logs.create_log_stream(logGroupName=rule.name, logStreamName="s")
+        rule.denied(*[aws.now_ms()] * 9)
+        rule.silent()
+
+    def test_after_a_reset_everything_works_as_at_first(self, fresh, own_mailbox):
+        server = fresh("--allow-reset", smtp=own_mailbox.url).start()
+        for _ in range(2):
+            rule = Rule(server, own_mailbox)
+            rule.denied(*[aws.now_ms()] * 6)
+            rule.told()
+            status, _, _ = aws.send(server, b"", {}, "/_nightbell/reset")
+            assert status in (200, 204)
+            assert rule.logs.describe_log_groups()["logGroups"] == []
+            assert rule.cloudwatch.describe_alarms()["MetricAlarms"] == []
+            assert rule.cloudwatch.list_metrics()["Metrics"] == []
+            assert aws.client(server, "sns").list_topics()["Topics"] == []
+        server.kill()
+        server.start()
+        assert aws.client(server, "logs").describe_log_groups()["logGroups"] == []
+
+
 class TestSmall:
     def test_an_idle_server_needs_little_memory(self, fresh):
         server = fresh().start()

@@ -1,12 +1,14 @@
 """Topics, subscriptions and mail: SNS through a real client, mails through a real SMTP server."""
 
 import json
+import time
 import urllib.error
 import urllib.request
 
 import pytest
 from support import aws
 from support.aws import refused, unique
+from support.mail import Mailbox
 
 SILENCE_SECONDS = 2
 
@@ -133,17 +135,17 @@ class TestSubscriptions:
         with refused("NotFound", status=404):
             sns.list_subscriptions_by_topic(TopicArn=missing)
 
-    def test_unsubscribing_by_the_link(self, sns, mailbox):
-        topic, address, arn = subscribed(sns, mailbox)
+    @pytest.mark.parametrize("body", [b"", b"List-Unsubscribe=One-Click"], ids=["button of the page", "mail program"])
+    def test_unsubscribing_by_the_link_takes_a_click(self, sns, mailbox, body):
+        topic, address, _ = subscribed(sns, mailbox)
         sns.publish(TopicArn=topic, Message="first")
-        mail = mailbox.wait(address, 2)[1]
-        status, _ = get(mail.link("Unsubscribe"))
-        assert status == 200
-        # A mail scanner follows links too: if the page asks for a click, the click is a POST to the same address.
-        if sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]:
-            request = urllib.request.Request(mail.link("Unsubscribe"), data=b"", method="POST")
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                assert answer.status == 200
+        link = mailbox.wait(address, 2)[1].link("Unsubscribe")
+        status, page = get(link)
+        assert status == 200 and "<button" in page
+        # Mail scanners follow links: that alone must not unsubscribe anybody.
+        assert len(sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]) == 1
+        with urllib.request.urlopen(urllib.request.Request(link, data=body, method="POST"), timeout=10) as answer:
+            assert answer.status == 200
         assert sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"] == []
         sns.publish(TopicArn=topic, Message="second")
         mailbox.stays(address, 2, SILENCE_SECONDS)
@@ -257,6 +259,22 @@ class TestMailServer:
         server.start()
         own_mailbox.wait(address, subject="later", seconds=20)
         own_mailbox.stays(address, 1, SILENCE_SECONDS, subject="later")
+
+    def test_mails_wait_for_a_server_that_is_not_there(self, fresh, tmp_path):
+        away = Mailbox(tmp_path / "away")
+        away.close()
+        server = fresh(smtp=away.url).start()
+        sns = aws.client(server, "sns")
+        topic = sns.create_topic(Name="t")["TopicArn"]
+        sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="a@example.org")
+        time.sleep(1)
+        back = Mailbox(tmp_path / "back", away.port)
+        try:
+            [mail] = back.wait("a@example.org", seconds=20)
+            assert "Subscription Confirmation" in mail.subject
+            back.stays("a@example.org", 1, SILENCE_SECONDS)
+        finally:
+            back.close()
 
     def test_without_a_mail_server_mails_are_kept_as_files(self, fresh):
         server = fresh().start()

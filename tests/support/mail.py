@@ -63,12 +63,11 @@ class Mail:
 class Mailbox:
     """The running SMTP server and its folder."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, port: int = 0):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__)), str(folder)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
-        )
+        command = [sys.executable, str(Path(__file__)), str(folder), str(port)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
         self.port = int(self.process.stdout.readline())
 
     @property
@@ -170,15 +169,15 @@ class _Handler:
         return "250 OK"
 
 
-async def _serve(folder: Path):
+async def _serve(folder: Path, port: int):
     from aiosmtpd.smtp import SMTP
 
     handler = _Handler(folder)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(handler, enable_SMTPUTF8=True), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: SMTP(handler, enable_SMTPUTF8=True), "127.0.0.1", port)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(Path(sys.argv[1])))
+    asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[2])))

@@ -261,7 +261,6 @@ fn blank_alarm(name: &str, metric: &str) -> MetricAlarm {
         missing_data: MissingData::Missing,
         evaluate_low_sample_count_percentile: String::new(),
         updated: Timestamp::from_millis(0),
-        purpose: None,
     }
 }
 

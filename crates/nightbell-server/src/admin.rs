@@ -5,6 +5,7 @@ Import takes recorded events of any age, which PutLogEvents must not; it is sign
 */
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -175,6 +176,7 @@ fn empty(app: &App) -> Result<(), Failure> {
     let end = *app.journal.end().borrow();
     app.journal.trim(end)?;
     app.compiled.clear();
+    app.emptied.fetch_add(1, Ordering::Release);
     Ok(())
 }
 

@@ -4,6 +4,7 @@ The one wiring place: opens the store, makes the parts, starts the loops, and st
 
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use anyhow::{Context, Result};
 use nightbell_deliver::{Channel, Mailbox, Origin, Smtp};
@@ -51,6 +52,8 @@ pub(crate) struct App {
     pub(crate) telemetry: Telemetry,
     /// Whether everything may be emptied by request.
     pub(crate) allow_reset: bool,
+    /// How often it was.
+    pub(crate) emptied: AtomicU64,
 }
 
 impl App {
@@ -115,6 +118,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         origin,
         telemetry: Telemetry::new(),
         allow_reset: config.allow_reset,
+        emptied: AtomicU64::new(0),
     });
     let (stop, stopping) = watch::channel(false);
     let loops = run::Loops::start(&app, &stopping)?;

@@ -26,6 +26,11 @@ pub(crate) fn check(app: &App, parts: &Parts, body: &[u8], now: Timestamp) -> Re
     Ok(Caller { scope: signed.scope })
 }
 
+/// Whether a request names a key of ours, before anything is worked out.
+pub(crate) fn names_key(app: &App, parts: &Parts) -> bool {
+    sigv4::parse(parts).is_ok_and(|signed| signed.access_key == app.key.access_key_id)
+}
+
 /// Whether a request carries a signature at all.
 pub(crate) fn is_signed(parts: &Parts) -> bool {
     let query = parts.uri.query().unwrap_or_default();

@@ -1,7 +1,7 @@
 /*!
 Typed records in the store's catalog, and the keys they are kept under.
 
-A key is its parts joined by NUL, so that a prefix of parts is a prefix of bytes; names from outside never hold NUL.
+A key is its parts joined by NUL, so that a prefix of parts is a prefix of bytes.
 Records are JSON: they outlive versions of this program, and an unknown field of a newer one is skipped.
 */
 
@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nightbell_core::event::Group;
 use nightbell_core::time::Timestamp;
+use nightbell_store::catalog::KEY_BYTES_MAX;
 use nightbell_store::{Catalog, Durability, Kind, Position, Scan, Space, StoreError, Write};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -63,17 +64,23 @@ pub(crate) struct Activity {
 pub(crate) struct Key(Vec<u8>);
 
 impl Key {
-    /// The key made of `parts`, none of which may hold NUL.
+    /// The key made of `parts`.
     pub(crate) fn of(parts: &[&str]) -> Self {
-        debug_assert!(parts.iter().all(|part| !part.contains('\0')), "a part of a key holds NUL");
-        Self(parts.join("\0").into_bytes())
+        let mut bytes = Vec::new();
+        for (index, part) in parts.iter().enumerate() {
+            if index > 0 {
+                bytes.push(0);
+            }
+            append(&mut bytes, part);
+        }
+        Self(bytes)
     }
 
     /// The prefix of every key whose first parts are `parts` and whose next part starts with `start`.
     pub(crate) fn prefix(parts: &[&str], start: &str) -> Self {
         let mut bytes = Self::of(parts).0;
         bytes.push(0);
-        bytes.extend_from_slice(start.as_bytes());
+        append(&mut bytes, start);
         Self(bytes)
     }
 
@@ -144,6 +151,17 @@ impl Failure {
     }
 }
 
+/// Appends a part of a key. NUL ends a part, so one inside is written otherwise; and so is what it is written with.
+fn append(bytes: &mut Vec<u8>, part: &str) {
+    for byte in part.bytes() {
+        match byte {
+            0 => bytes.extend_from_slice(&[1, 1]),
+            1 => bytes.extend_from_slice(&[1, 2]),
+            other => bytes.push(other),
+        }
+    }
+}
+
 /// The catalog with types.
 #[derive(Clone)]
 pub(crate) struct Records {
@@ -173,6 +191,10 @@ impl Records {
 
     /// The record under `key`.
     pub(crate) fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, Failure> {
+        if key.bytes().len() > KEY_BYTES_MAX {
+            // Nothing was ever written under a key that cannot be.
+            return Ok(None);
+        }
         self.store.get(Space::Catalog, key.bytes())?.map(|bytes| decode(key.bytes(), &bytes)).transpose()
     }
 
@@ -186,6 +208,9 @@ impl Records {
         &self,
         prefix: &Key,
     ) -> Result<Vec<(Vec<u8>, T)>, Failure> {
+        if prefix.bytes().len() > KEY_BYTES_MAX {
+            return Ok(Vec::new());
+        }
         let found = self.store.scan(Space::Catalog, &Scan::prefix(prefix.bytes()).limit(LIST_MAX))?;
         found
             .into_iter()
@@ -195,6 +220,9 @@ impl Records {
 
     /// The keys that start with `prefix`.
     pub(crate) fn keys(&self, prefix: &Key) -> Result<Vec<Key>, Failure> {
+        if prefix.bytes().len() > KEY_BYTES_MAX {
+            return Ok(Vec::new());
+        }
         let found = self.store.scan(Space::Catalog, &Scan::prefix(prefix.bytes()).limit(LIST_MAX))?;
         Ok(found.into_iter().map(|(key, _)| Key(key)).collect())
     }
@@ -219,4 +247,24 @@ pub(crate) fn delete(change: &mut Write, key: &Key) {
 
 fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(bytes).map_err(|error| Failure::damaged(key, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_told_apart_whatever_they_hold() {
+        let keys = [
+            Key::of(&["a", "b"]),
+            Key::of(&["a\0b"]),
+            Key::of(&["a\u{1}b"]),
+            Key::of(&["a\u{1}\u{1}b"]),
+            Key::of(&["a", "", "b"]),
+        ];
+        for (index, key) in keys.iter().enumerate() {
+            assert!(!keys[..index].contains(key), "{key:?}");
+        }
+        assert!(Key::of(&["a", "bc"]).bytes().starts_with(Key::prefix(&["a"], "b").bytes()));
+    }
 }

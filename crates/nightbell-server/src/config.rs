@@ -42,7 +42,7 @@ pub(crate) struct Settings {
     #[arg(long, env = "NIGHTBELL_SMTP_PASSWORD_FILE", value_name = "FILE")]
     pub(crate) smtp_password_file: Option<PathBuf>,
 
-    /// Certificates (PEM) to trust at the mail server besides the system's
+    /// Certificates (PEM) to trust at the mail server, instead of the system's
     #[arg(long, env = "NIGHTBELL_SMTP_CA_FILE", value_name = "FILE")]
     pub(crate) smtp_ca_file: Option<PathBuf>,
 

@@ -17,7 +17,6 @@ use futures::StreamExt;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
-use nightbell_store::{Scan, Space};
 use nightbell_wire::inflate::{InflateError, gunzip};
 use nightbell_wire::sigv4::{SigError, SigErrorKind};
 use nightbell_wire::{Call, Frame, Protocol, call};
@@ -33,28 +32,32 @@ use crate::{admin, auth, clock, pages};
 
 /// Largest body as it is received: PutLogEvents' 1 MiB of text, escaped as JSON at worst sixfold, and some room.
 pub(crate) const BODY_BYTES_MAX: usize = 8 << 20;
+/// Largest body of a request that names no key of ours: enough for what a link of a mail sends.
+const UNSIGNED_BYTES_MAX: usize = 64 << 10;
 /// Largest body when inflated.
 pub(crate) const INFLATED_BYTES_MAX: usize = 8 << 20;
 /// Bytes that are set aside for a body before any of it has come.
 const BODY_BYTES_AT_ONCE: usize = 64 << 10;
 /// How long a body may take to arrive.
 const BODY_TIME_MAX: Duration = Duration::from_secs(30);
-/// How long headers may take to arrive.
-const HEADERS_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long the headers of a request may take to arrive, and a connection may be idle before.
+const HEADERS_TIME_MAX: Duration = Duration::from_secs(60);
 /// Connections at one time; more wait in the system's queue.
 const CONNECTIONS_MAX: usize = 4_096;
-/// Deliveries that are counted for `/metrics`; more are told as this many.
-const OUTBOX_COUNT_MAX: usize = 10_000;
 /// How long running requests may take after the server was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Serves until told to stop; then no new requests, and running ones end.
 pub(crate) async fn serve(app: Arc<App>, listener: TcpListener, mut stopping: Stopping) {
-    let builder = Arc::new(connection_builder());
+    let builder = connection_builder();
     let room = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
     let graceful = hyper_util::server::graceful::GracefulShutdown::new();
     loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
+        let permit = tokio::select! {
+            permit = Arc::clone(&room).acquire_owned() => permit,
+            _ = stopping.changed() => break,
+        };
+        let Ok(permit) = permit else { break };
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
@@ -76,7 +79,7 @@ pub(crate) async fn serve(app: Arc<App>, listener: TcpListener, mut stopping: St
             let app = Arc::clone(&app);
             async move { Ok::<_, Infallible>(answer(app, request.map(Body::new)).await) }
         });
-        let connection = builder.serve_connection(hyper_util::rt::TokioIo::new(stream), service).into_owned();
+        let connection = builder.serve_connection(hyper_util::rt::TokioIo::new(stream), service);
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(failure) = watched.await {
@@ -91,10 +94,9 @@ pub(crate) async fn serve(app: Arc<App>, listener: TcpListener, mut stopping: St
     }
 }
 
-fn connection_builder() -> hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor> {
-    let mut builder = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
+fn connection_builder() -> hyper::server::conn::http1::Builder {
+    let mut builder = hyper::server::conn::http1::Builder::new();
     builder
-        .http1()
         .timer(hyper_util::rt::TokioTimer::new())
         .header_read_timeout(HEADERS_TIME_MAX)
         .max_buf_size(64 << 10);
@@ -107,15 +109,16 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
         match parts.uri.path() {
             "/healthz" => return "ok\n".into_response(),
             "/metrics" => {
-                let counters = app.telemetry.text(outbox_length(&app));
-                return ([(CONTENT_TYPE, "text/plain; version=0.0.4")], counters).into_response();
+                return ([(CONTENT_TYPE, "text/plain; version=0.0.4")], app.telemetry.text()).into_response();
             }
             "/" => return pages::welcome(),
             _ => return (StatusCode::NOT_FOUND, "there is nothing here\n").into_response(),
         }
     }
     let request_id = Uuid::new_v4().to_string();
-    let body = match read_body(&parts.headers, body).await {
+    // A body is worth its memory only where its sender names a key of ours.
+    let bytes_max = if auth::names_key(&app, &parts) { BODY_BYTES_MAX } else { UNSIGNED_BYTES_MAX };
+    let body = match read_body(&parts.headers, body, bytes_max).await {
         Ok(body) => body,
         Err(error) => {
             let frame = frame(protocol_of(&parts), "Error", None, &request_id);
@@ -126,12 +129,6 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
         return admin::answer(&app, &parts, body).await;
     }
     serve_call(app, &parts, &body, &request_id).await
-}
-
-/// Deliveries that wait, as far as it is worth counting.
-fn outbox_length(app: &App) -> usize {
-    let scan = Scan::all().limit(OUTBOX_COUNT_MAX);
-    app.records.store().scan(Space::Outbox, &scan).map_or(0, |found| found.len())
 }
 
 async fn serve_call(app: Arc<App>, parts: &Parts, received: &Bytes, request_id: &str) -> Response {
@@ -170,12 +167,12 @@ async fn serve_call(app: Arc<App>, parts: &Parts, received: &Bytes, request_id: 
             );
         }
     };
-    let by_person = parts.method == Method::GET && pages::wanted(&parts.headers);
-    if by_person && call.operation == "Unsubscribe" {
+    let unsigned = !auth::is_signed(parts);
+    if unsigned && parts.method == Method::GET && call.operation == "Unsubscribe" {
         // Mail scanners follow links; only a person presses a button.
         return pages::ask_unsubscribe();
     }
-    let person_answered = !auth::is_signed(parts) && pages::wanted(&parts.headers);
+    let person_answered = unsigned && pages::wanted(&parts.headers);
     let frame = frame(call.protocol, &call.operation, Some(service), request_id);
     let response = route::route(Cx { app, region, now }, service, &call, body, &frame).await;
     if person_answered {
@@ -227,17 +224,17 @@ fn service_and_region(caller: Option<auth::Caller>, call: &Call) -> Result<(Serv
     }
 }
 
-/// Reads a body, at most [`BODY_BYTES_MAX`] of it and for at most [`BODY_TIME_MAX`].
-pub(crate) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+/// Reads a body, at most `bytes_max` of it and for at most [`BODY_TIME_MAX`].
+pub(crate) async fn read_body(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
     let too_large = || ApiError {
         status: 413,
         code: "RequestEntityTooLarge",
-        message: format!("The body is larger than the limit of {BODY_BYTES_MAX} bytes"),
+        message: format!("The body is larger than the limit of {bytes_max} bytes"),
     };
     let told = headers
         .get(http::header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if told.is_some_and(|length| length > BODY_BYTES_MAX as u64) {
+    if told.is_some_and(|length| length > bytes_max as u64) {
         return Err(too_large());
     }
     let read = async {
@@ -245,7 +242,7 @@ pub(crate) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, 
         let mut all = BytesMut::with_capacity((told.unwrap_or(0) as usize).min(BODY_BYTES_AT_ONCE));
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|_| ApiError::sender("IncompleteBody", "The body ended early"))?;
-            if all.len() + chunk.len() > BODY_BYTES_MAX {
+            if all.len() + chunk.len() > bytes_max {
                 return Err(too_large());
             }
             all.extend_from_slice(&chunk);

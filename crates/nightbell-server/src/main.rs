@@ -1,5 +1,5 @@
 /*!
-Nightbell: tells people, within a second, that someone reads files they are denied, deletes many, or guesses passwords.
+Nightbell: tells people, within a second, that someone asks for files they are denied, or guesses passwords.
 
 `main` reads the command line and hands over to a command; `serve` is the server, the others talk to it or to a person.
 */

@@ -27,10 +27,10 @@ pub(crate) struct Telemetry {
     pub(crate) dropped_points: IntCounter,
     /// Alarm transitions by new state.
     pub(crate) transitions: IntCounterVec,
-    /// Deliveries by outcome: sent, later, never.
+    /// Attempts at a delivery by outcome: sent, later, never, given_up.
     pub(crate) deliveries: IntCounterVec,
-    /// Deliveries waiting.
-    outbox: IntGauge,
+    /// Deliveries that failed at their first try and are tried again, until they are through or given up.
+    pub(crate) retrying: IntGauge,
     /// Seconds from the arrival of an alarm's last event to the acceptance of its message.
     pub(crate) event_to_accepted: Histogram,
 }
@@ -50,9 +50,9 @@ impl Telemetry {
             registry.register(Box::new(counters.clone())).expect("each name is registered once");
             counters
         };
-        let outbox =
-            IntGauge::new("nightbell_outbox_deliveries", "Deliveries waiting to be sent.").expect("sound");
-        registry.register(Box::new(outbox.clone())).expect("registered once");
+        let help = "Deliveries of this run that failed and are tried again.";
+        let retrying = IntGauge::new("nightbell_deliveries_retrying", help).expect("sound");
+        registry.register(Box::new(retrying.clone())).expect("registered once");
         let buckets = vec![0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0, 300.0];
         let help =
             "Seconds from the arrival of the last event behind an alarm to the acceptance of its message.";
@@ -78,15 +78,14 @@ impl Telemetry {
             ),
             transitions: by("alarm_transitions_total", "Alarm transitions by new state.", &["state"]),
             deliveries: by("deliveries_total", "Attempts at a delivery by outcome.", &["outcome"]),
-            outbox,
+            retrying,
             event_to_accepted,
             registry,
         }
     }
 
-    /// All counters as text; `outbox` is how many deliveries wait now.
-    pub(crate) fn text(&self, outbox: usize) -> Vec<u8> {
-        self.outbox.set(i64::try_from(outbox).unwrap_or(i64::MAX));
+    /// All counters as text.
+    pub(crate) fn text(&self) -> Vec<u8> {
         let mut text = Vec::new();
         if TextEncoder::new().encode(&self.registry.gather(), &mut text).is_err() {
             text.clear();

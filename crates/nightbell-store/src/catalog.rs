@@ -24,17 +24,17 @@ pub const SCAN_ENTRIES_MAX: usize = 1_000_000;
 /// An ordered map of the catalog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Space {
-    /// Resources: groups, streams, filters, alarms, topics, subscriptions, keys.
+    /// Resources (groups, streams, filters, alarms, topics, subscriptions) and the positions that the loops have reached.
     Catalog,
-    /// Metric series by name and dimensions.
+    /// Metric series by namespace.
     Series,
-    /// Data points by series and period.
+    /// Data points by series, second and the step that wrote them.
     Points,
-    /// Snapshots of the watcher and the positions that the loops have reached.
+    /// The state of each alarm.
     Watch,
     /// What alarms did, for people to read.
     History,
-    /// Deliveries that wait, and what became of those that did not.
+    /// Deliveries that wait, in the order they are due.
     Outbox,
 }
 
@@ -61,9 +61,9 @@ impl Space {
 pub enum Stream {
     /// Folded data points, ticks, changes of alarms: what the watcher reads.
     Metrics,
-    /// Deliveries: what the sender reads.
+    /// For deliveries once the sender is a reader of its own; today they wait in [`Space::Outbox`].
     Outbox,
-    /// What administrators did.
+    /// For what administrators did; nothing is written yet.
     Audit,
 }
 

@@ -2,7 +2,7 @@
 The events stream: the [`Journal`] trait, its [`Block`]s and their [`Summary`]s.
 
 Knows nothing of how blocks are kept. Batches come from the intake, which answers its source once
-[`Journal::append`] has resolved; the matcher, the archiver and queries read.
+[`Journal::append`] has resolved; the matcher and queries read.
 */
 
 use std::collections::BTreeMap;

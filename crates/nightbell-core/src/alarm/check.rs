@@ -223,7 +223,6 @@ mod tests {
             missing_data: MissingData::NotBreaching,
             evaluate_low_sample_count_percentile: String::new(),
             updated: Timestamp::from_millis(0),
-            purpose: None,
         }
     }
 

@@ -115,8 +115,6 @@ pub struct MetricAlarm {
     pub evaluate_low_sample_count_percentile: String,
     /// When the configuration was last written.
     pub updated: Timestamp,
-    /// For people: what a watch was set up for ("denied access in \secret"), used in the message when present.
-    pub purpose: Option<String>,
 }
 
 /// One change of one alarm's state: everything a message needs.

@@ -12,7 +12,7 @@ use super::{Selector, Step, Value};
 pub struct Audit {
     /// `success` or `failure`, from the Keywords bits, never from rendered text.
     pub outcome: Option<&'static str>,
-    /// logon, logoff, open, read, write, delete, rename, permission, share, lockout, unlock, log-cleared, policy, account …
+    /// logon, logoff, open, read, write, delete, permission, share, lockout, unlock, log-cleared, policy, account …
     pub action: Option<&'static str>,
     /// `domain\name`, or `name` where no domain is told.
     pub user: Option<String>,

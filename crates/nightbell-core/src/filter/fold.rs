@@ -27,6 +27,8 @@ pub struct FilterSet {
     region: String,
     account: String,
     filters: Vec<Armed>,
+    /// The filters that count events which do not match, so that a batch need not look at all to find them.
+    defaulting: Vec<u32>,
     refused: Vec<(String, FilterError)>,
     rules: RuleSet,
 }
@@ -76,7 +78,10 @@ impl FilterSet {
         }
         let numbered = armed.iter().enumerate().map(|(at, armed)| (at as u32, armed.checked.pattern.clone()));
         let rules = RuleSet::new(numbered);
-        Self { region: region.into(), account: ACCOUNT_UNKNOWN.to_owned(), filters: armed, refused, rules }
+        let defaulting =
+            (0..).zip(&armed).filter(|(_, armed)| armed.filter.default.is_some()).map(|(at, _)| at).collect();
+        let account = ACCOUNT_UNKNOWN.to_owned();
+        Self { region: region.into(), account, filters: armed, defaulting, refused, rules }
     }
 
     /// Names the account (12 digits) that `@aws.account` stands for.
@@ -107,20 +112,21 @@ impl FilterSet {
             return Vec::new();
         }
         let origin = Origin { account: &self.account, region: &self.region, group: &batch.group.name };
-        let live: Vec<bool> = self.filters.iter().map(|armed| armed.sees(batch.arrival, origin)).collect();
         let mut tally = Tally::default();
         for event in &batch.events {
             let subject = Subject::new(&event.message, &batch.stream, reader);
             *tally.events.entry(event.time.second()).or_default() += 1;
             self.rules.hits(&subject, scratch, &mut |at| {
-                if live[at as usize] {
-                    tally.take(at, &self.filters[at as usize], &subject, event.time, batch.arrival);
+                let armed = &self.filters[at as usize];
+                if armed.sees(batch.arrival, origin) {
+                    tally.take(at, armed, &subject, event.time, batch.arrival);
                 }
             });
         }
-        for (at, armed) in self.filters.iter().enumerate() {
-            if let (true, Some(default)) = (live[at], armed.filter.default) {
-                tally.take_defaults(at as u32, default);
+        for &at in &self.defaulting {
+            let armed = &self.filters[at as usize];
+            if let (true, Some(default)) = (armed.sees(batch.arrival, origin), armed.filter.default) {
+                tally.take_defaults(at, default);
             }
         }
         self.data(tally, origin)

@@ -36,7 +36,6 @@ fn alarm(period_s: i64, m: u32, n: u32, threshold: f64, missing_data: MissingDat
         missing_data,
         evaluate_low_sample_count_percentile: String::new(),
         updated: at(0),
-        purpose: None,
     }
 }
 

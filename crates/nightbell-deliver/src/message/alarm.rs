@@ -21,7 +21,7 @@ const TABLE_ROWS_MAX: usize = 5;
 const TABLE_VALUE_CHARS_MAX: usize = 120;
 /// Characters of an alarm's name as it is shown.
 const ALARM_NAME_CHARS_MAX: usize = 255;
-/// Characters of a purpose or description above the facts.
+/// Characters of a description above the facts.
 const ABOUT_CHARS_MAX: usize = 300;
 /// Seconds in a day.
 const DAY_S: i64 = 86_400;
@@ -33,8 +33,11 @@ pub(super) fn write(transition: &Transition, origin: &Origin, reader: &Reader<'_
     let alarm = &transition.alarm;
     let title = title(transition);
     let name = text::line(&alarm.name, ALARM_NAME_CHARS_MAX);
-    let about = alarm.purpose.as_deref().or(alarm.description.as_deref());
-    let about = about.map(|text| text::line(text, ABOUT_CHARS_MAX)).filter(|text| !text.is_empty());
+    let about = alarm
+        .description
+        .as_deref()
+        .map(|text| text::line(text, ABOUT_CHARS_MAX))
+        .filter(|text| !text.is_empty());
     let samples = samples(&transition.evidence);
     let alarm_url = origin.alarm_url(transition);
     let history_command = history_command(alarm);
@@ -86,8 +89,7 @@ fn title(transition: &Transition) -> String {
         return format!("{told} ({})", text::window(window_ms(transition)));
     }
     let alarm = &transition.alarm;
-    let about = alarm.purpose.as_deref().filter(|text| !text.trim().is_empty()).unwrap_or(&alarm.name);
-    let about = text::line_of_ends(about, 2 * NAME_CHARS_MAX);
+    let about = text::line_of_ends(&alarm.name, 2 * NAME_CHARS_MAX);
     let judged = match (transition.value, transition.to) {
         (Some(value), State::Alarm) => measured(alarm, value, sign(alarm.comparison)),
         (Some(value), State::Ok) => measured(alarm, value, opposite_sign(alarm.comparison)),

@@ -46,7 +46,6 @@ pub(crate) fn transition() -> Transition {
             missing_data: MissingData::NotBreaching,
             evaluate_low_sample_count_percentile: String::new(),
             updated: Timestamp::from_seconds(1_622_570_400),
-            purpose: None,
         },
         account: "123456789012".to_owned(),
         from: State::Ok,
@@ -109,7 +108,7 @@ pub(crate) fn denied() -> Transition {
 pub(crate) fn logons() -> Transition {
     let mut transition = transition();
     transition.alarm.name = "FailedLogons".to_owned();
-    transition.alarm.purpose = Some("failed logons, counted per machine".to_owned());
+    transition.alarm.description = Some("failed logons, counted per machine".to_owned());
     transition.alarm.period_s = 300;
     transition.value = Some(16.0);
     transition.at = FIRST.plus_millis(240_120);
@@ -322,10 +321,9 @@ fn subjects_without_events_say_what_was_measured() {
             changed(transition(), |t| {
                 t.alarm.evaluation_periods = 3;
                 t.alarm.datapoints_to_alarm = None;
-                t.alarm.purpose = Some(r"denied access in \secret".to_owned());
                 t.alarm.series.dimensions = vec![("Folder".to_owned(), r"\secret".to_owned())];
             }),
-            r"[ALARM] denied access in \secret: Sum 6 > 5 (3 x 1 min), Folder=\secret",
+            r"[ALARM] AccessDenied: Sum 6 > 5 (3 x 1 min), Folder=\secret",
         ),
     ];
     for (transition, subject) in rows {

@@ -6,7 +6,7 @@ event is sent until its mail is accepted, while ordinary events come in at a fix
 CPU time takes from the socket through signature, disk and filters, as fast as they can be sent.
 
 `cargo bench -p nightbell-server --bench end_to_end -- [--filters LIST] [--rates LIST] [--seconds N] [--probes N]
-[--runs N]`; see `docs/benchmarks.md`. `NIGHTBELL_BENCH_FOLDER` names the disk to measure.
+[--runs N] [--default 1]`; see `docs/benchmarks.md`. `NIGHTBELL_BENCH_FOLDER` names the disk to measure.
 */
 #![allow(missing_docs)]
 #![allow(clippy::print_stdout, reason = "a benchmark speaks to the terminal")]
@@ -34,6 +34,8 @@ struct Plan {
     probes: usize,
     /// Repetitions of each throughput measurement; the median is told.
     runs: usize,
+    /// Whether the filters add a zero for every event that does not match.
+    default: bool,
 }
 
 fn main() {
@@ -47,7 +49,7 @@ fn main() {
         let server = Server::start(folder.path(), mail.port);
         let mut setting = Setting::new(&server, &mail);
         let began = std::time::Instant::now();
-        setting.put_filters(filters);
+        setting.put_filters(filters, plan.default);
         println!("{filters} filters put in {:.1} s", began.elapsed().as_secs_f64());
         for &rate in &plan.rates {
             let tokens = setting.put_alarms(&format!("{filters}x{rate}"), plan.probes);
@@ -86,17 +88,18 @@ fn tell_latencies(measured: &[(usize, usize, Latency)]) {
 
 fn tell_throughputs(measured: &[(usize, u64, Vec<Throughput>)]) {
     println!("\nas fast as possible, socket to durable and matched; median of the runs (least to most)");
-    println!("filters  events/s  events/CPU-s  (least to most)    µs CPU/event  memory MiB");
+    println!("filters  events/s  events/CPU-s  (least to most)    µs CPU/event  behind ms  memory MiB");
     for (filters, memory_mib, runs) in measured {
         let (Some(least), Some(most)) = (runs.first(), runs.last()) else { continue };
         let median = &runs[runs.len() / 2];
         println!(
-            "{filters:>7}  {:>8.0}  {:>12.0}  ({:>6.0} to {:>6.0})  {:>12.1}  {memory_mib:>10}",
+            "{filters:>7}  {:>8.0}  {:>12.0}  ({:>6.0} to {:>6.0})  {:>12.1}  {:>9.0}  {memory_mib:>10}",
             median.per_second,
             median.per_cpu_second,
             least.per_cpu_second,
             most.per_cpu_second,
             1e6 / median.per_cpu_second,
+            median.behind_ms,
         );
     }
 }
@@ -109,6 +112,7 @@ impl Plan {
             seconds: 10,
             probes: 100,
             runs: 3,
+            default: false,
         };
         let mut arguments = arguments.filter(|argument| argument != "--bench");
         while let Some(name) = arguments.next() {
@@ -120,8 +124,11 @@ impl Plan {
                 "--seconds" => plan.seconds = number(&value) as u64,
                 "--probes" => plan.probes = number(&value),
                 "--runs" => plan.runs = number(&value),
+                "--default" => plan.default = number(&value) > 0,
                 other => {
-                    panic!("no option {other}; there are --filters, --rates, --seconds, --probes, --runs")
+                    panic!(
+                        "no option {other}; there are --filters, --rates, --seconds, --probes, --runs, --default"
+                    )
                 }
             }
         }

@@ -111,8 +111,10 @@ fn probe(server: &Server, tokens: &[String], begin: Instant, seconds: u64) -> Ve
 
 /// What came of sending as fast as possible.
 pub(crate) struct Throughput {
-    /// Events answered a second of time.
+    /// Events a second of time, from the first request until the last event is matched.
     pub(crate) per_second: f64,
+    /// How far matching was behind when the last request was answered.
+    pub(crate) behind_ms: f64,
     /// Events a second of the server's CPU time, matching included.
     pub(crate) per_cpu_second: f64,
 }
@@ -136,12 +138,14 @@ pub(crate) fn throughput(setting: &mut Setting<'_>, seconds: u64) -> Throughput 
             prepared.iter().map(|requests| scope.spawn(move || hurry(server, requests, end))).collect();
         running.into_iter().map(|one| one.join().expect("no panic")).sum()
     });
-    let took = begin.elapsed().as_secs_f64();
+    let answered = Instant::now();
     let events = (sent * BULK_EVENTS) as u64;
     setting.events += events;
     server.wait_matched(setting.events);
+    let behind_ms = answered.elapsed().as_secs_f64() * 1e3;
     let cpu = server.cpu_seconds() - cpu;
-    Throughput { per_second: events as f64 / took, per_cpu_second: events as f64 / cpu }
+    let per_second = events as f64 / begin.elapsed().as_secs_f64();
+    Throughput { per_second, behind_ms, per_cpu_second: events as f64 / cpu }
 }
 
 /// Sends requests over one connection until the end; gives how many.

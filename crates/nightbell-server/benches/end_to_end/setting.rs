@@ -53,11 +53,12 @@ impl<'a> Setting<'a> {
         Self { server, mail, topic, events: 0 }
     }
 
-    /// The rule of the probes, and `count - 1` others.
-    pub(crate) fn put_filters(&self, count: usize) {
+    /// The rule of the probes, and `count - 1` others; these add a zero for every other event, if `default` says so.
+    pub(crate) fn put_filters(&self, count: usize, default: bool) {
         let address = &self.server.address;
         let mark = r#"{ $.EventID = 4656 && $.ObjectName = "*\\secret\\*" }"#;
-        let mark = filter("mark", mark, &json!({"Probe": "$.HandleId"}));
+        let mut mark = filter("mark", mark);
+        mark["metricTransformations"][0]["dimensions"] = json!({"Probe": "$.HandleId"});
         call(&mut Connection::open(address), address, Service::Logs, "PutMetricFilter", &mark);
         std::thread::scope(|scope| {
             for maker in 0..MAKERS {
@@ -105,14 +106,10 @@ fn call(connection: &mut Connection, address: &str, service: Service, operation:
     connection.succeed(&signed(address, service, operation, body.as_bytes(), now_ms()));
 }
 
-fn filter(name: &str, pattern: &str, dimensions: &Value) -> Value {
-    let mut transformation = json!({"metricName": name, "metricNamespace": NAMESPACE, "metricValue": "1"});
-    if dimensions.as_object().is_some_and(|named| !named.is_empty()) {
-        transformation["dimensions"] = dimensions.clone();
-    }
+fn filter(name: &str, pattern: &str) -> Value {
     json!({
         "logGroupName": GROUP, "filterName": name, "filterPattern": pattern,
-        "metricTransformations": [transformation],
+        "metricTransformations": [{"metricName": name, "metricNamespace": NAMESPACE, "metricValue": "1"}],
     })
 }
 

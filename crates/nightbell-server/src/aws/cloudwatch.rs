@@ -35,7 +35,7 @@ pub(super) fn validation(text: impl Into<String>) -> ApiError {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Dimension {
     pub(super) name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     pub(super) value: Option<String>,
 }
 
@@ -57,17 +57,17 @@ pub(super) struct PutMetricAlarmRequest {
     alarm_name: Option<String>,
     alarm_description: Option<String>,
     actions_enabled: Option<bool>,
-    #[serde(default, rename = "OKActions")]
+    #[serde(default, rename = "OKActions", deserialize_with = "super::nullable")]
     ok_actions: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     alarm_actions: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     insufficient_data_actions: Vec<String>,
     metric_name: Option<String>,
     namespace: Option<String>,
     statistic: Option<String>,
     extended_statistic: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     dimensions: Vec<Dimension>,
     period: Option<i64>,
     unit: Option<String>,
@@ -77,7 +77,7 @@ pub(super) struct PutMetricAlarmRequest {
     comparison_operator: Option<String>,
     treat_missing_data: Option<String>,
     evaluate_low_sample_count_percentile: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     metrics: Vec<serde::de::IgnoredAny>,
     threshold_metric_id: Option<String>,
 }
@@ -140,7 +140,6 @@ fn read_alarm(cx: &Cx, request: PutMetricAlarmRequest) -> Result<MetricAlarm, Ap
             .evaluate_low_sample_count_percentile
             .unwrap_or_default(),
         updated: cx.now,
-        purpose: None,
     })
 }
 
@@ -296,7 +295,13 @@ pub(super) async fn describe_alarms(
         found = alarms::list(&cx.app.records, &cx.region, &prefix).map_err(no)?;
         found.retain(|(alarm, runtime)| wanted(alarm, runtime));
     }
-    let bounds = Page { limit: request.max_records, token: request.next_token, default: 50, max: NAMES_MAX };
+    let bounds = Page {
+        limit: request.max_records,
+        token: request.next_token,
+        default: 50,
+        max: NAMES_MAX,
+        descending: false,
+    };
     let (shown, next_token) = page(found, &bounds, |(alarm, _)| &alarm.name).map_err(invalid_token)?;
     let metric_alarms = shown.into_iter().map(|(alarm, runtime)| describe(alarm, runtime)).collect();
     Ok(DescribeAlarmsResponse { composite_alarms: Vec::new(), metric_alarms, next_token })
@@ -311,7 +316,7 @@ pub(super) fn invalid_token(text: String) -> ApiError {
 pub(super) struct DescribeAlarmsForMetricRequest {
     metric_name: Option<String>,
     namespace: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     dimensions: Vec<Dimension>,
     statistic: Option<String>,
     extended_statistic: Option<String>,
@@ -479,7 +484,13 @@ pub(super) async fn describe_alarm_history(
         items.reverse();
     }
     let numbered = items.into_iter().enumerate().map(|(n, item)| (format!("{n:09}"), item)).collect();
-    let bounds = Page { limit: request.max_records, token: request.next_token, default: 50, max: NAMES_MAX };
+    let bounds = Page {
+        limit: request.max_records,
+        token: request.next_token,
+        default: 50,
+        max: NAMES_MAX,
+        descending: false,
+    };
     let (shown, next_token) = page(numbered, &bounds, |(number, _)| number).map_err(invalid_token)?;
     let alarm_history_items = shown.into_iter().map(|(_, item)| history_item(item)).collect();
     Ok(DescribeAlarmHistoryResponse { alarm_history_items, next_token })

@@ -163,7 +163,13 @@ pub(super) async fn describe_metric_filters(
     });
     let mut entries: Vec<_> = found.into_iter().map(|(group, filter)| entry(group, filter)).collect();
     entries.sort_by(|a, b| a.order.cmp(&b.order));
-    let bounds = Page { limit: request.limit, token: request.next_token, default: PAGE_MAX, max: PAGE_MAX };
+    let bounds = Page {
+        limit: request.limit,
+        token: request.next_token,
+        default: PAGE_MAX,
+        max: PAGE_MAX,
+        descending: false,
+    };
     let (metric_filters, next_token) = page(entries, &bounds, |entry| &entry.order).map_err(invalid)?;
     Ok(DescribeMetricFiltersResponse { metric_filters, next_token })
 }

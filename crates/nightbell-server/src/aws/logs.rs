@@ -43,7 +43,7 @@ pub(super) fn need<T>(value: Option<T>, field: &str) -> Result<T, ApiError> {
 pub(super) struct CreateLogGroupRequest {
     log_group_name: Option<String>,
     log_group_class: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     tags: BTreeMap<String, String>,
     deletion_protection_enabled: Option<bool>,
 }
@@ -138,7 +138,13 @@ pub(super) async fn describe_log_groups(
     if let Some(pattern) = &request.log_group_name_pattern {
         found.retain(|record| record.group.name.contains(pattern));
     }
-    let bounds = Page { limit: request.limit, token: request.next_token, default: PAGE_MAX, max: PAGE_MAX };
+    let bounds = Page {
+        limit: request.limit,
+        token: request.next_token,
+        default: PAGE_MAX,
+        max: PAGE_MAX,
+        descending: false,
+    };
     let (shown, next_token) = page(found, &bounds, |record| &record.group.name).map_err(invalid)?;
     let log_groups =
         shown.iter().map(|record| describe_group(&cx, record)).collect::<Result<_, _>>().map_err(no)?;
@@ -249,10 +255,17 @@ pub(super) async fn describe_log_streams(
         .map(|(stream, activity)| describe_stream(&arn, stream, &activity, by_time))
         .collect();
     streams.sort_by(|a, b| a.order.cmp(&b.order));
-    if request.descending.unwrap_or(false) {
+    let descending = request.descending.unwrap_or(false);
+    if descending {
         streams.reverse();
     }
-    let bounds = Page { limit: request.limit, token: request.next_token, default: PAGE_MAX, max: PAGE_MAX };
+    let bounds = Page {
+        limit: request.limit,
+        token: request.next_token,
+        default: PAGE_MAX,
+        max: PAGE_MAX,
+        descending,
+    };
     let (log_streams, next_token) = page(streams, &bounds, |stream| &stream.order).map_err(invalid)?;
     Ok(DescribeLogStreamsResponse { log_streams, next_token })
 }

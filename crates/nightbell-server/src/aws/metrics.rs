@@ -42,7 +42,7 @@ const SERIES_MAX: usize = 100_000;
 #[serde(rename_all = "PascalCase")]
 pub(super) struct PutMetricDataRequest {
     namespace: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     metric_data: Vec<MetricDatum>,
 }
 
@@ -50,14 +50,14 @@ pub(super) struct PutMetricDataRequest {
 #[serde(rename_all = "PascalCase")]
 struct MetricDatum {
     metric_name: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     dimensions: Vec<Dimension>,
     timestamp: Option<Time>,
     value: Option<f64>,
     statistic_values: Option<StatisticSet>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     values: Vec<f64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     counts: Vec<f64>,
     unit: Option<String>,
 }
@@ -176,14 +176,14 @@ fn invalid_value(text: String) -> ApiError {
 pub(super) struct GetMetricStatisticsRequest {
     namespace: Option<String>,
     metric_name: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     dimensions: Vec<Dimension>,
     start_time: Option<Time>,
     end_time: Option<Time>,
     period: Option<i64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     statistics: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     extended_statistics: Vec<String>,
     unit: Option<String>,
 }
@@ -323,7 +323,7 @@ fn datapoint(
 pub(super) struct ListMetricsRequest {
     namespace: Option<String>,
     metric_name: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     dimensions: Vec<Dimension>,
     next_token: Option<String>,
 }
@@ -364,7 +364,8 @@ pub(super) async fn list_metrics(
     };
     let numbered =
         found.into_iter().filter(fits).enumerate().map(|(n, series)| (format!("{n:09}"), series)).collect();
-    let bounds = Page { limit: None, token: request.next_token, default: PAGE_MAX, max: PAGE_MAX };
+    let bounds =
+        Page { limit: None, token: request.next_token, default: PAGE_MAX, max: PAGE_MAX, descending: false };
     let (shown, next_token) = page(numbered, &bounds, |(number, _)| number).map_err(invalid_token)?;
     let metric = |(_, series): (String, Series)| Metric {
         dimensions: dimensions(&series),

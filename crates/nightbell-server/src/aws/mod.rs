@@ -32,6 +32,15 @@ pub(crate) struct Cx {
     pub(crate) now: Timestamp,
 }
 
+/// A member that is null counts as one that is absent.
+pub(super) fn nullable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::Deserialize<'de> + Default,
+{
+    Ok(<Option<T> as serde::Deserialize>::deserialize(deserializer)?.unwrap_or_default())
+}
+
 /// Longest wait for a loop to take what a request wrote.
 const SETTLE: std::time::Duration = std::time::Duration::from_secs(2);
 

@@ -74,9 +74,43 @@ impl Streams {
     }
 }
 
-/// The events of one page, in order of time.
-fn find(cx: &Cx, wanted: &Wanted) -> Result<BTreeMap<Place, Found>, Failure> {
-    let mut kept: BTreeMap<Place, Found> = BTreeMap::new();
+/// The events of a page while they are gathered: the nearest to its beginning, within its limits.
+#[derive(Default)]
+struct Gathered {
+    events: BTreeMap<Place, Found>,
+    bytes: usize,
+    /// The nearest place that did not fit: nothing from there on belongs to this page.
+    bound: Option<Place>,
+}
+
+impl Gathered {
+    fn add(&mut self, place: Place, found: Found, wanted: &Wanted) {
+        self.bytes += bytes_of(&found);
+        self.events.insert(place, found);
+        while self.events.len() > wanted.limit || (self.bytes > PAGE_BYTES_MAX && self.events.len() > 1) {
+            let farthest = if wanted.backwards { self.events.pop_first() } else { self.events.pop_last() };
+            let Some((place, found)) = farthest else { break };
+            self.bytes -= bytes_of(&found);
+            self.bound = Some(place);
+        }
+    }
+
+    /// Whether an event at `place` would belong to the page.
+    fn takes(&self, place: Place, wanted: &Wanted) -> bool {
+        let before = |a: Place, b: Place| if wanted.backwards { a > b } else { a < b };
+        (wanted.from..=wanted.to).contains(&place.0)
+            && wanted.beyond.is_none_or(|start| before(start, place))
+            && self.bound.is_none_or(|bound| before(place, bound))
+    }
+}
+
+fn bytes_of(found: &Found) -> usize {
+    found.message.len() + crate::admission::EVENT_OVERHEAD_BYTES
+}
+
+/// The events of one page.
+fn find(cx: &Cx, wanted: &Wanted) -> Result<Gathered, Failure> {
+    let mut gathered = Gathered::default();
     let mut at = cx.app.journal.start();
     let end = *cx.app.journal.end().borrow();
     while at < end {
@@ -85,14 +119,14 @@ fn find(cx: &Cx, wanted: &Wanted) -> Result<BTreeMap<Place, Found>, Failure> {
         at = last.position.next();
         for summary in summaries.iter().filter(|summary| may_hold(summary, wanted)) {
             match cx.app.journal.read(summary.position, 1) {
-                Ok(blocks) => blocks.iter().for_each(|block| keep(cx, wanted, block, &mut kept)),
+                Ok(blocks) => blocks.iter().for_each(|block| gather(cx, wanted, block, &mut gathered)),
                 // The rest of the log is worth reading; the matcher has told of the damage.
                 Err(error) if error.position().is_some() => {}
                 Err(error) => return Err(error.into()),
             }
         }
     }
-    Ok(kept)
+    Ok(gathered)
 }
 
 fn may_hold(summary: &Summary, wanted: &Wanted) -> bool {
@@ -106,8 +140,8 @@ fn may_hold(summary: &Summary, wanted: &Wanted) -> bool {
         })
 }
 
-/// Adds a block's events to those kept, and drops what no longer fits the page.
-fn keep(cx: &Cx, wanted: &Wanted, block: &nightbell_store::Block, kept: &mut BTreeMap<Place, Found>) {
+/// Adds a block's events to the page as far as they belong to it.
+fn gather(cx: &Cx, wanted: &Wanted, block: &nightbell_store::Block, gathered: &mut Gathered) {
     let mut number = 0;
     for batch in &block.batches {
         let ours = batch.group == wanted.group
@@ -115,7 +149,7 @@ fn keep(cx: &Cx, wanted: &Wanted, block: &nightbell_store::Block, kept: &mut BTr
         for event in &batch.events {
             let place = (event.time.as_millis(), block.position.number(), number);
             number += 1;
-            if !ours || !inside(place, wanted, kept) {
+            if !ours || !gathered.takes(place, wanted) {
                 continue;
             }
             let subject = Subject::new(&event.message, &batch.stream, &cx.app.reader);
@@ -125,45 +159,10 @@ fn keep(cx: &Cx, wanted: &Wanted, block: &nightbell_store::Block, kept: &mut BTr
                     message: event.message.clone(),
                     arrival: batch.arrival,
                 };
-                kept.insert(place, found);
-                if kept.len() > wanted.limit {
-                    let _ = if wanted.backwards { kept.pop_first() } else { kept.pop_last() };
-                }
+                gathered.add(place, found, wanted);
             }
         }
     }
-}
-
-fn inside(place: Place, wanted: &Wanted, kept: &BTreeMap<Place, Found>) -> bool {
-    let full = kept.len() >= wanted.limit;
-    let beyond = |bound: Place| if wanted.backwards { place < bound } else { place > bound };
-    let improves = if wanted.backwards {
-        kept.first_key_value().is_none_or(|(first, _)| place > *first)
-    } else {
-        kept.last_key_value().is_none_or(|(last, _)| place < *last)
-    };
-    (wanted.from..=wanted.to).contains(&place.0) && wanted.beyond.is_none_or(beyond) && (!full || improves)
-}
-
-/// Cuts a page to the bytes it may have; at least one event stays.
-fn cut(found: BTreeMap<Place, Found>, backwards: bool) -> (Vec<(Place, Found)>, bool) {
-    let mut bytes = 0;
-    let mut fits = |(_, found): &(Place, Found)| {
-        let first = bytes == 0;
-        bytes += found.message.len() + crate::admission::EVENT_OVERHEAD_BYTES;
-        first || bytes <= PAGE_BYTES_MAX
-    };
-    let total = found.len();
-    let mut page: Vec<_> = if backwards {
-        found.into_iter().rev().take_while(&mut fits).collect()
-    } else {
-        found.into_iter().take_while(&mut fits).collect()
-    };
-    if backwards {
-        page.reverse();
-    }
-    let whole = page.len() == total;
-    (page, whole)
 }
 
 fn place_text((time, block, number): Place) -> String {
@@ -193,10 +192,8 @@ fn limit(asked: Option<i64>) -> Result<usize, ApiError> {
 async fn search(cx: &Cx, wanted: Wanted) -> Result<(Vec<(Place, Found)>, bool), ApiError> {
     let cx = cx.clone();
     let work = tokio::task::spawn_blocking(move || {
-        let found = find(&cx, &wanted)?;
-        let full = found.len() >= wanted.limit;
-        let (page, whole) = cut(found, wanted.backwards);
-        Ok::<_, Failure>((page, whole && !full))
+        let gathered = find(&cx, &wanted)?;
+        Ok::<_, Failure>((gathered.events.into_iter().collect(), gathered.bound.is_none()))
     });
     match work.await {
         Ok(done) => done.map_err(|failure| stored(Service::Logs, &failure)),
@@ -216,7 +213,7 @@ pub(super) struct GetLogEventsRequest {
     end_time: Option<i64>,
     limit: Option<i64>,
     next_token: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     start_from_head: bool,
 }
 

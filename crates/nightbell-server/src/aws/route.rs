@@ -209,6 +209,14 @@ pub(super) struct Page {
     pub(super) default: usize,
     /// Most objects that may be asked.
     pub(super) max: usize,
+    /// Whether the listing goes from the last name to the first.
+    pub(super) descending: bool,
+}
+
+impl Page {
+    fn is_behind(&self, name: &String, last: &String) -> bool {
+        if self.descending { name < last } else { name > last }
+    }
 }
 
 /// The page of `all` after the token, and the next token. `all` is in the order of `name`, and the token is the last name
@@ -232,7 +240,7 @@ pub(super) fn page<T>(
         Some(token) => {
             let last = read_token(token).ok_or_else(|| "The specified nextToken is invalid.".to_owned())?;
             all.iter().position(|item| *name(item) == last).map_or_else(
-                || all.iter().position(|item| *name(item) > last).unwrap_or(all.len()),
+                || all.iter().position(|item| page.is_behind(name(item), &last)).unwrap_or(all.len()),
                 |shown| shown + 1,
             )
         }
@@ -261,7 +269,9 @@ mod tests {
     #[test]
     fn pages_follow_each_other() {
         let all = || ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
-        let at = |token, limit| page(all(), &Page { limit, token, default: 2, max: 3 }, |name| name);
+        let at = |token, limit| {
+            page(all(), &Page { limit, token, default: 2, max: 3, descending: false }, |name| name)
+        };
         let (first, token) = at(None, None).unwrap();
         assert_eq!(first, ["a", "b"]);
         let (second, token) = at(token, Some(3)).unwrap();
@@ -273,11 +283,23 @@ mod tests {
     }
 
     #[test]
+    fn a_falling_page_ends_though_its_last_item_is_gone() {
+        let at = |all: &[&str], token| {
+            let all = all.iter().map(|s| (*s).to_owned()).collect();
+            page(all, &Page { limit: Some(1), token, default: 1, max: 9, descending: true }, |name| name)
+        };
+        let (_, token) = at(&["c", "b", "a"], None).unwrap();
+        let (second, token) = at(&["d", "b", "a"], token).unwrap();
+        assert_eq!(second, ["b"]);
+        assert_eq!(at(&["d", "b", "a"], token).unwrap(), (vec!["a".to_owned()], None));
+    }
+
+    #[test]
     fn a_page_goes_on_though_its_last_item_is_gone() {
         let at = |all: &[&str], token| {
             page(
                 all.iter().map(|s| (*s).to_owned()).collect(),
-                &Page { limit: Some(1), token, default: 1, max: 9 },
+                &Page { limit: Some(1), token, default: 1, max: 9, descending: false },
                 |name| name,
             )
         };

@@ -36,7 +36,7 @@ fn need<T>(value: Option<T>, field: &str) -> Result<T, ApiError> {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct CreateTopicRequest {
     name: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     attributes: BTreeMap<String, String>,
 }
 
@@ -86,7 +86,8 @@ pub(super) struct ListTopicsResponse {
 
 pub(super) async fn list_topics(cx: Cx, request: TopicRequest) -> Result<ListTopicsResponse, ApiError> {
     let found = topics::list(&cx.app.records, &cx.region, &cx.app.account).map_err(no)?;
-    let bounds = Page { limit: None, token: request.next_token, default: PAGE_MAX, max: PAGE_MAX };
+    let bounds =
+        Page { limit: None, token: request.next_token, default: PAGE_MAX, max: PAGE_MAX, descending: false };
     let (shown, next_token) = page(found, &bounds, |topic| &topic.arn).map_err(invalid)?;
     let topics = shown.into_iter().map(|topic| TopicArn { topic_arn: topic.arn }).collect();
     Ok(ListTopicsResponse { topics, next_token })
@@ -117,7 +118,7 @@ pub(super) struct SubscribeRequest {
     topic_arn: Option<String>,
     protocol: Option<String>,
     endpoint: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::nullable")]
     return_subscription_arn: bool,
 }
 
@@ -229,7 +230,7 @@ fn listed(
     token: Option<String>,
 ) -> Result<ListSubscriptionsResponse, ApiError> {
     found.sort_by(|a, b| a.arn.cmp(&b.arn));
-    let bounds = Page { limit: None, token, default: PAGE_MAX, max: PAGE_MAX };
+    let bounds = Page { limit: None, token, default: PAGE_MAX, max: PAGE_MAX, descending: false };
     let (shown, next_token) = page(found, &bounds, |subscription| &subscription.arn).map_err(invalid)?;
     let entry = |subscription: Subscription| {
         let (protocol, endpoint) = match subscription.endpoint {

@@ -27,7 +27,7 @@ pub(crate) struct Watch {
 
 #[derive(Subcommand)]
 enum What {
-    /// Somebody is denied files again and again: 4656 and 5145 with outcome failure
+    /// Somebody is denied files again and again: 4656, 5145 and whatever else fails on a file
     ///
     /// Example: nightbell watch denied-access --folder '\secret' --threshold 5 --within 1m --mail security@example.org
     DeniedAccess(DeniedAccess),

@@ -6,6 +6,7 @@ with the data. Rules: CloudWatch API reference, "PutMetricAlarm", "SetAlarmState
 */
 
 use nightbell_core::alarm::{MetricAlarm, State};
+use nightbell_core::metric::Datum;
 use nightbell_core::time::{DAY_MS, Timestamp};
 use nightbell_core::watch::{Input, Runtime};
 use nightbell_store::{Durability, Position, Scan, Space, Stream, Write};
@@ -33,6 +34,27 @@ pub(crate) struct Entry {
 pub(crate) fn push(change: &mut Write, now: Timestamp, input: Input) {
     let bytes = postcard::to_stdvec(&Entry { now, input }).expect("an entry is plain data");
     change.push(Stream::Metrics, bytes);
+}
+
+/// Largest entry of data that is written as one; more is written as several, in the same step.
+const ENTRY_BYTES_MAX: usize = 8 << 20;
+
+/// Adds data to the `metrics` stream.
+pub(crate) fn push_data(change: &mut Write, now: Timestamp, mut data: Vec<Datum>) {
+    if data.is_empty() {
+        return;
+    }
+    let entry = Entry { now, input: Input::Data(data) };
+    let bytes = postcard::to_stdvec(&entry).expect("an entry is plain data");
+    let Input::Data(all) = entry.input else { return };
+    if bytes.len() <= ENTRY_BYTES_MAX || all.len() == 1 {
+        change.push(Stream::Metrics, bytes);
+        return;
+    }
+    data = all;
+    let rest = data.split_off(data.len() / 2);
+    push_data(change, now, data);
+    push_data(change, now, rest);
 }
 
 /// An item of an alarm's history.

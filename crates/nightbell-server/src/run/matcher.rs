@@ -5,12 +5,12 @@ It holds no state but its position, which is saved in the same step as what it a
 */
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use nightbell_core::event::{Batch, Group};
-use nightbell_core::metric::Datum;
+use nightbell_core::metric::{Datum, Series};
 use nightbell_core::ruleset::Scratch;
-use nightbell_core::watch::Input;
 use nightbell_store::{Block, Durability, Position, Write};
 use tracing::{error, warn};
 
@@ -75,16 +75,15 @@ impl Matcher {
         let next = last.position.next();
         let mut change = Write::new();
         let mut activity = HashMap::new();
-        let mut data = Vec::new();
+        let mut folded = Folded::default();
         for batch in blocks.iter().flat_map(|block: &Arc<Block>| &block.batches) {
-            data.extend(self.fold(batch)?);
+            folded.add(self.fold(batch)?);
             note(&mut activity, batch);
         }
         self.save_activity(&mut change, activity)?;
+        let data = folded.into_data();
         self.app.telemetry.data.inc_by(data.len() as u64);
-        if !data.is_empty() {
-            alarms::push(&mut change, clock::now(), Input::Data(data));
-        }
+        alarms::push_data(&mut change, clock::now(), data);
         self.advance(change, next)?;
         Ok(true)
     }
@@ -132,6 +131,33 @@ impl Matcher {
         self.position = next;
         self.app.matched.send_replace(next);
         Ok(())
+    }
+}
+
+/// Data of many batches, folded once more: what a step appends grows with series and seconds, not with events.
+#[derive(Default)]
+struct Folded(HashMap<(Series, i64, Option<String>), Datum>);
+
+impl Folded {
+    fn add(&mut self, data: Vec<Datum>) {
+        for datum in data {
+            match self.0.entry((datum.series.clone(), datum.second, datum.unit.clone())) {
+                Entry::Occupied(mut there) => {
+                    there.get_mut().aggregate.merge(&datum.aggregate);
+                    there.get_mut().evidence.merge(&datum.evidence);
+                }
+                Entry::Vacant(free) => {
+                    free.insert(datum);
+                }
+            }
+        }
+    }
+
+    /// The data in an order that does not depend on chance.
+    fn into_data(self) -> Vec<Datum> {
+        let mut data: Vec<Datum> = self.0.into_values().collect();
+        data.sort_by(|a, b| (&a.series, a.second, &a.unit).cmp(&(&b.series, b.second, &b.unit)));
+        data
     }
 }
 

@@ -13,7 +13,7 @@ use nightbell_store::{Catalog, Position, Scan, Space, Write};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::catalog::Failure;
+use crate::catalog::{Failure, Key};
 
 /// How long data points are kept.
 pub(crate) const POINT_AGE_MAX_MS: i64 = 15 * DAY_MS;
@@ -89,12 +89,21 @@ impl Step {
 /// Series that are known to be in the list of metrics, and how many were new in this hour.
 #[derive(Default)]
 pub(crate) struct Known {
+    /// Which emptying of the store this memory is newer than.
+    epoch: u64,
     series: HashSet<Series>,
     hour: i64,
     new: u32,
 }
 
 impl Known {
+    /// Forgets everything when the store was emptied since.
+    pub(crate) fn renew(&mut self, epoch: u64) {
+        if epoch != self.epoch {
+            *self = Self { epoch, ..Self::default() };
+        }
+    }
+
     /// Whether data of `series` is kept; a new series is put into the list of metrics.
     fn admit(
         &mut self,
@@ -159,16 +168,14 @@ pub(crate) fn read(store: &dyn Catalog, series: &Series, from: i64, to: i64) -> 
 
 /// The series of a region, by namespace, name and dimensions.
 pub(crate) fn list_series(store: &dyn Catalog, region: &str, limit: usize) -> Result<Vec<Series>, Failure> {
-    let mut prefix = region.as_bytes().to_vec();
-    prefix.push(0);
-    let found = store.scan(Space::Series, &Scan::prefix(prefix).limit(limit))?;
+    let prefix = Key::prefix(&[region], "");
+    let found = store.scan(Space::Series, &Scan::prefix(prefix.bytes()).limit(limit))?;
     Ok(found.iter().filter_map(|(_, bytes)| serde_json::from_slice(bytes).ok()).collect())
 }
 
 /// Namespace first, so that a namespace is a range; the rest as a hash, because thirty dimensions would not fit.
 fn series_key(series: &Series) -> Vec<u8> {
-    let mut key = [series.region.as_str(), &series.namespace].join("\0").into_bytes();
-    key.push(0);
+    let mut key = Key::prefix(&[&series.region, &series.namespace], "").bytes().to_vec();
     key.extend_from_slice(&series_hash(series));
     key
 }

@@ -35,7 +35,7 @@ pub(super) async fn run(app: Arc<App>, mut stopping: Stopping) {
             Ok(found) => {
                 for (key, waiting) in found {
                     under_way.insert(key.clone());
-                    sending.spawn(send(Arc::clone(&app), key, waiting));
+                    sending.spawn(send(Arc::clone(&app), key, waiting, stopping.clone()));
                 }
             }
             Err(failure) => error!(error = %failure, "the outbox cannot be read"),
@@ -77,7 +77,7 @@ fn due(app: &App, under_way: &HashSet<Vec<u8>>, room: usize) -> Result<Vec<(Vec<
 }
 
 /// One attempt at one delivery, and its record.
-async fn send(app: Arc<App>, key: Vec<u8>, mut waiting: Waiting) -> Vec<u8> {
+async fn send(app: Arc<App>, key: Vec<u8>, mut waiting: Waiting, stopping: Stopping) -> Vec<u8> {
     let answer = app.channel.send(&waiting.delivery, &app.origin, clock::now()).await;
     let now = clock::now();
     let mut change = Write::new();
@@ -112,9 +112,19 @@ async fn send(app: Arc<App>, key: Vec<u8>, mut waiting: Waiting) -> Vec<u8> {
         }
     };
     app.telemetry.deliveries.with_label_values(&[outcome]).inc();
-    // Until this is written, a crash sends again, under the same Message-ID.
-    if let Err(error) = app.records.store().commit(change, Durability::Process) {
-        error!(%error, id, "what became of a delivery could not be noted");
+    match (outcome, waiting.tries) {
+        ("later", 1) => app.telemetry.retrying.inc(),
+        ("sent" | "never", 1..) | ("given_up", 2..) => app.telemetry.retrying.dec(),
+        _ => {}
+    }
+    // Until this is written, a crash sends again, under the same Message-ID. A disk that refuses must not: the delivery
+    // stays under way until it is written.
+    while let Err(error) = app.records.store().commit(change.clone(), Durability::Process) {
+        error!(%error, id, "what became of a delivery could not be noted; tried again");
+        if *stopping.borrow() {
+            break;
+        }
+        tokio::time::sleep(LOOK).await;
     }
     key
 }

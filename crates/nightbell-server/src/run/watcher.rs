@@ -5,10 +5,13 @@ All state it changes (alarms, points, history, deliveries, its position) is save
 somebody is on disk before the message leaves, so a message is never sent for a transition that a crash undoes.
 */
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use nightbell_core::alarm::{State, Transition};
 use nightbell_core::delivery::Content;
+use nightbell_core::metric::Series;
 use nightbell_core::time::Timestamp;
 use nightbell_core::watch::{Effect, Input, Watch};
 use nightbell_store::{Durability, Position, Space, Stream, Write};
@@ -20,6 +23,7 @@ use super::points::{self, Known, Step};
 use super::{Stopping, pause, woken};
 use crate::app::App;
 use crate::catalog::{Failure, Key, put};
+use crate::clock;
 use crate::manage::alarms::{self, Entry, HistoryItem};
 use crate::manage::{Refusal, topics};
 
@@ -33,7 +37,7 @@ pub(super) struct Watcher {
     app: Arc<App>,
     watch: Watch,
     position: Position,
-    now: Timestamp,
+    ticked: Option<Timestamp>,
     trimmed: Position,
     known: Known,
 }
@@ -48,11 +52,12 @@ struct Gathered {
     tells: bool,
 }
 
-/// How far the watcher has come: what it takes next, and the time it has seen.
+/// How far the watcher has come: what it takes next, and the last tick it has taken. What was due at that tick is judged;
+/// what came due since is not, even if data has come since.
 #[derive(Clone, Copy, Default, Serialize, Deserialize)]
 struct Reached {
     position: Position,
-    now: Timestamp,
+    ticked: Option<Timestamp>,
 }
 
 fn position_key() -> Key {
@@ -62,19 +67,24 @@ fn position_key() -> Key {
 impl Watcher {
     /// The watcher where it was left: alarms with their states, and the data their windows look at.
     pub(super) fn open(app: Arc<App>) -> Result<Self, Failure> {
-        let Reached { position, now } = app.records.get(&position_key())?.unwrap_or_default();
+        let Reached { position, ticked } = app.records.get(&position_key())?.unwrap_or_default();
         let mut watch = Watch::new(&app.account);
-        if position > Position::FIRST {
-            watch.restore_clock(now);
+        if let Some(ticked) = ticked {
+            watch.restore_clock(ticked);
         }
+        // Each series once: its data goes to every alarm on it.
+        let mut needed: BTreeMap<Series, i64> = BTreeMap::new();
         for (alarm, runtime) in alarms::list_all(&app.records)? {
-            let from = Watch::needed_from(&alarm, now);
-            let data = points::read(&**app.records.store(), &alarm.series, from, i64::MAX)?;
+            let from = Watch::needed_from(&alarm, ticked.unwrap_or_default());
+            let oldest = needed.entry(alarm.series.clone()).or_insert(from);
+            *oldest = from.min(*oldest);
             watch.restore_alarm(alarm, runtime);
-            watch.restore_data(&data);
+        }
+        for (series, from) in needed {
+            watch.restore_data(&points::read(&**app.records.store(), &series, from, i64::MAX)?);
         }
         app.judged.send_replace(position);
-        Ok(Self { app, watch, position, now, trimmed: position, known: Known::default() })
+        Ok(Self { app, watch, position, ticked, trimmed: position, known: Known::default() })
     }
 
     /// Runs until the server stops.
@@ -137,7 +147,9 @@ impl Watcher {
         if let Input::DeleteAlarm { arn } = &entry.input {
             gathered.change.delete(Space::Watch, arn.as_bytes());
         }
-        self.now = self.now.max(entry.now);
+        if matches!(entry.input, Input::Tick) {
+            self.ticked = self.ticked.max(Some(entry.now));
+        }
         for effect in self.watch.step(entry.now, entry.input) {
             match effect {
                 Effect::Saved { arn, runtime } => alarms::save_runtime(&mut gathered.change, &arn, &runtime),
@@ -226,14 +238,15 @@ impl Watcher {
     fn save(&mut self, gathered: Gathered, last: Position) -> Result<(), Failure> {
         let Gathered { mut change, mut points, tells, .. } = gathered;
         let store = Arc::clone(self.app.records.store());
-        let dropped = points.drain_into(&*store, &mut change, last, &mut self.known, self.now)?;
+        self.known.renew(self.app.emptied.load(Ordering::Acquire));
+        let dropped = points.drain_into(&*store, &mut change, last, &mut self.known, clock::now())?;
         if dropped > 0 {
             let limit = points::NEW_SERIES_PER_HOUR_MAX;
             warn!(dropped, limit, "data points of too many new series in one hour are dropped");
             self.app.telemetry.dropped_points.inc_by(dropped);
         }
         let next = last.next();
-        put(&mut change, &position_key(), &Reached { position: next, now: self.now });
+        put(&mut change, &position_key(), &Reached { position: next, ticked: self.ticked });
         let durability = if tells { Durability::Disk } else { Durability::Process };
         self.app.records.store().commit(change, durability)?;
         self.position = next;

@@ -25,7 +25,6 @@ fn alarm(n: u32, m: Option<u32>, missing_data: MissingData) -> MetricAlarm {
         missing_data,
         evaluate_low_sample_count_percentile: String::new(),
         updated: Timestamp::from_millis(0),
-        purpose: None,
     }
 }
 
