@@ -31,7 +31,7 @@ unit: ## the crates' own tests
 	@scripts/gate unit
 
 e2e: setup ## the real program, spoken to by real AWS clients and a real mail server
-	@scripts/gate e2e
+	@scripts/gate build e2e
 
 fuzz: setup ## every fuzz target for FUZZ_SECONDS (default 60) each
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-60} scripts/gate fuzz

@@ -171,9 +171,7 @@ class TestDescribe:
         assert names(AlarmNamePrefix=prefix, StateValue="ALARM") == [f"{prefix}-b"]
         assert names(ActionPrefix=action) == [f"{prefix}-a"]
         assert names(AlarmNames=[f"{prefix}-c", "missing"]) == [f"{prefix}-c"]
-        pages = cw.get_paginator("describe_alarms").paginate(
-            AlarmNamePrefix=prefix, PaginationConfig={"PageSize": 2}
-        )
+        pages = cw.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix, PaginationConfig={"PageSize": 2})
         assert [[a["AlarmName"] for a in page["MetricAlarms"]] for page in pages] == [
             [f"{prefix}-a", f"{prefix}-b"],
             [f"{prefix}-c"],
@@ -325,7 +323,12 @@ class TestMetrics:
             cw.put_metric_data(
                 Namespace=name,
                 MetricData=[
-                    {"MetricName": "m", "Value": value, "Dimensions": [{"Name": "User", "Value": user}], "Timestamp": start}
+                    {
+                        "MetricName": "m",
+                        "Value": value,
+                        "Dimensions": [{"Name": "User", "Value": user}],
+                        "Timestamp": start,
+                    }
                 ],
             )
         for user, expected in (("a", [1.0]), ("b", [2.0]), (None, [])):

@@ -85,7 +85,11 @@ class TestSignature:
     def test_none_at_all(self, server):
         status, kind = error_type(send(server, b"{}", logs_headers("DescribeLogGroups")))
         assert status in (400, 403)
-        assert kind in ("MissingAuthenticationTokenException", "MissingAuthenticationToken", "UnrecognizedClientException")
+        assert kind in (
+            "MissingAuthenticationTokenException",
+            "MissingAuthenticationToken",
+            "UnrecognizedClientException",
+        )
 
     @pytest.mark.parametrize(
         "change",
@@ -209,7 +213,8 @@ class TestBodies:
         assert send(server, b"\xa0", sign(server, "monitoring", b"\xa0", headers, path=path), path)[0] in (400, 404)
 
     @pytest.mark.parametrize(
-        ("method", "path"), [("GET", "/nowhere"), ("PUT", "/"), ("DELETE", "/"), ("GET", "/../../etc/passwd"), ("GET", "/%00")]
+        ("method", "path"),
+        [("GET", "/nowhere"), ("PUT", "/"), ("DELETE", "/"), ("GET", "/../../etc/passwd"), ("GET", "/%00")],
     )
     def test_unknown_places(self, server, method, path):
         status, _, body = send(server, b"", {}, path, method)
@@ -260,7 +265,9 @@ class TestSizes:
         assert status in (400, 413)
         assert memory_mb(server) - before < 150
 
-    @pytest.mark.parametrize("body", [b"", b"not gzip", b"\x1f\x8b\x08", gzip.compress(b"{", mtime=0)[:-5], NOISE[:1000]])
+    @pytest.mark.parametrize(
+        "body", [b"", b"not gzip", b"\x1f\x8b\x08", gzip.compress(b"{", mtime=0)[:-5], NOISE[:1000]]
+    )
     def test_broken_gzip(self, server, body):
         assert signed(server, body, "PutLogEvents", {"content-encoding": "gzip"})[0] == 400
 
@@ -409,7 +416,12 @@ class TestEvents:
         )
         user = "eve\r\nBcc: victim@example.org\r\n\r\n<script>alert(1)</script>\x1b[31m\u202e"
         file = "\\Device\\HarddiskVolume1\\share\\<img src=x onerror=alert(1)>\\\r\nTo: x@example.org\\" + "a" * 3000
-        xml = windows.denied_open(user, file, aws.now_ms()).replace("\x1b", "").replace("\r", "&#13;").replace("\n", "&#10;")
+        xml = (
+            windows.denied_open(user, file, aws.now_ms())
+            .replace("\x1b", "")
+            .replace("\r", "&#13;")
+            .replace("\n", "&#10;")
+        )
         put(xml)
         mail = mailbox.wait(address, 2)[1]
         assert mail.recipients == [address]

@@ -114,7 +114,9 @@ class TestServe:
         told = run("env", "--data", str(server.data), folder=server.folder)
         assert told.returncode == 0, told.stderr
         exported = dict(
-            line.removeprefix("export ").split("=", 1) for line in told.stdout.splitlines() if line.startswith("export ")
+            line.removeprefix("export ").split("=", 1)
+            for line in told.stdout.splitlines()
+            if line.startswith("export ")
         )
         exported = {k: v.strip("'\"") for k, v in exported.items()}
         assert set(exported) >= {

@@ -185,7 +185,9 @@ class TestPut:
         if bytes_told is None:
             put(message)
         else:
-            with refused("InvalidParameterException", f"Log event too large: {bytes_told} bytes exceeds limit of 1048576"):
+            with refused(
+                "InvalidParameterException", f"Log event too large: {bytes_told} bytes exceeds limit of 1048576"
+            ):
                 put(message)
 
     def test_size_of_a_batch(self, put):
@@ -209,9 +211,7 @@ class TestPut:
 
     def test_any_sequence_token_is_taken(self, logs, group):
         event = {"timestamp": aws.now_ms(), "message": "m"}
-        answer = logs.put_log_events(
-            logGroupName=group, logStreamName="s", logEvents=[event], sequenceToken="garbage"
-        )
+        answer = logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=[event], sequenceToken="garbage")
         assert answer["nextSequenceToken"]
 
     def test_what_agents_wait_for(self, logs, group, put):

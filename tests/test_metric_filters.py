@@ -50,9 +50,7 @@ def statistics(cloudwatch, group):
                 Statistics=["SampleCount", "Sum", "Minimum", "Maximum", "Average"],
             )["Datapoints"]
             if (samples and sum(p["SampleCount"] for p in points) >= samples) or time.monotonic() > end:
-                return {
-                    p["Timestamp"]: (p["SampleCount"], p["Sum"], p["Minimum"], p["Maximum"]) for p in points
-                }
+                return {p["Timestamp"]: (p["SampleCount"], p["Sum"], p["Minimum"], p["Maximum"]) for p in points}
             time.sleep(0.1)
 
     return read
@@ -303,9 +301,7 @@ class TestNumbers:
         assert sorted(m["Dimensions"][0]["Value"] for m in metrics) == ["a", "b"]
 
     def test_windows_events_may_have_dimensions_too(self, put, put_filter, statistics):
-        put_filter(
-            '{ $.Audit.Outcome = "failure" && $.Audit.Share = "share" }', dimensions={"User": "$.Audit.User"}
-        )
+        put_filter('{ $.Audit.Outcome = "failure" && $.Audit.Share = "share" }', dimensions={"User": "$.Audit.User"})
         at = aws.now_ms()
         put(*(windows.denied_open(u, at_ms=at) for u in ("alice", "alice", "bob")), at_ms=at)
         assert statistics(at, samples=2, User="corp\\alice") == {minute(at): (2, 2, 1, 1)}

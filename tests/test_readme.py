@@ -14,7 +14,8 @@ from support.server import REPOSITORY, binary
 README = (REPOSITORY / "README.md").read_text()
 # The README as {heading: its shell blocks, in order}.
 SECTIONS = {
-    part.split("\n", 1)[0]: re.findall(r"```sh\n(.*?)```", part, re.S) for part in re.split(r"^## ", README, flags=re.M)[1:]
+    part.split("\n", 1)[0]: re.findall(r"```sh\n(.*?)```", part, re.S)
+    for part in re.split(r"^## ", README, flags=re.M)[1:]
 }
 SECONDS_MAX = 120
 JOBS = ["The files job", "The logons job", "The short way"]

@@ -56,7 +56,9 @@ def denied_open(
     return event(4656, 12800, keywords, "amznfsxabc12345.corp.example.com", fields, at_ms)
 
 
-def failed_logon(user: str = "administrator", machine: str = "SRV1", address: str = "198.51.100.7", at_ms: int = 0) -> str:
+def failed_logon(
+    user: str = "administrator", machine: str = "SRV1", address: str = "198.51.100.7", at_ms: int = 0
+) -> str:
     """4625: a logon with a wrong password."""
     fields = {
         "SubjectUserSid": "S-1-0-0",

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use nightbell_core::event::{Batch, Event, Group};
 use nightbell_core::time::Timestamp;
 use nightbell_store::{Durability, Kind, Scan, Space, Write};
@@ -25,6 +25,8 @@ use crate::{auth, clock, intake};
 
 /// Most events of one import request.
 pub(crate) const IMPORT_EVENTS_MAX: usize = 10_000;
+/// Entries read at once when everything is emptied.
+const RESET_STEP: usize = 10_000;
 /// The service in the credential scope of these requests.
 pub(crate) const SERVICE: &str = "nightbell";
 
@@ -62,7 +64,7 @@ pub(crate) async fn answer(app: &Arc<App>, parts: &Parts, body: Bytes) -> Respon
         return text(StatusCode::METHOD_NOT_ALLOWED, "use POST");
     }
     if parts.uri.path() == "/_nightbell/reset" {
-        return reset(app).await;
+        return reset(app, &parts.headers).await;
     }
     let caller = match auth::check(app, parts, &body, clock::now()) {
         Ok(caller) if caller.scope.service == SERVICE => caller,
@@ -116,7 +118,7 @@ async fn take(app: &App, region: &str, request: ImportRequest) -> Result<ImportP
     if next <= progress.next {
         return Ok(progress);
     }
-    let event = |(time, message): (i64, String)| Event { time: Timestamp::from_millis(time), message };
+    let event = |(time, message): (i64, String)| Event { time: Timestamp::from_millis(time.max(0)), message };
     let events: Vec<Event> =
         request.events.into_iter().filter(|(_, message)| !message.is_empty()).map(event).collect();
     progress.events += events.len() as u64;
@@ -144,9 +146,12 @@ fn allow_existing(done: Result<(), Refusal>) -> Result<(), Refusal> {
     }
 }
 
-async fn reset(app: &App) -> Response {
+async fn reset(app: &App, headers: &HeaderMap) -> Response {
     if !app.allow_reset {
         return text(StatusCode::FORBIDDEN, "start the server with --allow-reset to allow this");
+    }
+    if headers.contains_key(http::header::ORIGIN) {
+        return text(StatusCode::FORBIDDEN, "a web page may not ask for this");
     }
     match empty(app) {
         Ok(()) => {
@@ -166,9 +171,15 @@ fn empty(app: &App) -> Result<(), Failure> {
     }
     let positions = Key::prefix(&["position"], "");
     for space in Space::ALL {
-        for (key, _) in store.scan(space, &Scan::all())? {
-            if !(space == Space::Catalog && key.starts_with(positions.bytes())) {
-                change.delete(space, key);
+        let mut scan = Scan::all().limit(RESET_STEP);
+        loop {
+            let found = store.scan(space, &scan)?;
+            let Some((last, _)) = found.last() else { break };
+            scan = Scan::all().limit(RESET_STEP).after(last.clone());
+            for (key, _) in found {
+                if !(space == Space::Catalog && key.starts_with(positions.bytes())) {
+                    change.delete(space, key);
+                }
             }
         }
     }

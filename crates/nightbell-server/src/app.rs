@@ -11,7 +11,7 @@ use nightbell_deliver::{Channel, Mailbox, Origin, Smtp};
 use nightbell_store::{Catalog, Journal, LocalStore, Options, Position};
 use nightbell_winevt::DialectReader;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tracing::{info, warn};
 
 use crate::catalog::Records;
@@ -19,8 +19,11 @@ use crate::config::Config;
 use crate::credentials::{self, AccessKey};
 use crate::manage::filters::Compiled;
 use crate::manage::topics::Links;
-use crate::run;
+use crate::run::{self, Health};
 use crate::telemetry::Telemetry;
+
+/// Searches through stored events at one time: they must leave room for what comes in.
+const SEARCHES_MAX: usize = 2;
 
 /// Everything a request or a loop may use.
 pub(crate) struct App {
@@ -48,6 +51,10 @@ pub(crate) struct App {
     pub(crate) channel: Channel,
     /// Who messages come from.
     pub(crate) origin: Origin,
+    /// Room for searches through stored events; more wait.
+    pub(crate) searches: Semaphore,
+    /// How the loops are.
+    pub(crate) health: Health,
     /// Counters.
     pub(crate) telemetry: Telemetry,
     /// Whether everything may be emptied by request.
@@ -116,6 +123,8 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         outbox_bell: Notify::new(),
         channel,
         origin,
+        searches: Semaphore::new(SEARCHES_MAX),
+        health: Health::default(),
         telemetry: Telemetry::new(),
         allow_reset: config.allow_reset,
         emptied: AtomicU64::new(0),

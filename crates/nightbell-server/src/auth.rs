@@ -4,9 +4,12 @@ Who asks: the signature of a request, checked against the key it names.
 
 use http::request::Parts;
 use nightbell_core::time::Timestamp;
-use nightbell_wire::sigv4::{self, Scope, SigError};
+use nightbell_wire::sigv4::{self, Scope, SigError, SigErrorKind};
 
 use crate::app::App;
+
+/// Longest name of a region.
+const REGION_BYTES_MAX: usize = 64;
 
 /// A caller whose signature is right.
 #[derive(Debug)]
@@ -22,8 +25,23 @@ pub(crate) fn check(app: &App, parts: &Parts, body: &[u8], now: Timestamp) -> Re
     if signed.access_key != app.key.access_key_id || signed.session_token.is_some() {
         return Err(SigError::unknown_key());
     }
+    if !is_region(&signed.scope.region) {
+        let text = "Credential should be scoped to a region of 1 to 64 letters, digits, '-' or '_'.";
+        return Err(SigError::new(SigErrorKind::WrongScope, text));
+    }
+    if signed.unsigned_payload {
+        // Without TLS below us, a body that nobody signed is a body that anybody wrote.
+        let text = "The body must be signed: UNSIGNED-PAYLOAD is not accepted.";
+        return Err(SigError::new(SigErrorKind::PayloadDiffers, text));
+    }
     sigv4::verify(&signed, parts, body, &app.key.secret_access_key, now.as_millis())?;
     Ok(Caller { scope: signed.scope })
+}
+
+/// Whether `text` can be the name of a region: a site of the operator's own choice.
+pub(crate) fn is_region(text: &str) -> bool {
+    let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
+    (1..=REGION_BYTES_MAX).contains(&text.len()) && text.bytes().all(plain)
 }
 
 /// Whether a request names a key of ours, before anything is worked out.

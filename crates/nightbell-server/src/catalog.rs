@@ -229,7 +229,8 @@ impl Records {
 
     /// Carries out `change`, on disk when this returns.
     pub(crate) fn commit(&self, change: Write) -> Result<(), Failure> {
-        self.store.commit(change, Durability::Disk)?;
+        // Waits for the disk: the worker's other tasks go elsewhere meanwhile.
+        tokio::task::block_in_place(|| self.store.commit(change, Durability::Disk))?;
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ use clap::Args;
 use nightbell_deliver::smtp::SmtpConfig;
 use serde::Deserialize;
 
+use crate::auth::is_region;
 use crate::bounded::read_text;
 
 /// Where the server listens when nothing is said: loopback only.
@@ -138,8 +139,7 @@ impl Settings {
     /// The region of the commands, checked.
     pub(crate) fn region_name(&self) -> Result<String> {
         let region = self.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if region.is_empty() || region.len() > 64 || !region.chars().all(plain) {
+        if !is_region(&region) {
             bail!("region: {region:?} is not a name of 1 to 64 letters, digits, '-' or '_'");
         }
         Ok(region)

@@ -58,6 +58,7 @@ pub(crate) fn find(data: &Path) -> Result<Option<AccessKey>> {
     let key: AccessKey = toml::from_str(&text).map_err(|_| {
         anyhow::anyhow!("the root key file {} is damaged; restore or remove it", path.display())
     })?;
+    check(&key).with_context(|| format!("the root key in {}", path.display()))?;
     Ok(Some(key))
 }
 
@@ -94,10 +95,10 @@ pub(crate) fn random(length: usize, letters: &[u8]) -> String {
 fn check(key: &AccessKey) -> Result<()> {
     let id = &key.access_key_id;
     if !(3..=128).contains(&id.len()) || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        bail!("{ID_VARIABLE} is not 3 to 128 letters and digits");
+        bail!("access_key_id ({ID_VARIABLE}) is not 3 to 128 letters and digits");
     }
     if key.secret_access_key.len() < 8 {
-        bail!("{SECRET_VARIABLE} is shorter than 8 characters");
+        bail!("secret_access_key ({SECRET_VARIABLE}) is shorter than 8 characters");
     }
     Ok(())
 }

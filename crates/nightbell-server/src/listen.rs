@@ -107,7 +107,7 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     if parts.method == Method::GET && parts.uri.query().is_none() {
         match parts.uri.path() {
-            "/healthz" => return "ok\n".into_response(),
+            "/healthz" => return healthz(&app),
             "/metrics" => {
                 return ([(CONTENT_TYPE, "text/plain; version=0.0.4")], app.telemetry.text()).into_response();
             }
@@ -129,6 +129,13 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
         return admin::answer(&app, &parts, body).await;
     }
     serve_call(app, &parts, &body, &request_id).await
+}
+
+fn healthz(app: &App) -> Response {
+    match app.health.trouble(clock::now()) {
+        None => "ok\n".into_response(),
+        Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, format!("{trouble}\n")).into_response(),
+    }
 }
 
 async fn serve_call(app: Arc<App>, parts: &Parts, received: &Bytes, request_id: &str) -> Response {
@@ -168,14 +175,14 @@ async fn serve_call(app: Arc<App>, parts: &Parts, received: &Bytes, request_id: 
         }
     };
     let unsigned = !auth::is_signed(parts);
-    if unsigned && parts.method == Method::GET && call.operation == "Unsubscribe" {
+    let person = unsigned && pages::wanted(&parts.headers);
+    if unsigned && parts.method == Method::GET && (person || call.operation == "Unsubscribe") {
         // Mail scanners follow links; only a person presses a button.
-        return pages::ask_unsubscribe();
+        return pages::ask(&call.operation);
     }
-    let person_answered = unsigned && pages::wanted(&parts.headers);
     let frame = frame(call.protocol, &call.operation, Some(service), request_id);
     let response = route::route(Cx { app, region, now }, service, &call, body, &frame).await;
-    if person_answered {
+    if person {
         return pages::after_link(&call.operation, response.status());
     }
     response
@@ -244,6 +251,10 @@ pub(crate) async fn read_body(headers: &HeaderMap, body: Body, bytes_max: usize)
             let chunk = chunk.map_err(|_| ApiError::sender("IncompleteBody", "The body ended early"))?;
             if all.len() + chunk.len() > bytes_max {
                 return Err(too_large());
+            }
+            if all.len() >= BODY_BYTES_AT_ONCE {
+                // It really comes: room for the rest at once, rather than doubled and copied.
+                all.reserve((told.unwrap_or(0) as usize).min(bytes_max).saturating_sub(all.len()));
             }
             all.extend_from_slice(&chunk);
         }

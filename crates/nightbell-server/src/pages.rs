@@ -42,11 +42,15 @@ pub(crate) fn after_link(operation: &str, status: StatusCode) -> Response {
 }
 
 /// Asks whether the link of a mail was meant; the button sends the same address as POST.
-pub(crate) fn ask_unsubscribe() -> Response {
+pub(crate) fn ask(operation: &str) -> Response {
+    let (title, text, button) = match operation {
+        "Unsubscribe" => ("Unsubscribe?", "You will get no more messages of this topic.", "Unsubscribe"),
+        _ => ("Confirm the subscription?", "You will get the messages of this topic by mail.", "Confirm"),
+    };
     page(
         StatusCode::OK,
-        "Unsubscribe?",
-        "You will get no more messages of this topic.</p><form method=\"post\"><button>Unsubscribe</button></form><p>",
+        title,
+        &format!("{text}</p><form method=\"post\"><button>{button}</button></form><p>"),
     )
 }
 

@@ -2,9 +2,7 @@
 What `/metrics` shows, in Prometheus' text form. Labels are bounded: operations we serve, error codes we give.
 */
 
-use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
-};
+use prometheus::{Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 
 /// The server's own counters.
 pub(crate) struct Telemetry {
@@ -23,14 +21,14 @@ pub(crate) struct Telemetry {
     pub(crate) data: IntCounter,
     /// Blocks of the journal that could not be read and were passed over.
     pub(crate) broken_blocks: IntCounter,
+    /// Entries of the metrics stream that could not be judged and were passed over.
+    pub(crate) broken_entries: IntCounter,
     /// Data points dropped because too many new series came in one hour.
     pub(crate) dropped_points: IntCounter,
     /// Alarm transitions by new state.
     pub(crate) transitions: IntCounterVec,
-    /// Attempts at a delivery by outcome: sent, later, never, given_up.
+    /// Attempts at a delivery by outcome: sent, later, never, given_up, unsubscribed.
     pub(crate) deliveries: IntCounterVec,
-    /// Deliveries that failed at their first try and are tried again, until they are through or given up.
-    pub(crate) retrying: IntGauge,
     /// Seconds from the arrival of an alarm's last event to the acceptance of its message.
     pub(crate) event_to_accepted: Histogram,
 }
@@ -50,9 +48,6 @@ impl Telemetry {
             registry.register(Box::new(counters.clone())).expect("each name is registered once");
             counters
         };
-        let help = "Deliveries of this run that failed and are tried again.";
-        let retrying = IntGauge::new("nightbell_deliveries_retrying", help).expect("sound");
-        registry.register(Box::new(retrying.clone())).expect("registered once");
         let buckets = vec![0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0, 300.0];
         let help =
             "Seconds from the arrival of the last event behind an alarm to the acceptance of its message.";
@@ -72,13 +67,13 @@ impl Telemetry {
                 "broken_blocks_total",
                 "Damaged blocks of the journal that were passed over.",
             ),
+            broken_entries: counter("broken_entries_total", "Damaged entries of data that were passed over."),
             dropped_points: counter(
                 "data_points_dropped_total",
                 "Data points of too many new series in one hour.",
             ),
             transitions: by("alarm_transitions_total", "Alarm transitions by new state.", &["state"]),
             deliveries: by("deliveries_total", "Attempts at a delivery by outcome.", &["outcome"]),
-            retrying,
             event_to_accepted,
             registry,
         }

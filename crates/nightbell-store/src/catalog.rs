@@ -283,6 +283,19 @@ impl Scan {
         self
     }
 
+    /// Refuses bounds that no key can have.
+    pub(crate) fn check(&self, space: Space) -> Result<(), StoreError> {
+        for bound in [&self.from, &self.to] {
+            if let Bound::Included(key) | Bound::Excluded(key) = bound
+                && key.len() > KEY_BYTES_MAX
+            {
+                let (space, bytes, bytes_max) = (space.name(), key.len(), KEY_BYTES_MAX);
+                return Err(Cause::KeyLength { space, bytes, bytes_max }.into());
+            }
+        }
+        Ok(())
+    }
+
     /// The bounds, unless no key can lie between them: ordered maps panic when asked for those.
     pub(crate) fn bounds(&self) -> Option<Bounds<'_>> {
         let bounds = (self.from.as_ref().map(Vec::as_slice), self.to.as_ref().map(Vec::as_slice));

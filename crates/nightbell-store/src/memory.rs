@@ -114,6 +114,7 @@ impl Catalog for MemoryStore {
     }
 
     fn scan(&self, space: Space, scan: &Scan) -> Result<Vec<Entry>, StoreError> {
+        scan.check(space)?;
         let Some(bounds) = scan.bounds() else { return Ok(Vec::new()) };
         let state = self.state();
         let entries = state.spaces[space as usize].range::<[u8], _>(bounds);

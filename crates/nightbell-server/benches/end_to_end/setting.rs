@@ -65,16 +65,11 @@ impl<'a> Setting<'a> {
                 scope.spawn(move || {
                     let mut connection = Connection::open(address);
                     for n in (1..count).skip(maker).step_by(MAKERS) {
-                        let body =
-                            filter(&format!("rule-{n:05}"), &pattern(n, count), &json!({})).to_string();
-                        let body = body.as_bytes();
-                        connection.succeed(&signed(
-                            address,
-                            Service::Logs,
-                            "PutMetricFilter",
-                            body,
-                            now_ms(),
-                        ));
+                        let mut rule = filter(&format!("rule-{n:05}"), &pattern(n, count));
+                        if default {
+                            rule["metricTransformations"][0]["defaultValue"] = json!(0);
+                        }
+                        call(&mut connection, address, Service::Logs, "PutMetricFilter", &rule);
                     }
                 });
             }

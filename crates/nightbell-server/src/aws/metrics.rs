@@ -9,7 +9,6 @@ use nightbell_core::evidence::Evidence;
 use nightbell_core::metric::{Aggregate, Datum, Series};
 use nightbell_core::statistic::Statistic;
 use nightbell_core::time::{HOUR_MS, Timestamp};
-use nightbell_core::watch::Input;
 use nightbell_store::{Durability, Write};
 use nightbell_wire::value::Time;
 use serde::{Deserialize, Serialize};
@@ -87,8 +86,8 @@ pub(super) async fn put_metric_data(cx: Cx, request: PutMetricDataRequest) -> Re
         .map(|(index, datum)| read_datum(&cx, &namespace, &datum, index + 1))
         .collect::<Result<Vec<_>, _>>()?;
     let mut change = Write::new();
-    alarms::push(&mut change, cx.now, Input::Data(data));
-    let pushed = cx.app.records.store().commit(change, Durability::Disk);
+    alarms::push_data(&mut change, cx.now, data);
+    let pushed = tokio::task::block_in_place(|| cx.app.records.store().commit(change, Durability::Disk));
     let pushed = pushed.map_err(|error| stored(Service::CloudWatch, &error.into()))?;
     if let Some(position) = pushed.last() {
         cx.judged(*position).await;

@@ -10,14 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use nightbell_core::event::Group;
 use nightbell_core::fields::Subject;
 use nightbell_core::pattern::{Caller, Pattern};
-use nightbell_core::time::Timestamp;
+use nightbell_core::time::{DAY_MS, Timestamp};
 use nightbell_store::{Position, Summary};
 use serde::{Deserialize, Serialize};
 
 use super::Cx;
 use super::error::{ApiError, Service, refused, stored};
 use super::logs::{group_name, need};
-use crate::catalog::Failure;
+use crate::catalog::{Failure, GroupRecord};
 use crate::manage::groups;
 
 /// Most events of a page.
@@ -95,6 +95,17 @@ impl Gathered {
         }
     }
 
+    /// Whether a block of these event times can have anything for the page: not what was shown before, and not what is
+    /// farther than what did not fit.
+    fn may_take(&self, summary: &Summary, wanted: &Wanted) -> bool {
+        let (first, last) = (summary.first.as_millis(), summary.last.as_millis());
+        let shown = wanted
+            .beyond
+            .is_none_or(|(time, ..)| if wanted.backwards { first <= time } else { last >= time });
+        shown
+            && self.bound.is_none_or(|(time, ..)| if wanted.backwards { last >= time } else { first <= time })
+    }
+
     /// Whether an event at `place` would belong to the page.
     fn takes(&self, place: Place, wanted: &Wanted) -> bool {
         let before = |a: Place, b: Place| if wanted.backwards { a > b } else { a < b };
@@ -117,7 +128,10 @@ fn find(cx: &Cx, wanted: &Wanted) -> Result<Gathered, Failure> {
         let summaries = cx.app.journal.summaries(at, end, SUMMARIES_AT_ONCE)?;
         let Some(last) = summaries.last() else { break };
         at = last.position.next();
-        for summary in summaries.iter().filter(|summary| may_hold(summary, wanted)) {
+        for summary in &summaries {
+            if !may_hold(summary, wanted) || !gathered.may_take(summary, wanted) {
+                continue;
+            }
             match cx.app.journal.read(summary.position, 1) {
                 Ok(blocks) => blocks.iter().for_each(|block| gather(cx, wanted, block, &mut gathered)),
                 // The rest of the log is worth reading; the matcher has told of the damage.
@@ -190,6 +204,13 @@ fn limit(asked: Option<i64>) -> Result<usize, ApiError> {
 
 /// Reads where blocking is allowed.
 async fn search(cx: &Cx, wanted: Wanted) -> Result<(Vec<(Place, Found)>, bool), ApiError> {
+    let Ok(_turn) = cx.app.searches.acquire().await else {
+        return Err(ApiError {
+            status: 503,
+            code: "ServiceUnavailableException",
+            message: "The server is stopping".into(),
+        });
+    };
     let cx = cx.clone();
     let work = tokio::task::spawn_blocking(move || {
         let gathered = find(&cx, &wanted)?;
@@ -240,14 +261,14 @@ pub(super) async fn get_log_events(
     let group = cx.group(&group_name(&cx, request.log_group_name, request.log_group_identifier)?);
     let stream = need(request.log_stream_name, "logStreamName")?;
     let no = |refusal| refused(Service::Logs, refusal);
-    let (_, record) = groups::find_stream(&cx.app.records, &group, &stream).map_err(no)?;
+    let (owner, record) = groups::find_stream(&cx.app.records, &group, &stream).map_err(no)?;
     let token = request.next_token.as_deref().map(read_token).transpose()?;
     let backwards = token.map_or(!request.start_from_head, |(backwards, _)| backwards);
     let wanted = Wanted {
         group,
         streams: Streams::Named(BTreeMap::from([(stream, record.since)])),
         pattern: None,
-        from: request.start_time.unwrap_or(0),
+        from: request.start_time.unwrap_or(0).max(kept_from(&cx, &owner)),
         to: request.end_time.map_or(i64::MAX, |end| end.saturating_sub(1)),
         beyond: token.and_then(|(_, place)| place),
         backwards,
@@ -269,6 +290,11 @@ pub(super) async fn get_log_events(
         next_forward_token: format!("f/{forward}/s"),
         next_backward_token: format!("b/{backward}/s"),
     })
+}
+
+/// Expired events are not shown, whether they are still stored or not.
+fn kept_from(cx: &Cx, owner: &GroupRecord) -> i64 {
+    owner.retention_days.map_or(0, |days| cx.now.plus_millis(-days * DAY_MS).as_millis())
 }
 
 /// The place of a token made before there was any event.
@@ -327,7 +353,8 @@ pub(super) async fn filter_log_events(
     let group = cx.group(&group_name(&cx, request.log_group_name, request.log_group_identifier)?);
     let pattern = request.filter_pattern.as_deref().map(Pattern::parse).transpose();
     let pattern = pattern.map_err(|error| invalid(error.message(Caller::LogEvents)))?;
-    let streams = wanted_streams(&cx, &group, request.log_stream_names, request.log_stream_name_prefix)?;
+    let owner = groups::find(&cx.app.records, &group).map_err(|refusal| refused(Service::Logs, refusal))?;
+    let streams = wanted_streams(&cx, &owner, request.log_stream_names, request.log_stream_name_prefix)?;
     let beyond = request.next_token.as_deref().map(read_place);
     if beyond == Some(None) {
         return Err(invalid("The specified nextToken is invalid."));
@@ -336,7 +363,7 @@ pub(super) async fn filter_log_events(
         group,
         streams,
         pattern,
-        from: request.start_time.unwrap_or(0),
+        from: request.start_time.unwrap_or(0).max(kept_from(&cx, &owner)),
         to: request.end_time.unwrap_or(i64::MAX),
         beyond: beyond.flatten(),
         backwards: false,
@@ -360,12 +387,12 @@ pub(super) async fn filter_log_events(
 
 fn wanted_streams(
     cx: &Cx,
-    group: &Group,
+    owner: &GroupRecord,
     names: Option<Vec<String>>,
     prefix: Option<String>,
 ) -> Result<Streams, ApiError> {
     let no = |refusal| refused(Service::Logs, refusal);
-    let record = groups::find(&cx.app.records, group).map_err(no)?;
+    let group = &owner.group;
     match (names, prefix) {
         (Some(_), Some(_)) => {
             Err(invalid("logStreamNames and logStreamNamePrefix are mutually exclusive parameters."))
@@ -385,7 +412,7 @@ fn wanted_streams(
             let found = groups::list_streams(&cx.app.records, group, &prefix).map_err(no)?;
             Ok(Streams::Named(found.into_iter().map(|(stream, _)| (stream.name, stream.since)).collect()))
         }
-        (None, None) => Ok(Streams::All(record.since)),
+        (None, None) => Ok(Streams::All(owner.since)),
     }
 }
 

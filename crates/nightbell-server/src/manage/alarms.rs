@@ -30,10 +30,28 @@ pub(crate) struct Entry {
     pub(crate) input: Input,
 }
 
+/// The first byte of a stored entry; another form of [`Entry`] gets another.
+const ENTRY_FORM: u8 = 1;
+
+impl Entry {
+    fn write(&self) -> Vec<u8> {
+        postcard::to_extend(self, vec![ENTRY_FORM]).expect("an entry is plain data")
+    }
+
+    /// The entry in the bytes of the stream.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Failure> {
+        match bytes.split_first() {
+            Some((&ENTRY_FORM, rest)) => {
+                postcard::from_bytes(rest).map_err(|error| Failure::damaged(b"metrics", &error))
+            }
+            _ => Err(Failure::damaged(b"metrics", &"its form is not known to this version")),
+        }
+    }
+}
+
 /// Adds an entry to the `metrics` stream.
 pub(crate) fn push(change: &mut Write, now: Timestamp, input: Input) {
-    let bytes = postcard::to_stdvec(&Entry { now, input }).expect("an entry is plain data");
-    change.push(Stream::Metrics, bytes);
+    change.push(Stream::Metrics, Entry { now, input }.write());
 }
 
 /// Largest entry of data that is written as one; more is written as several, in the same step.
@@ -45,7 +63,7 @@ pub(crate) fn push_data(change: &mut Write, now: Timestamp, mut data: Vec<Datum>
         return;
     }
     let entry = Entry { now, input: Input::Data(data) };
-    let bytes = postcard::to_stdvec(&entry).expect("an entry is plain data");
+    let bytes = entry.write();
     let Input::Data(all) = entry.input else { return };
     if bytes.len() <= ENTRY_BYTES_MAX || all.len() == 1 {
         change.push(Stream::Metrics, bytes);
@@ -275,6 +293,6 @@ fn configuration(alarm: &MetricAlarm) -> Value {
 }
 
 fn pushed(records: &Records, change: Write) -> Result<Position, Refusal> {
-    let pushed = records.store().commit(change, Durability::Disk)?;
+    let pushed = tokio::task::block_in_place(|| records.store().commit(change, Durability::Disk))?;
     Ok(pushed.last().copied().unwrap_or_default())
 }

@@ -12,6 +12,7 @@ use nightbell_core::filter::{FilterSet, MetricFilter};
 use nightbell_core::pattern::{Caller, Pattern};
 use nightbell_core::time::Timestamp;
 use nightbell_store::Write;
+use serde::{Deserialize, Serialize};
 
 use super::{Refusal, Resource, groups};
 use crate::catalog::{Failure, Key, Records, delete, put};
@@ -35,40 +36,60 @@ pub(crate) fn put_filter(
     filter.check().map_err(|error| Refusal::Invalid(error.message))?;
     let key = Key::filter(group, &filter.name);
     filter.created = now;
-    if let Some(old) = records.get::<MetricFilter>(&key)? {
+    let old = records.get::<MetricFilter>(&key)?;
+    if let Some(old) = &old {
         filter.created = old.created;
     }
-    check_quotas(records, group, &filter, &pattern)?;
+    let counts = counts(records, group)?.without(old.as_ref()).with(&filter, &pattern)?;
     let mut change = Write::new();
     put(&mut change, &key, &filter);
+    put(&mut change, &counts_key(group), &counts);
     Ok(records.commit(change)?)
 }
 
-fn check_quotas(
-    records: &Records,
-    group: &Group,
-    filter: &MetricFilter,
-    pattern: &Pattern,
-) -> Result<(), Refusal> {
-    let keys = records.keys(&Key::prefix(&["filter", &group.region, &group.name], ""))?;
-    let known = keys.contains(&Key::filter(group, &filter.name));
-    if !known && keys.len() >= FILTERS_MAX {
-        return Err(Refusal::Limit(format!(
-            "Resource limit exceeded: a log group has at most {FILTERS_MAX} metric filters"
-        )));
+/// How many filters a group has: kept beside them, so that the ten-thousandth costs no more than the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Counts {
+    all: usize,
+    with_regex: usize,
+}
+
+impl Counts {
+    fn without(mut self, filter: Option<&MetricFilter>) -> Self {
+        if let Some(filter) = filter {
+            self.all = self.all.saturating_sub(1);
+            self.with_regex = self.with_regex.saturating_sub(usize::from(has_regex(&filter.pattern)));
+        }
+        self
     }
-    if pattern.regexes() == 0 {
-        return Ok(());
+
+    fn with(mut self, filter: &MetricFilter, pattern: &Pattern) -> Result<Self, Refusal> {
+        debug_assert_eq!(filter.pattern, pattern.source(), "the pattern is the filter's");
+        self.all += 1;
+        self.with_regex += usize::from(pattern.regexes() > 0);
+        let limit = |what: &str| {
+            Err(Refusal::Limit(format!("Resource limit exceeded: a log group has at most {what}")))
+        };
+        if self.all > FILTERS_MAX {
+            return limit(&format!("{FILTERS_MAX} metric filters"));
+        }
+        if pattern.regexes() > 0 && self.with_regex > REGEX_FILTERS_MAX {
+            return limit(&format!("{REGEX_FILTERS_MAX} filters with regular expressions"));
+        }
+        Ok(self)
     }
-    let others = list(records, group, "")?.into_iter().filter(|other| other.name != filter.name);
-    let with_regex =
-        others.filter(|other| Pattern::parse(&other.pattern).is_ok_and(|p| p.regexes() > 0)).count();
-    if with_regex >= REGEX_FILTERS_MAX {
-        return Err(Refusal::Limit(format!(
-            "Resource limit exceeded: a log group has at most {REGEX_FILTERS_MAX} filters with regular expressions"
-        )));
-    }
-    Ok(())
+}
+
+fn has_regex(pattern: &str) -> bool {
+    Pattern::parse(pattern).is_ok_and(|pattern| pattern.regexes() > 0)
+}
+
+fn counts_key(group: &Group) -> Key {
+    Key::of(&["filter-counts", &group.region, &group.name, ""])
+}
+
+fn counts(records: &Records, group: &Group) -> Result<Counts, Failure> {
+    Ok(records.get(&counts_key(group))?.unwrap_or_default())
 }
 
 /// Deletes a filter.
@@ -76,9 +97,11 @@ pub(crate) fn remove(records: &Records, group: &Group, name: &str) -> Result<(),
     let _turn = records.turn();
     groups::find(records, group)?;
     let key = Key::filter(group, name);
-    records.get::<MetricFilter>(&key)?.ok_or(Refusal::Missing(Resource::Filter))?;
+    let old = records.get::<MetricFilter>(&key)?.ok_or(Refusal::Missing(Resource::Filter))?;
+    let counts = counts(records, group)?.without(Some(&old));
     let mut change = Write::new();
     delete(&mut change, &key);
+    put(&mut change, &counts_key(group), &counts);
     Ok(records.commit(change)?)
 }
 

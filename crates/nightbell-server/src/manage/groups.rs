@@ -83,7 +83,7 @@ pub(crate) fn remove(records: &Records, group: &Group) -> Result<(), Refusal> {
     }
     let mut change = Write::new();
     delete(&mut change, &Key::group(group));
-    for kind in ["stream", "activity", "filter"] {
+    for kind in ["stream", "activity", "filter", "filter-counts", "import"] {
         for key in records.keys(&Key::prefix(&[kind, &group.region, &group.name], ""))? {
             delete(&mut change, &key);
         }

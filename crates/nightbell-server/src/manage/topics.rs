@@ -38,6 +38,9 @@ pub(crate) struct Waiting {
     pub(crate) tries: u32,
     /// What the last try said.
     pub(crate) last_error: Option<String>,
+    /// The subscription it is for: where that is gone, so is the delivery. `None` on what asks for confirmation.
+    #[serde(default)]
+    pub(crate) subscription: Option<String>,
 }
 
 /// Adds `delivery` to the outbox, due at `due`.
@@ -223,7 +226,7 @@ pub(crate) fn subscribe(
     let key = subscription_key(&subscription.arn).ok_or(Refusal::Missing(Resource::Topic))?;
     let mut change = Write::new();
     put(&mut change, &key, &subscription);
-    enqueue(&mut change, asking.now, &Waiting { delivery, tries: 0, last_error: None });
+    enqueue(&mut change, asking.now, &Waiting { delivery, tries: 0, last_error: None, subscription: None });
     records.commit(change)?;
     Ok(subscription)
 }
@@ -326,7 +329,7 @@ pub(crate) fn addressed(
         unsubscribe_url: Some(links.unsubscribe(&subscription.arn)),
         content,
     };
-    Some(Waiting { delivery, tries: 0, last_error: None })
+    Some(Waiting { delivery, tries: 0, last_error: None, subscription: Some(subscription.arn.clone()) })
 }
 
 /// The endpoint as clients write it.

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use nightbell_core::event::{Batch, Group};
 use nightbell_core::metric::{Datum, Series};
 use nightbell_core::ruleset::Scratch;
-use nightbell_store::{Block, Durability, Position, Write};
+use nightbell_store::{Block, Durability, Kind, Position, Write};
 use tracing::{error, warn};
 
-use super::{Stopping, pause, woken};
+use super::{Loop, Stopping, pause, woken};
 use crate::app::App;
 use crate::catalog::{Activity, Failure, Key, StreamRecord, put};
 use crate::clock;
@@ -28,6 +28,8 @@ pub(super) struct Matcher {
     app: Arc<App>,
     position: Position,
     scratch: Scratch,
+    /// Takes one block at a time, to find the one that cannot be taken.
+    careful: bool,
 }
 
 fn position_key() -> Key {
@@ -39,7 +41,7 @@ impl Matcher {
     pub(super) fn open(app: Arc<App>) -> Result<Self, Failure> {
         let position = app.records.get(&position_key())?.unwrap_or_default();
         app.matched.send_replace(position);
-        Ok(Self { app, position, scratch: Scratch::default() })
+        Ok(Self { app, position, scratch: Scratch::default(), careful: false })
     }
 
     /// Runs until the server stops.
@@ -47,7 +49,12 @@ impl Matcher {
         let mut end = self.app.journal.end();
         loop {
             end.mark_unchanged();
-            match self.step() {
+            let done = self.step();
+            if done.is_ok() {
+                self.careful = false;
+                self.app.health.well(Loop::Matcher);
+            }
+            match done {
                 Ok(true) if !*stopping.borrow() => {}
                 Ok(true) => return,
                 Ok(false) => {
@@ -55,19 +62,41 @@ impl Matcher {
                         return;
                     }
                 }
-                Err(error) => {
-                    error!(%error, "matching is interrupted");
+                Err(failure) => {
+                    error!(error = %failure, position = %self.position, "matching is interrupted");
+                    self.app.health.failed(Loop::Matcher, &failure, clock::now());
                     if !pause(&mut stopping).await {
                         return;
                     }
+                    self.resume(&failure);
                 }
             }
         }
     }
 
+    /// Goes on after a failure from what is saved: a step that was refused may have been written all the same.
+    fn resume(&mut self, failure: &Failure) {
+        match self.app.records.get(&position_key()) {
+            Ok(saved) => self.position = saved.unwrap_or_default(),
+            Err(failure) => return error!(error = %failure, "the matcher cannot resume yet"),
+        }
+        if !matches!(failure.kind(), Kind::Invalid | Kind::Broken) {
+            return;
+        }
+        if self.careful {
+            warn!(position = %self.position, "a block that cannot be matched is passed over");
+            self.app.telemetry.broken_blocks.inc();
+            if let Err(failure) = self.advance(Write::new(), self.position.next()) {
+                error!(error = %failure, "the matcher cannot go on yet");
+            }
+        }
+        self.careful = true;
+    }
+
     /// Matches what has come in; `false` when there was nothing.
     fn step(&mut self) -> Result<bool, Failure> {
-        let blocks = match self.app.journal.read(self.position, STEP_BYTES_MAX) {
+        let blocks = match self.app.journal.read(self.position, if self.careful { 1 } else { STEP_BYTES_MAX })
+        {
             Ok(blocks) => blocks,
             Err(error) => return self.pass_over(&error.into()),
         };
@@ -80,17 +109,19 @@ impl Matcher {
             folded.add(self.fold(batch)?);
             note(&mut activity, batch);
         }
+        let events: usize =
+            blocks.iter().flat_map(|block| &block.batches).map(|batch| batch.events.len()).sum();
         self.save_activity(&mut change, activity)?;
         let data = folded.into_data();
         self.app.telemetry.data.inc_by(data.len() as u64);
         alarms::push_data(&mut change, clock::now(), data);
         self.advance(change, next)?;
+        self.app.telemetry.matched.inc_by(events as u64);
         Ok(true)
     }
 
     fn fold(&mut self, batch: &Batch) -> Result<Vec<Datum>, Failure> {
         let filters = self.app.compiled.of(&self.app.records, &batch.group)?;
-        self.app.telemetry.matched.inc_by(batch.events.len() as u64);
         Ok(filters.fold(batch, &self.app.reader, &mut self.scratch))
     }
 

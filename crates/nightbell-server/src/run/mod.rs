@@ -5,23 +5,31 @@ Matcher and watcher have a thread each, because they compute; the sender waits o
 */
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result};
 use tokio::sync::watch;
+use tracing::error;
 
 use crate::app::App;
 
 mod clockwork;
+mod health;
 mod matcher;
 pub(crate) mod points;
 mod sender;
 mod sweeper;
 mod watcher;
 
+pub(crate) use health::{Health, Loop};
+
 /// Told `true` when the server stops.
 pub(crate) type Stopping = watch::Receiver<bool>;
+
+/// How the process ends when a loop panics (`EX_SOFTWARE` of sysexits).
+const PANIC_EXIT_CODE: i32 = 70;
 
 /// The running loops.
 pub(crate) struct Loops {
@@ -69,7 +77,14 @@ fn thread(
     let runtime = runtime.clone();
     std::thread::Builder::new()
         .name(name.to_owned())
-        .spawn(move || runtime.block_on(work))
+        .spawn(move || {
+            let done = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(work)));
+            if done.is_err() {
+                // A server that accepts and no longer judges is worse than one that is started again.
+                error!("a loop panicked; the server ends, so that it is started again");
+                std::process::exit(PANIC_EXIT_CODE);
+            }
+        })
         .with_context(|| format!("cannot start the {name} thread"))
 }
 

@@ -4,6 +4,7 @@ Data points as they are stored: one value for each series, second and step of th
 Nothing is read in order to write, and writing the same step again changes nothing.
 */
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use nightbell_core::evidence::Evidence;
@@ -12,13 +13,16 @@ use nightbell_core::time::{DAY_MS, HOUR_MS, Timestamp};
 use nightbell_store::{Catalog, Position, Scan, Space, Write};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tracing::warn;
 
 use crate::catalog::{Failure, Key};
 
 /// How long data points are kept.
 pub(crate) const POINT_AGE_MAX_MS: i64 = 15 * DAY_MS;
-/// Most stored points one read takes.
-pub(crate) const POINTS_READ_MAX: usize = 1_000_000;
+/// Stored points read at once; they are merged before more are read.
+const POINTS_AT_ONCE: usize = 10_000;
+/// The first byte of a stored point; another form of it gets another.
+const POINT_FORM: u8 = 1;
 /// Series remembered as known; past it the memory is emptied and filled again.
 const KNOWN_SERIES_MAX: usize = 100_000;
 /// New series of one hour that are kept; data of more is dropped, counted and told. What a million made-up account
@@ -66,11 +70,13 @@ impl Step {
         change: &mut Write,
         position: Position,
         known: &mut Known,
+        watched: impl Fn(&Series) -> bool,
         now: Timestamp,
     ) -> Result<u64, Failure> {
         let mut dropped = 0;
         for ((series, second, unit), (aggregate, evidence)) in self.points.drain() {
-            if !known.admit(store, change, &series, now)? {
+            let needed = watched(&series);
+            if !known.admit(store, change, &series, needed, now)? {
                 dropped += 1;
                 continue;
             }
@@ -79,7 +85,7 @@ impl Step {
             // Two units in one second are two points.
             key.extend_from_slice(unit.as_deref().unwrap_or_default().as_bytes());
             let stored = StoredPoint { unit, aggregate, evidence };
-            let bytes = postcard::to_stdvec(&stored).expect("a point is plain data");
+            let bytes = postcard::to_extend(&stored, vec![POINT_FORM]).expect("a point is plain data");
             change.put(Space::Points, key, bytes);
         }
         Ok(dropped)
@@ -104,12 +110,13 @@ impl Known {
         }
     }
 
-    /// Whether data of `series` is kept; a new series is put into the list of metrics.
+    /// Whether data of `series` is kept: always where an alarm needs it after a restart. A new series is put into the list of metrics.
     fn admit(
         &mut self,
         store: &dyn Catalog,
         change: &mut Write,
         series: &Series,
+        needed: bool,
         now: Timestamp,
     ) -> Result<bool, Failure> {
         if self.series.contains(series) {
@@ -121,7 +128,7 @@ impl Known {
             if hour != self.hour {
                 (self.hour, self.new) = (hour, 0);
             }
-            if self.new >= NEW_SERIES_PER_HOUR_MAX {
+            if self.new >= NEW_SERIES_PER_HOUR_MAX && !needed {
                 return Ok(false);
             }
             self.new += 1;
@@ -137,22 +144,27 @@ impl Known {
 
 /// The points of `series` from `from` (inclusive) to `to` (exclusive) in seconds, in order of time.
 pub(crate) fn read(store: &dyn Catalog, series: &Series, from: i64, to: i64) -> Result<Vec<Datum>, Failure> {
-    let found = store.scan(
-        Space::Points,
-        &Scan::range(point_key(series, from), point_key(series, to)).limit(POINTS_READ_MAX),
-    )?;
+    let (start, end) = (point_key(series, from), point_key(series, to));
+    let mut scan = Scan::range(start, end.clone()).limit(POINTS_AT_ONCE);
     let mut merged: BTreeMap<(i64, Option<String>), (Aggregate, Evidence)> = BTreeMap::new();
-    for (key, bytes) in found {
-        let Some(second) = second_of(&key) else { continue };
-        let stored: StoredPoint =
-            postcard::from_bytes(&bytes).map_err(|error| Failure::damaged(series.name.as_bytes(), &error))?;
-        match merged.entry((second, stored.unit)) {
-            std::collections::btree_map::Entry::Occupied(mut there) => {
-                there.get_mut().0.merge(&stored.aggregate);
-                there.get_mut().1.merge(&stored.evidence);
-            }
-            std::collections::btree_map::Entry::Vacant(free) => {
-                free.insert((stored.aggregate, stored.evidence));
+    loop {
+        let found = store.scan(Space::Points, &scan)?;
+        let Some((last, _)) = found.last() else { break };
+        scan = Scan::range(last.clone(), end.clone()).after(last.clone()).limit(POINTS_AT_ONCE);
+        for (key, bytes) in found {
+            let Some(second) = second_of(&key) else { continue };
+            let Some(stored) = read_point(&bytes) else {
+                warn!(series = series.name, second, "a damaged data point is left out");
+                continue;
+            };
+            match merged.entry((second, stored.unit)) {
+                Entry::Occupied(mut there) => {
+                    there.get_mut().0.merge(&stored.aggregate);
+                    there.get_mut().1.merge(&stored.evidence);
+                }
+                Entry::Vacant(free) => {
+                    free.insert((stored.aggregate, stored.evidence));
+                }
             }
         }
     }
@@ -164,6 +176,13 @@ pub(crate) fn read(store: &dyn Catalog, series: &Series, from: i64, to: i64) -> 
         evidence,
     };
     Ok(merged.into_iter().map(datum).collect())
+}
+
+fn read_point(bytes: &[u8]) -> Option<StoredPoint> {
+    match bytes.split_first() {
+        Some((&POINT_FORM, rest)) => postcard::from_bytes(rest).ok(),
+        _ => None,
+    }
 }
 
 /// The series of a region, by namespace, name and dimensions.

@@ -19,7 +19,8 @@ use super::Stopping;
 use crate::app::App;
 use crate::catalog::Failure;
 use crate::clock;
-use crate::manage::topics::{Waiting, address, enqueue};
+use crate::manage::Refusal;
+use crate::manage::topics::{Waiting, address, enqueue, subscription};
 
 /// Deliveries under way at one time.
 const SENDING_MAX: usize = 8;
@@ -31,7 +32,7 @@ pub(super) async fn run(app: Arc<App>, mut stopping: Stopping) {
     let mut sending: JoinSet<Vec<u8>> = JoinSet::new();
     let mut under_way: HashSet<Vec<u8>> = HashSet::new();
     while !*stopping.borrow() {
-        match due(&app, &under_way, SENDING_MAX - under_way.len()) {
+        match due(&app, &under_way, SENDING_MAX - sending.len()) {
             Ok(found) => {
                 for (key, waiting) in found {
                     under_way.insert(key.clone());
@@ -41,10 +42,11 @@ pub(super) async fn run(app: Arc<App>, mut stopping: Stopping) {
             Err(failure) => error!(error = %failure, "the outbox cannot be read"),
         }
         tokio::select! {
-            () = app.outbox_bell.notified(), if under_way.len() < SENDING_MAX => {}
+            () = app.outbox_bell.notified(), if sending.len() < SENDING_MAX => {}
             Some(done) = sending.join_next() => match done {
                 Ok(key) => { under_way.remove(&key); }
-                Err(failure) => { error!(error = %failure, "a delivery ended badly"); under_way.clear(); }
+                // It stays under way, so that this run does not try it again and again.
+                Err(failure) => error!(error = %failure, "a delivery ended badly; it is tried at the next start"),
             },
             () = tokio::time::sleep(LOOK) => {}
             _ = stopping.changed() => {}
@@ -78,6 +80,9 @@ fn due(app: &App, under_way: &HashSet<Vec<u8>>, room: usize) -> Result<Vec<(Vec<
 
 /// One attempt at one delivery, and its record.
 async fn send(app: Arc<App>, key: Vec<u8>, mut waiting: Waiting, stopping: Stopping) -> Vec<u8> {
+    if is_unwanted(&app, &waiting) {
+        return forget(&app, key);
+    }
     let answer = app.channel.send(&waiting.delivery, &app.origin, clock::now()).await;
     let now = clock::now();
     let mut change = Write::new();
@@ -112,11 +117,6 @@ async fn send(app: Arc<App>, key: Vec<u8>, mut waiting: Waiting, stopping: Stopp
         }
     };
     app.telemetry.deliveries.with_label_values(&[outcome]).inc();
-    match (outcome, waiting.tries) {
-        ("later", 1) => app.telemetry.retrying.inc(),
-        ("sent" | "never", 1..) | ("given_up", 2..) => app.telemetry.retrying.dec(),
-        _ => {}
-    }
     // Until this is written, a crash sends again, under the same Message-ID. A disk that refuses must not: the delivery
     // stays under way until it is written.
     while let Err(error) = app.records.store().commit(change.clone(), Durability::Process) {
@@ -125,6 +125,22 @@ async fn send(app: Arc<App>, key: Vec<u8>, mut waiting: Waiting, stopping: Stopp
             break;
         }
         tokio::time::sleep(LOOK).await;
+    }
+    key
+}
+
+/// Whether the subscriber has left since.
+fn is_unwanted(app: &App, waiting: &Waiting) -> bool {
+    let gone = |arn: &String| matches!(subscription(&app.records, arn), Err(Refusal::Missing(_)));
+    waiting.subscription.as_ref().is_some_and(gone)
+}
+
+fn forget(app: &App, key: Vec<u8>) -> Vec<u8> {
+    let mut change = Write::new();
+    change.delete(Space::Outbox, key.clone());
+    app.telemetry.deliveries.with_label_values(&["unsubscribed"]).inc();
+    if let Err(error) = app.records.store().commit(change, Durability::Process) {
+        error!(%error, "a delivery that nobody wants could not be removed");
     }
     key
 }

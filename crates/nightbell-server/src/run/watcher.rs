@@ -12,15 +12,15 @@ use std::sync::atomic::Ordering;
 use nightbell_core::alarm::{State, Transition};
 use nightbell_core::delivery::Content;
 use nightbell_core::metric::Series;
-use nightbell_core::time::Timestamp;
+use nightbell_core::time::{MINUTE_MS, Timestamp};
 use nightbell_core::watch::{Effect, Input, Watch};
-use nightbell_store::{Durability, Position, Space, Stream, Write};
+use nightbell_store::{Durability, Kind, Position, Space, Stream, Write};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
 use super::points::{self, Known, Step};
-use super::{Stopping, pause, woken};
+use super::{Loop, Stopping, pause, woken};
 use crate::app::App;
 use crate::catalog::{Failure, Key, put};
 use crate::clock;
@@ -29,6 +29,8 @@ use crate::manage::{Refusal, topics};
 
 /// Bytes of entries taken in one step.
 const STEP_BYTES_MAX: usize = 4 << 20;
+/// A clock that is put back by more is believed; by less, time stands still for as long.
+const CLOCK_BACK_MAX_MS: i64 = MINUTE_MS;
 /// Entries behind the position that are kept before they are trimmed together.
 const TRIM_ENTRIES: u64 = 256;
 
@@ -40,6 +42,8 @@ pub(super) struct Watcher {
     ticked: Option<Timestamp>,
     trimmed: Position,
     known: Known,
+    /// Takes one entry at a time, to find the one that cannot be taken.
+    careful: bool,
 }
 
 /// What one step has gathered and not yet saved.
@@ -84,7 +88,7 @@ impl Watcher {
             watch.restore_data(&points::read(&**app.records.store(), &series, from, i64::MAX)?);
         }
         app.judged.send_replace(position);
-        Ok(Self { app, watch, position, ticked, trimmed: position, known: Known::default() })
+        Ok(Self { app, watch, position, ticked, trimmed: position, known: Known::default(), careful: false })
     }
 
     /// Runs until the server stops.
@@ -92,7 +96,12 @@ impl Watcher {
         let mut end = self.app.records.store().stream_end(Stream::Metrics);
         loop {
             end.mark_unchanged();
-            match self.step() {
+            let done = self.step();
+            if done.is_ok() {
+                self.careful = false;
+                self.app.health.well(Loop::Watcher);
+            }
+            match done {
                 Ok(true) if !*stopping.borrow() => {}
                 Ok(true) => return,
                 Ok(false) => {
@@ -101,29 +110,61 @@ impl Watcher {
                     }
                 }
                 Err(failure) => {
-                    error!(error = %failure, "judging is interrupted");
-                    // What the step had done in memory is dropped with the watch: it is rebuilt from what is saved.
-                    if !pause(&mut stopping).await {
-                        return;
-                    }
-                    match Self::open(Arc::clone(&self.app)) {
-                        Ok(again) => self = again,
-                        Err(failure) => error!(error = %failure, "the watcher cannot resume yet"),
+                    error!(error = %failure, position = %self.position, "judging is interrupted");
+                    self.app.health.failed(Loop::Watcher, &failure, clock::now());
+                    // What the step had done in memory is dropped: nothing goes on before it is rebuilt from what is saved.
+                    let careful = self.careful;
+                    loop {
+                        if !pause(&mut stopping).await {
+                            return;
+                        }
+                        match Self::resume(&self.app, &failure, careful) {
+                            Ok(again) => break self = again,
+                            Err(failure) => error!(error = %failure, "the watcher cannot resume yet"),
+                        }
                     }
                 }
             }
         }
     }
 
+    /// The watcher after a failure. Where the entries themselves are at fault they are taken one at a time, and the one
+    /// that cannot be taken is passed over and told: one bad entry must not end all watching.
+    fn resume(app: &Arc<App>, failure: &Failure, careful: bool) -> Result<Self, Failure> {
+        let mut again = Self::open(Arc::clone(app))?;
+        if matches!(failure.kind(), Kind::Invalid | Kind::Broken) {
+            if careful {
+                error!(position = %again.position, "an entry that cannot be judged is passed over");
+                app.telemetry.broken_entries.inc();
+                let position = again.position;
+                again.save(Gathered::default(), position)?;
+            }
+            again.careful = true;
+        }
+        Ok(again)
+    }
+
     /// Judges what has come in; `false` when there was nothing.
     fn step(&mut self) -> Result<bool, Failure> {
         let store = Arc::clone(self.app.records.store());
-        let entries = store.read_stream(Stream::Metrics, self.position, STEP_BYTES_MAX)?;
+        let entries = store.read_stream(
+            Stream::Metrics,
+            self.position,
+            if self.careful { 1 } else { STEP_BYTES_MAX },
+        )?;
+        let start = self.position;
         let mut gathered = Gathered::default();
         let mut reached = None;
         for (position, bytes) in entries {
-            let mut entry: Entry =
-                postcard::from_bytes(&bytes).map_err(|error| Failure::damaged(b"metrics", &error))?;
+            let mut entry = Entry::read(&bytes)?;
+            if self.is_clock_put_back(&entry) {
+                if let Some(before) = reached {
+                    self.save(std::mem::take(&mut gathered), before)?;
+                }
+                self.put_clock_back(entry.now, position)?;
+                reached = None;
+                continue;
+            }
             if let Input::PutAlarm { alarm, history } = &mut entry.input {
                 // The alarm judges the past at once, so all data before this entry must be in the store.
                 if let Some(before) = reached {
@@ -135,9 +176,26 @@ impl Watcher {
             self.take(entry, position, &mut gathered)?;
             reached = Some(position);
         }
-        let Some(last) = reached else { return Ok(false) };
-        self.save(gathered, last)?;
-        Ok(true)
+        if let Some(last) = reached {
+            self.save(gathered, last)?;
+        }
+        Ok(self.position > start)
+    }
+
+    /// Whether the machine's clock was ahead and has been put right: time in the watch only goes forward, and would stand
+    /// still, with everything that comes in counted as late, until the old time is reached again.
+    fn is_clock_put_back(&self, entry: &Entry) -> bool {
+        let back = |ticked: Timestamp| ticked.since(entry.now) > CLOCK_BACK_MAX_MS;
+        matches!(entry.input, Input::Tick) && self.ticked.is_some_and(back)
+    }
+
+    /// Begins again at `now` with the alarms and data as they are saved.
+    fn put_clock_back(&mut self, now: Timestamp, position: Position) -> Result<(), Failure> {
+        warn!(now = %now.iso(), "the clock was put back; judging goes on from there");
+        self.ticked = Some(now);
+        self.save(Gathered::default(), position)?;
+        *self = Self::open(Arc::clone(&self.app))?;
+        Ok(())
     }
 
     fn take(&mut self, entry: Entry, position: Position, gathered: &mut Gathered) -> Result<(), Failure> {
@@ -239,7 +297,9 @@ impl Watcher {
         let Gathered { mut change, mut points, tells, .. } = gathered;
         let store = Arc::clone(self.app.records.store());
         self.known.renew(self.app.emptied.load(Ordering::Acquire));
-        let dropped = points.drain_into(&*store, &mut change, last, &mut self.known, clock::now())?;
+        let watched = |series: &Series| self.watch.is_watched(series);
+        let dropped =
+            points.drain_into(&*store, &mut change, last, &mut self.known, watched, clock::now())?;
         if dropped > 0 {
             let limit = points::NEW_SERIES_PER_HOUR_MAX;
             warn!(dropped, limit, "data points of too many new series in one hour are dropped");

@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use self::engine::{Disk, Engine};
 use self::tail::Tail;
 use self::writer::Queue;
-use crate::catalog::{Catalog, Durability, Entry, Scan, Space, Stream, Write};
+use crate::catalog::{Catalog, Durability, Entry, KEY_BYTES_MAX, Scan, Space, Stream, Write};
 use crate::codec::{self, BlockEncoder};
 use crate::error::Cause;
 use crate::journal::{self, Appending, Block, Journal, SUMMARIES_MAX, Summary};
@@ -377,6 +377,9 @@ impl Journal for LocalStore {
 
 impl Catalog for LocalStore {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        if key.len() > KEY_BYTES_MAX {
+            return Ok(None); // nothing was ever put there, and fjall panics when asked
+        }
         self.inner.disk.with(|engine| {
             let value = engine.space(space).get(key).map_err(|error| self.inner.disk.read_error(&error))?;
             Ok(value.map(|value| value.to_vec()))
@@ -384,6 +387,7 @@ impl Catalog for LocalStore {
     }
 
     fn scan(&self, space: Space, scan: &Scan) -> Result<Vec<Entry>, StoreError> {
+        scan.check(space)?;
         let Some(bounds) = scan.bounds() else { return Ok(Vec::new()) };
         self.inner.disk.with(|engine| {
             let snapshot = engine.db.snapshot();
