@@ -15,7 +15,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::metric::{self, Arrived, MetricWatch};
-use crate::alarm::{MetricAlarm, State, Transition, reason};
+pub use crate::alarm::runtime::Runtime;
+use crate::alarm::{MetricAlarm, State, Transition};
 use crate::metric::{Datum, Series};
 use crate::time::Timestamp;
 
@@ -68,40 +69,6 @@ pub enum Effect {
         /// Its runtime from now on.
         runtime: Runtime,
     },
-}
-
-/// What of an alarm must survive a restart beside its configuration and data.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Runtime {
-    /// The state.
-    pub state: State,
-    /// `StateReason`.
-    pub reason: String,
-    /// `StateReasonData`, a JSON document.
-    pub reason_data: Option<String>,
-    /// When state or reason were last written.
-    pub state_updated: Timestamp,
-    /// When the state last changed.
-    pub state_transitioned: Timestamp,
-    /// Whether the state was set by hand and not judged since.
-    pub forced: bool,
-    /// Data before this second has been told of by an alarm that is over.
-    pub told_until: Option<i64>,
-}
-
-impl Runtime {
-    /// The runtime of an alarm made at `now`: INSUFFICIENT_DATA, unchecked.
-    pub fn created(now: Timestamp) -> Self {
-        Self {
-            state: State::InsufficientData,
-            reason: reason::UNCHECKED.to_owned(),
-            reason_data: None,
-            state_updated: now,
-            state_transitioned: now,
-            forced: false,
-            told_until: None,
-        }
-    }
 }
 
 /// All alarms of one installation.

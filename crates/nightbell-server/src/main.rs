@@ -20,12 +20,14 @@ mod clock;
 mod command;
 mod config;
 mod credentials;
+mod health;
 mod intake;
 mod listen;
 mod manage;
 mod pages;
 mod run;
 mod telemetry;
+mod wiring;
 
 /// Watches the audit events of Windows machines and tells people what matters, within a second.
 #[derive(Parser)]

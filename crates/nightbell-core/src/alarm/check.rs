@@ -6,7 +6,7 @@ Says which rule is broken and of which kind; the error code and the protocol's f
 
 use super::MetricAlarm;
 use super::judge::Rule;
-use crate::metric::NAME_CHARS_MAX;
+use crate::metric::{NAME_CHARS_MAX, UNITS};
 use crate::statistic::Statistic;
 
 /// Characters of an alarm's description.
@@ -23,37 +23,6 @@ pub const SHORT_PERIOD_RANGE_MAX_S: i64 = 86_400;
 pub const LONG_PERIOD_MIN_S: i64 = 3_600;
 /// Periods under a minute.
 pub const HIGH_RESOLUTION_PERIODS_S: [i64; 3] = [10, 20, 30];
-
-/// Units that data may be stored with.
-pub const UNITS: [&str; 27] = [
-    "Seconds",
-    "Microseconds",
-    "Milliseconds",
-    "Bytes",
-    "Kilobytes",
-    "Megabytes",
-    "Gigabytes",
-    "Terabytes",
-    "Bits",
-    "Kilobits",
-    "Megabits",
-    "Gigabits",
-    "Terabits",
-    "Percent",
-    "Count",
-    "Bytes/Second",
-    "Kilobytes/Second",
-    "Megabytes/Second",
-    "Gigabytes/Second",
-    "Terabytes/Second",
-    "Bits/Second",
-    "Kilobits/Second",
-    "Megabits/Second",
-    "Gigabits/Second",
-    "Terabits/Second",
-    "Count/Second",
-    "None",
-];
 
 /// What kind of mistake it is; the API has a code for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,11 +9,13 @@ than one period the slots of the clock are looked at too, as a tick would see th
 use std::collections::BTreeSet;
 
 use super::judge::{self, Basis, Point, Rule, Slot};
-use super::metric::AHEAD_MAX_S;
 use super::{MetricAlarm, State};
 use crate::metric::Aggregate;
 use crate::statistic::Statistic;
 use crate::window::Window;
+
+/// How far ahead of the clock data may lie; beyond it is no data. Sources are held to less when they send.
+pub(super) const AHEAD_MAX_S: i64 = 24 * 60 * 60;
 
 /// Relative doubt about a difference of prefix sums; whatever is this close to the line is summed up anew.
 const SUM_DOUBT: f64 = 1e-9;

@@ -9,22 +9,20 @@ told cannot be told again. What that means outside is `crate::watch`'s to say.
 
 use std::collections::BTreeSet;
 
-use super::crossing::{Crossing, Line, Where};
+use super::crossing::{AHEAD_MAX_S, Crossing, Line, Where};
 use super::judge::{self, Basis, Rule, Slot, Verdict};
+use super::runtime::Runtime;
 use super::{MetricAlarm, State, Transition, reason};
 use crate::evidence::Evidence;
 use crate::metric::Datum;
 use crate::statistic::{self, Statistic};
 use crate::time::Timestamp;
-use crate::watch::Runtime;
 use crate::window::Window;
 
 /// How far behind the clock a slot must have ended to count as complete.
 pub const COMPLETE_AFTER_S: i64 = 5;
 /// How late data may arrive and still count, where the evaluation range is not longer.
 pub const LATENESS_MAX_S: i64 = 15 * 60;
-/// How far ahead of the clock data may lie; beyond it is no data. Sources are held to less when they send.
-pub const AHEAD_MAX_S: i64 = 24 * 60 * 60;
 /// Seconds between evaluations of periods under a minute.
 pub const HIGH_RESOLUTION_CADENCE_S: i64 = 10;
 /// Seconds between evaluations.

@@ -18,6 +18,7 @@ mod crossing;
 pub mod judge;
 pub mod metric;
 pub mod reason;
+pub mod runtime;
 
 /// The state of an alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

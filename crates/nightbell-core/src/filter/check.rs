@@ -14,38 +14,8 @@ use super::{
     SYSTEM_FIELDS,
 };
 use crate::fields::Selector;
+use crate::metric::UNITS;
 use crate::pattern::{Caller, Family, Pattern, plain_number};
-
-/// Units a metric may have ("MetricDatum", CloudWatch API Reference).
-const UNITS: [&str; 27] = [
-    "Seconds",
-    "Microseconds",
-    "Milliseconds",
-    "Bytes",
-    "Kilobytes",
-    "Megabytes",
-    "Gigabytes",
-    "Terabytes",
-    "Bits",
-    "Kilobits",
-    "Megabits",
-    "Gigabits",
-    "Terabits",
-    "Percent",
-    "Count",
-    "Bytes/Second",
-    "Kilobytes/Second",
-    "Megabytes/Second",
-    "Gigabytes/Second",
-    "Terabytes/Second",
-    "Bits/Second",
-    "Kilobits/Second",
-    "Megabits/Second",
-    "Gigabits/Second",
-    "Terabits/Second",
-    "Count/Second",
-    "None",
-];
 
 /// What a metric filter means.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::alarm::judge::{self, Basis, Point, Rule, Slot};
+use crate::alarm::reason;
 use crate::alarm::{Comparison, MissingData};
 use crate::evidence::Evidence;
 use crate::metric::Aggregate;

@@ -4,9 +4,8 @@ CloudWatch metrics: PutMetricData, GetMetricStatistics, ListMetrics ("Amazon Clo
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nightbell_core::alarm::check::UNITS;
 use nightbell_core::evidence::Evidence;
-use nightbell_core::metric::{Aggregate, Datum, Series};
+use nightbell_core::metric::{Aggregate, Datum, Series, UNITS};
 use nightbell_core::statistic::Statistic;
 use nightbell_core::time::{HOUR_MS, Timestamp};
 use nightbell_store::{Durability, Write};

@@ -16,10 +16,10 @@ use nightbell_winevt::evtx::Reader;
 use serde_json::json;
 
 use super::watch::{Rule, denied_access, failed_logons, set_up, time_text};
-use crate::app::{self, Running};
 use crate::client::Client;
 use crate::clock::{self, Stopwatch};
 use crate::config::Settings;
+use crate::wiring::{self, Running};
 
 /// Recorded on real machines; see testdata/evtx/README.md for where they come from and their licences.
 const DENIED_OPENS: &[u8] = include_bytes!("../../../../testdata/evtx/denied-file-opens-4656.evtx");
@@ -74,7 +74,7 @@ async fn play_all(data: &Path) -> Result<()> {
         listen: Some("127.0.0.1:0".into()),
         ..Settings::default()
     };
-    let running = app::start(&settings.check()?).await?;
+    let running = wiring::start(&settings.check()?).await?;
     println!("A server is listening on {}, with nothing but a temporary folder.", running.address);
     let scenes = [
         Scene {

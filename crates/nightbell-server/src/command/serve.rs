@@ -10,8 +10,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
-use crate::app::{self, Running};
 use crate::config::{Config, Settings};
+use crate::wiring::{self, Running};
 
 /// Start the server: one folder, one port, no other services.
 #[derive(Args)]
@@ -38,7 +38,7 @@ async fn serve(config: &Config) -> Result<()> {
     // Before anything is opened, so that a signal during the start is not lost.
     let mut terminate = signal(SignalKind::terminate()).context("signals cannot be listened to")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be listened to")?;
-    let running = app::start(config).await?;
+    let running = wiring::start(config).await?;
     announce(config, &running)?;
     tokio::select! {
         _ = terminate.recv() => info!("told to stop"),

@@ -14,10 +14,11 @@ use nightbell_core::ruleset::Scratch;
 use nightbell_store::{Block, Durability, Kind, Position, Write};
 use tracing::{error, warn};
 
-use super::{Loop, Stopping, pause, woken};
+use super::{Stopping, pause, woken};
 use crate::app::App;
 use crate::catalog::{Activity, Failure, Key, StreamRecord, put};
 use crate::clock;
+use crate::health::Loop;
 use crate::manage::alarms;
 
 /// Bytes of events taken in one step.

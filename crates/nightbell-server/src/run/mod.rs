@@ -16,14 +16,11 @@ use tracing::error;
 use crate::app::App;
 
 mod clockwork;
-mod health;
 mod matcher;
 pub(crate) mod points;
 mod sender;
 mod sweeper;
 mod watcher;
-
-pub(crate) use health::{Health, Loop};
 
 /// Told `true` when the server stops.
 pub(crate) type Stopping = watch::Receiver<bool>;

@@ -20,10 +20,11 @@ use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
 use super::points::{self, Known, Step};
-use super::{Loop, Stopping, pause, woken};
+use super::{Stopping, pause, woken};
 use crate::app::App;
 use crate::catalog::{Failure, Key, put};
 use crate::clock;
+use crate::health::Loop;
 use crate::manage::alarms::{self, Entry, HistoryItem};
 use crate::manage::{Refusal, topics};
 

@@ -1,0 +1,42 @@
+/*!
+[`Runtime`]: what of an alarm must survive a restart beside its configuration and data.
+*/
+
+use serde::{Deserialize, Serialize};
+
+use super::{State, reason};
+use crate::time::Timestamp;
+
+/// What of an alarm must survive a restart beside its configuration and data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Runtime {
+    /// The state.
+    pub state: State,
+    /// `StateReason`.
+    pub reason: String,
+    /// `StateReasonData`, a JSON document.
+    pub reason_data: Option<String>,
+    /// When state or reason were last written.
+    pub state_updated: Timestamp,
+    /// When the state last changed.
+    pub state_transitioned: Timestamp,
+    /// Whether the state was set by hand and not judged since.
+    pub forced: bool,
+    /// Data before this second has been told of by an alarm that is over.
+    pub told_until: Option<i64>,
+}
+
+impl Runtime {
+    /// The runtime of an alarm made at `now`: INSUFFICIENT_DATA, unchecked.
+    pub fn created(now: Timestamp) -> Self {
+        Self {
+            state: State::InsufficientData,
+            reason: reason::UNCHECKED.to_owned(),
+            reason_data: None,
+            state_updated: now,
+            state_transitioned: now,
+            forced: false,
+            told_until: None,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+/*!
+The one wiring place: opens the store, makes the parts, starts the loops, and stops them in order.
+*/
+
+use std::os::unix::fs::DirBuilderExt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use anyhow::{Context, Result};
+use nightbell_deliver::{Channel, Mailbox, Origin, Smtp};
+use nightbell_store::{Catalog, Journal, LocalStore, Options, Position};
+use nightbell_winevt::DialectReader;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, Semaphore, watch};
+use tracing::{info, warn};
+
+use crate::app::App;
+use crate::catalog::Records;
+use crate::config::Config;
+use crate::credentials;
+use crate::health::Health;
+use crate::manage::filters::Compiled;
+use crate::run;
+use crate::telemetry::Telemetry;
+
+/// Searches through stored events at one time: they must leave room for what comes in.
+const SEARCHES_MAX: usize = 2;
+
+/// A server that listens.
+pub(crate) struct Running {
+    /// The parts.
+    pub(crate) app: Arc<App>,
+    /// The address it listens on.
+    pub(crate) address: std::net::SocketAddr,
+    /// Whether the root key was made at this start.
+    pub(crate) key_made: bool,
+    store: Arc<LocalStore>,
+    stop: watch::Sender<bool>,
+    loops: run::Loops,
+    server: tokio::task::JoinHandle<()>,
+}
+
+/// Opens the data folder and starts everything.
+pub(crate) async fn start(config: &Config) -> Result<Running> {
+    // Events and mails are for the owner's eyes only.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.data)
+        .with_context(|| format!("cannot make the data folder {}", config.data.display()))?;
+    let store = LocalStore::open(&config.data.join("store"), Options::default())
+        .with_context(|| format!("cannot open the store in {}", config.data.display()))?;
+    let store = Arc::new(store);
+    let (key, key_made) = credentials::find_or_make(&config.data)?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}; is another server running there?", config.listen))?;
+    let address = listener.local_addr().context("a bound listener has an address")?;
+    if config.allow_reset {
+        warn!("POST /_nightbell/reset empties everything: allow_reset is on");
+    }
+    if !address.ip().is_loopback() {
+        warn!(%address, "listening beyond this machine without TLS; put a TLS proxy in front");
+    }
+    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let channel = channel(config)?;
+    // The console has no pages yet, so messages carry no link to it.
+    let origin = Origin::new(&config.mail_from, None).context("mail_from")?;
+    let app = Arc::new(App {
+        account: config.account.clone(),
+        public_url,
+        key,
+        journal: Arc::clone(&store) as Arc<dyn Journal>,
+        records: Records::new(Arc::clone(&store) as Arc<dyn Catalog>),
+        compiled: Compiled::new(&config.account),
+        reader: DialectReader,
+        matched: watch::Sender::new(Position::default()),
+        judged: watch::Sender::new(Position::default()),
+        outbox_bell: Notify::new(),
+        channel,
+        origin,
+        searches: Semaphore::new(SEARCHES_MAX),
+        health: Health::default(),
+        telemetry: Telemetry::new(),
+        allow_reset: config.allow_reset,
+        emptied: AtomicU64::new(0),
+    });
+    let (stop, stopping) = watch::channel(false);
+    let loops = run::Loops::start(&app, &stopping)?;
+    let server = tokio::spawn(crate::listen::serve(Arc::clone(&app), listener, stopping));
+    Ok(Running { app, address, key_made, store, stop, loops, server })
+}
+
+fn channel(config: &Config) -> Result<Channel> {
+    match &config.smtp {
+        Some(smtp) => {
+            info!(server = smtp.host, port = smtp.port, "mails go to the mail server");
+            Ok(Channel::Smtp(Smtp::new(smtp.clone()).context("smtp")?))
+        }
+        None => {
+            let folder = config.data.join("mailbox");
+            warn!(folder = %folder.display(), "no mail server is configured (smtp): mails are kept in a folder");
+            Ok(Channel::Mailbox(Mailbox::open(&folder).context("the mailbox folder cannot be made")?))
+        }
+    }
+}
+
+impl Running {
+    /// Stops: no new requests, running ones end, the loops finish their step, the store is flushed.
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.stop.send_replace(true);
+        self.server.await.context("the listener ended badly")?;
+        tokio::task::spawn_blocking(move || self.loops.join()).await.context("the loops ended badly")??;
+        drop(self.app);
+        tokio::task::spawn_blocking(move || self.store.close()).await.context("the store ended badly")?;
+        info!("stopped");
+        Ok(())
+    }
+}
