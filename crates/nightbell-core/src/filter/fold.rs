@@ -280,3 +280,63 @@ fn dimensions(
     dimensions.dedup_by(|later, earlier| later.0 == earlier.0);
     dimensions
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, Group};
+    use crate::fields::json::JsonReader;
+
+    const ARRIVAL: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+
+    fn filter(name: &str, default: Option<f64>, created: Timestamp) -> MetricFilter {
+        MetricFilter {
+            name: name.to_owned(),
+            pattern: "HIT".to_owned(),
+            namespace: "test".to_owned(),
+            metric: name.to_owned(),
+            value: "1".to_owned(),
+            default,
+            dimensions: BTreeMap::new(),
+            unit: None,
+            created,
+            emit_system_field_dimensions: Vec::new(),
+            field_selection_criteria: None,
+        }
+    }
+
+    /// Name, sum and count of each data point of a batch with one event that matches and two that do not.
+    fn folded(filters: Vec<MetricFilter>) -> Vec<(String, f64, f64)> {
+        let group = Group { region: "r".to_owned(), name: "g".to_owned() };
+        let events =
+            ["HIT", "miss", "miss"].map(|message| Event { time: ARRIVAL, message: message.to_owned() });
+        let batch = Batch { group, stream: "s".to_owned(), arrival: ARRIVAL, events: events.to_vec() };
+        let data = FilterSet::new("r", filters).fold(&batch, &JsonReader, &mut Scratch::new());
+        data.into_iter()
+            .map(|datum| (datum.series.name, datum.aggregate.sum, datum.aggregate.count))
+            .collect()
+    }
+
+    #[test]
+    fn defaults_stand_for_the_events_that_do_not_match_of_filters_that_have_one() {
+        let filters =
+            vec![filter("a", None, ARRIVAL), filter("b", Some(5.0), ARRIVAL), filter("c", None, ARRIVAL)];
+        let expected = [("a", 1.0, 1.0), ("b", 11.0, 3.0), ("c", 1.0, 1.0)];
+        assert_eq!(folded(filters), expected.map(|(name, sum, count)| (name.to_owned(), sum, count)));
+    }
+
+    #[test]
+    fn a_filter_made_after_a_batch_arrived_counts_neither_matches_nor_defaults() {
+        let later = ARRIVAL.plus_millis(1);
+        let filters =
+            vec![filter("old", None, ARRIVAL), filter("new", None, later), filter("zero", Some(0.0), later)];
+        assert_eq!(folded(filters), [("old".to_owned(), 1.0, 1.0)]);
+    }
+
+    #[test]
+    fn criteria_that_do_not_hold_keep_a_filter_out() {
+        let mut elsewhere = filter("elsewhere", Some(0.0), ARRIVAL);
+        elsewhere.field_selection_criteria = Some("@aws.region = \"other\"".to_owned());
+        assert_eq!(folded(vec![elsewhere]), []);
+    }
+}

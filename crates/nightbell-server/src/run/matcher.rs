@@ -7,6 +7,7 @@ It holds no state but its position, which is saved in the same step as what it a
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nightbell_core::event::{Batch, Group};
 use nightbell_core::metric::{Datum, Series};
@@ -24,6 +25,13 @@ use crate::manage::alarms;
 /// Bytes of events taken in one step.
 const STEP_BYTES_MAX: usize = 8 << 20;
 
+/// What a number costs from here through the watcher into the store, and some room.
+const PAUSE_PER_DATUM: Duration = Duration::from_micros(50);
+/// Shorter pauses are not worth a timer.
+const PAUSE_MIN: Duration = Duration::from_millis(2);
+/// The longest pause: what it adds to a message must stay well under a second.
+const PAUSE_MAX: Duration = Duration::from_millis(400);
+
 /// The matcher's loop.
 pub(super) struct Matcher {
     app: Arc<App>,
@@ -31,6 +39,8 @@ pub(super) struct Matcher {
     scratch: Scratch,
     /// Takes one block at a time, to find the one that cannot be taken.
     careful: bool,
+    /// Numbers that the last step appended.
+    appended: usize,
 }
 
 fn position_key() -> Key {
@@ -42,7 +52,7 @@ impl Matcher {
     pub(super) fn open(app: Arc<App>) -> Result<Self, Failure> {
         let position = app.records.get(&position_key())?.unwrap_or_default();
         app.matched.send_replace(position);
-        Ok(Self { app, position, scratch: Scratch::default(), careful: false })
+        Ok(Self { app, position, scratch: Scratch::default(), careful: false, appended: 0 })
     }
 
     /// Runs until the server stops.
@@ -56,7 +66,7 @@ impl Matcher {
                 self.app.health.well(Loop::Matcher);
             }
             match done {
-                Ok(true) if !*stopping.borrow() => {}
+                Ok(true) if !*stopping.borrow() => self.pace(&mut stopping).await,
                 Ok(true) => return,
                 Ok(false) => {
                     if !woken(&mut end, &mut stopping).await {
@@ -71,6 +81,18 @@ impl Matcher {
                     }
                     self.resume(&failure);
                 }
+            }
+        }
+    }
+
+    /// Lets events gather after a step that made many numbers, so that the next step folds more of them into as many:
+    /// a thousand filters with a default value make a thousand numbers a step, however few events it has.
+    async fn pace(&self, stopping: &mut Stopping) {
+        let pause = (PAUSE_PER_DATUM * u32::try_from(self.appended).unwrap_or(u32::MAX)).min(PAUSE_MAX);
+        if pause >= PAUSE_MIN {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = stopping.changed() => {}
             }
         }
     }
@@ -115,6 +137,7 @@ impl Matcher {
         self.save_activity(&mut change, activity)?;
         let data = folded.into_data();
         self.app.telemetry.data.inc_by(data.len() as u64);
+        self.appended = data.len();
         alarms::push_data(&mut change, clock::now(), data);
         self.advance(change, next)?;
         self.app.telemetry.matched.inc_by(events as u64);
