@@ -39,8 +39,8 @@ pub(super) struct Matcher {
     scratch: Scratch,
     /// Takes one block at a time, to find the one that cannot be taken.
     careful: bool,
-    /// Numbers that the last step appended.
-    appended: usize,
+    /// Numbers that the last step appended beyond one for each event, where it took all there was.
+    surplus: usize,
 }
 
 fn position_key() -> Key {
@@ -52,7 +52,7 @@ impl Matcher {
     pub(super) fn open(app: Arc<App>) -> Result<Self, Failure> {
         let position = app.records.get(&position_key())?.unwrap_or_default();
         app.matched.send_replace(position);
-        Ok(Self { app, position, scratch: Scratch::default(), careful: false, appended: 0 })
+        Ok(Self { app, position, scratch: Scratch::default(), careful: false, surplus: 0 })
     }
 
     /// Runs until the server stops.
@@ -85,10 +85,10 @@ impl Matcher {
         }
     }
 
-    /// Lets events gather after a step that made many numbers, so that the next step folds more of them into as many:
-    /// a thousand filters with a default value make a thousand numbers a step, however few events it has.
+    /// Lets events gather after a step that made more numbers than it had events, so that the next step folds more of them
+    /// into as many: a thousand filters with a default value make a thousand numbers a step, however few events it has.
     async fn pace(&self, stopping: &mut Stopping) {
-        let pause = (PAUSE_PER_DATUM * u32::try_from(self.appended).unwrap_or(u32::MAX)).min(PAUSE_MAX);
+        let pause = (PAUSE_PER_DATUM * u32::try_from(self.surplus).unwrap_or(u32::MAX)).min(PAUSE_MAX);
         if pause >= PAUSE_MIN {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -137,7 +137,9 @@ impl Matcher {
         self.save_activity(&mut change, activity)?;
         let data = folded.into_data();
         self.app.telemetry.data.inc_by(data.len() as u64);
-        self.appended = data.len();
+        // A step that left events behind has gathered enough.
+        let behind = blocks.iter().map(|block| block.bytes()).sum::<usize>() >= STEP_BYTES_MAX / 2;
+        self.surplus = if behind { 0 } else { data.len().saturating_sub(events) };
         alarms::push_data(&mut change, clock::now(), data);
         self.advance(change, next)?;
         self.app.telemetry.matched.inc_by(events as u64);
