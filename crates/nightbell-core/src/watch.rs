@@ -77,6 +77,8 @@ pub struct Watch {
     account: String,
     /// The latest time seen; `None` before the first.
     now: Option<Timestamp>,
+    /// The latest tick: what is complete. It may be behind `now` while events wait to be matched.
+    ticked: Option<Timestamp>,
     alarms: BTreeMap<String, MetricWatch>,
     /// ARNs of the alarms on each series.
     by_series: HashMap<Series, Vec<String>>,
@@ -85,21 +87,29 @@ pub struct Watch {
 impl Watch {
     /// A watch without alarms for the account of this id (12 digits).
     pub fn new(account: &str) -> Self {
-        Self { account: account.to_owned(), now: None, alarms: BTreeMap::new(), by_series: HashMap::new() }
+        Self {
+            account: account.to_owned(),
+            now: None,
+            ticked: None,
+            alarms: BTreeMap::new(),
+            by_series: HashMap::new(),
+        }
     }
 
     /// Applies one input at `now`. Pure: same state, same `now`, same input, same effects. A `now` before the last one
-    /// counts as the last one.
+    /// counts as the last one; of a tick, `now` says how far data is complete, whatever later data was stamped with.
     pub fn step(&mut self, now: Timestamp, input: Input) -> Vec<Effect> {
+        let complete = self.ticked.map_or(now, |last| last.max(now));
         let now = self.now.map_or(now, |last| last.max(now));
         self.now = Some(now);
         let mut effects = Vec::new();
         match input {
             Input::Data(data) => self.take(now, data, &mut effects),
             Input::Tick => {
+                self.ticked = Some(complete);
                 for (arn, watched) in &mut self.alarms {
                     let forced = watched.runtime().forced;
-                    let transition = watched.tick(now, &self.account);
+                    let transition = watched.tick(complete, now, &self.account);
                     let saved = transition.is_some() || watched.runtime().forced != forced;
                     report(arn, watched, transition, saved, &mut effects);
                 }
@@ -149,6 +159,7 @@ impl Watch {
     /// evaluated again with data that came after. Without it, alarms are evaluated at the first tick.
     pub fn restore_clock(&mut self, last_tick: Timestamp) {
         self.now = Some(self.now.map_or(last_tick, |now| now.max(last_tick)));
+        self.ticked = Some(self.ticked.map_or(last_tick, |ticked| ticked.max(last_tick)));
     }
 
     /// The oldest second of event time that judging `alarm` from `now` on can need.

@@ -132,19 +132,24 @@ impl MetricWatch {
     }
 
     /// Judges the complete slots, once for each point of the grid; drops what is no longer needed.
-    pub(crate) fn tick(&mut self, now: Timestamp, account: &str) -> Option<Transition> {
-        let grid = self.grid(now.second());
+    ///
+    /// Data is complete up to `complete`; `now` is when this is judged.
+    pub(crate) fn tick(&mut self, complete: Timestamp, now: Timestamp, account: &str) -> Option<Transition> {
+        let grid = self.grid(complete.second());
         if self.evaluated.is_some_and(|evaluated| grid <= evaluated) {
             return None;
         }
-        self.window.expire_before(needed_from(&self.alarm, now.second()));
-        self.evaluate(now, account, self.runtime.forced)
+        self.window.expire_before(needed_from(&self.alarm, complete.second()));
+        self.evaluate_at(grid, now, account, self.runtime.forced)
     }
 
     /// Judges at once. `anew`: data that was judged before may bring an alarm again, because the configuration changed
     /// or the state was set by hand.
     pub(crate) fn evaluate(&mut self, now: Timestamp, account: &str, anew: bool) -> Option<Transition> {
-        let grid = self.grid(now.second());
+        self.evaluate_at(self.grid(now.second()), now, account, anew)
+    }
+
+    fn evaluate_at(&mut self, grid: i64, now: Timestamp, account: &str, anew: bool) -> Option<Transition> {
         self.evaluated = Some(grid);
         self.runtime.forced = false;
         let change = self.assess(grid, anew)?;

@@ -72,6 +72,23 @@ fn transitions(effects: Vec<Effect>) -> Vec<Transition> {
 }
 
 #[test]
+fn a_tick_that_is_held_back_judges_no_further_than_its_own_time() {
+    let mean = MetricAlarm { statistic: "Average".to_owned(), ..alarm(60, 1, 1, 5.0, MissingData::Missing) };
+    let mut watch = watching(mean);
+    watch.step(at(50), Input::Tick);
+    // What is matched late is stamped late: its entry is ahead of the ticks, which wait for the rest of the minute.
+    assert_eq!(changes(&watch.step(at(75), Input::Data(vec![datum(10, 1.0)]))), []);
+    assert_eq!(changes(&watch.step(at(55), Input::Tick)), [], "the minute is not complete yet");
+    watch.step(at(76), Input::Data(vec![datum(40, 99.0)]));
+    let told = transitions(watch.step(at(66), Input::Tick));
+    assert_eq!(
+        told.iter().map(|told| (told.from, told.to)).collect::<Vec<_>>(),
+        [(State::InsufficientData, State::Alarm)]
+    );
+    assert_eq!(told[0].at, at(76), "it is stamped with the time it was judged");
+}
+
+#[test]
 fn new_alarm_is_unchecked_then_judged_at_once() {
     let mut watch = Watch::new(ACCOUNT);
     let put = |missing| Input::PutAlarm { alarm: alarm(60, 1, 1, 5.0, missing), history: Vec::new() };
