@@ -12,9 +12,10 @@ use std::time::Duration;
 use nightbell_core::event::{Batch, Group};
 use nightbell_core::metric::{Datum, Series};
 use nightbell_core::ruleset::Scratch;
-use nightbell_store::{Block, Durability, Kind, Position, Write};
+use nightbell_store::{Block, Durability, Position, Write};
 use tracing::{error, warn};
 
+use super::care::Care;
 use super::{Stopping, pause, woken};
 use crate::app::App;
 use crate::catalog::{Activity, Failure, Key, StreamRecord, put};
@@ -37,8 +38,7 @@ pub(super) struct Matcher {
     app: Arc<App>,
     position: Position,
     scratch: Scratch,
-    /// Takes one block at a time, to find the one that cannot be taken.
-    careful: bool,
+    care: Care,
     /// Numbers that the last step appended beyond one for each event, where it took all there was.
     surplus: usize,
 }
@@ -52,7 +52,7 @@ impl Matcher {
     pub(super) fn open(app: Arc<App>) -> Result<Self, Failure> {
         let position = app.records.get(&position_key())?.unwrap_or_default();
         app.matched.send_replace(position);
-        Ok(Self { app, position, scratch: Scratch::default(), careful: false, surplus: 0 })
+        Ok(Self { app, position, scratch: Scratch::default(), care: Care::default(), surplus: 0 })
     }
 
     /// Runs until the server stops.
@@ -62,7 +62,7 @@ impl Matcher {
             end.mark_unchanged();
             let done = self.step();
             if done.is_ok() {
-                self.careful = false;
+                self.care.succeeded();
                 self.app.health.well(Loop::Matcher);
             }
             match done {
@@ -103,23 +103,18 @@ impl Matcher {
             Ok(saved) => self.position = saved.unwrap_or_default(),
             Err(failure) => return error!(error = %failure, "the matcher cannot resume yet"),
         }
-        if !matches!(failure.kind(), Kind::Invalid | Kind::Broken) {
-            return;
-        }
-        if self.careful {
+        if self.care.failed(failure.kind()) {
             warn!(position = %self.position, "a block that cannot be matched is passed over");
             self.app.telemetry.broken_blocks.inc();
             if let Err(failure) = self.advance(Write::new(), self.position.next()) {
                 error!(error = %failure, "the matcher cannot go on yet");
             }
         }
-        self.careful = true;
     }
 
     /// Matches what has come in; `false` when there was nothing.
     fn step(&mut self) -> Result<bool, Failure> {
-        let blocks = match self.app.journal.read(self.position, if self.careful { 1 } else { STEP_BYTES_MAX })
-        {
+        let blocks = match self.app.journal.read(self.position, self.care.bytes(STEP_BYTES_MAX)) {
             Ok(blocks) => blocks,
             Err(error) => return self.pass_over(&error.into()),
         };

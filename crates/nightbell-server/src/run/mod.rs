@@ -15,6 +15,7 @@ use tracing::error;
 
 use crate::app::App;
 
+mod care;
 mod clockwork;
 mod matcher;
 pub(crate) mod points;

@@ -14,11 +14,12 @@ use nightbell_core::delivery::Content;
 use nightbell_core::metric::Series;
 use nightbell_core::time::{MINUTE_MS, Timestamp};
 use nightbell_core::watch::{Effect, Input, Watch};
-use nightbell_store::{Durability, Kind, Position, Space, Stream, Write};
+use nightbell_store::{Durability, Position, Space, Stream, Write};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
+use super::care::Care;
 use super::points::{self, Known, Step};
 use super::{Stopping, pause, woken};
 use crate::app::App;
@@ -43,8 +44,7 @@ pub(super) struct Watcher {
     ticked: Option<Timestamp>,
     trimmed: Position,
     known: Known,
-    /// Takes one entry at a time, to find the one that cannot be taken.
-    careful: bool,
+    care: Care,
 }
 
 /// What one step has gathered and not yet saved.
@@ -89,7 +89,15 @@ impl Watcher {
             watch.restore_data(&points::read(&**app.records.store(), &series, from, i64::MAX)?);
         }
         app.judged.send_replace(position);
-        Ok(Self { app, watch, position, ticked, trimmed: position, known: Known::default(), careful: false })
+        Ok(Self {
+            app,
+            watch,
+            position,
+            ticked,
+            trimmed: position,
+            known: Known::default(),
+            care: Care::default(),
+        })
     }
 
     /// Runs until the server stops.
@@ -99,7 +107,7 @@ impl Watcher {
             end.mark_unchanged();
             let done = self.step();
             if done.is_ok() {
-                self.careful = false;
+                self.care.succeeded();
                 self.app.health.well(Loop::Watcher);
             }
             match done {
@@ -114,13 +122,14 @@ impl Watcher {
                     error!(error = %failure, position = %self.position, "judging is interrupted");
                     self.app.health.failed(Loop::Watcher, &failure, clock::now());
                     // What the step had done in memory is dropped: nothing goes on before it is rebuilt from what is saved.
-                    let careful = self.careful;
+                    let mut care = self.care;
+                    let pass_over = care.failed(failure.kind());
                     loop {
                         if !pause(&mut stopping).await {
                             return;
                         }
-                        match Self::resume(&self.app, &failure, careful) {
-                            Ok(again) => break self = again,
+                        match Self::resume(&self.app, pass_over) {
+                            Ok(again) => break self = Self { care, ..again },
                             Err(failure) => error!(error = %failure, "the watcher cannot resume yet"),
                         }
                     }
@@ -129,18 +138,15 @@ impl Watcher {
         }
     }
 
-    /// The watcher after a failure. Where the entries themselves are at fault they are taken one at a time, and the one
-    /// that cannot be taken is passed over and told: one bad entry must not end all watching.
-    fn resume(app: &Arc<App>, failure: &Failure, careful: bool) -> Result<Self, Failure> {
+    /// The watcher after a failure, behind the entry that cannot be judged if it is to be passed over: one bad entry must
+    /// not end all watching.
+    fn resume(app: &Arc<App>, pass_over: bool) -> Result<Self, Failure> {
         let mut again = Self::open(Arc::clone(app))?;
-        if matches!(failure.kind(), Kind::Invalid | Kind::Broken) {
-            if careful {
-                error!(position = %again.position, "an entry that cannot be judged is passed over");
-                app.telemetry.broken_entries.inc();
-                let position = again.position;
-                again.save(Gathered::default(), position)?;
-            }
-            again.careful = true;
+        if pass_over {
+            error!(position = %again.position, "an entry that cannot be judged is passed over");
+            app.telemetry.broken_entries.inc();
+            let position = again.position;
+            again.save(Gathered::default(), position)?;
         }
         Ok(again)
     }
@@ -148,11 +154,7 @@ impl Watcher {
     /// Judges what has come in; `false` when there was nothing.
     fn step(&mut self) -> Result<bool, Failure> {
         let store = Arc::clone(self.app.records.store());
-        let entries = store.read_stream(
-            Stream::Metrics,
-            self.position,
-            if self.careful { 1 } else { STEP_BYTES_MAX },
-        )?;
+        let entries = store.read_stream(Stream::Metrics, self.position, self.care.bytes(STEP_BYTES_MAX))?;
         let start = self.position;
         let mut gathered = Gathered::default();
         let mut reached = None;
