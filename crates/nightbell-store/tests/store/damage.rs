@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use nightbell_store::{Catalog, Durability, Journal, Kind, LocalStore, Options, Position, Space, Write};
 
-use crate::sample::{append, messages, one, open};
+use crate::sample::{append, engine, messages, one, open};
 
 fn store_of_four(folder: &tempfile::TempDir) {
     let store = open(folder, Options::default());
@@ -20,7 +20,7 @@ fn store_of_four(folder: &tempfile::TempDir) {
 }
 
 fn change_events(folder: &Path, change: impl FnOnce(&fjall::Keyspace)) {
-    let db = fjall::Database::builder(folder).open().unwrap();
+    let db = engine(folder);
     change(&db.keyspace("events", fjall::KeyspaceCreateOptions::default).unwrap());
 }
 

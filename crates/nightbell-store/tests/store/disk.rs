@@ -10,7 +10,7 @@ use nightbell_store::{
     Catalog, Durability, Journal, Kind, LocalStore, Options, Position, Space, StoreError, Stream, Write,
 };
 
-use crate::sample::{append, messages, no_tail, one, open, wait};
+use crate::sample::{append, engine, messages, no_tail, one, open, wait};
 
 fn open_error(folder: &Path) -> StoreError {
     match LocalStore::open(folder, Options::default()) {
@@ -123,7 +123,7 @@ fn a_folder_of_a_newer_version_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(&folder, Options::default()));
     {
-        let db = fjall::Database::builder(folder.path()).open().unwrap();
+        let db = engine(folder.path());
         let meta = db.keyspace("meta", fjall::KeyspaceCreateOptions::default).unwrap();
         assert_eq!(&*meta.get("format").unwrap().unwrap(), 1_u32.to_be_bytes());
         meta.insert("format", 2_u32.to_be_bytes()).unwrap();

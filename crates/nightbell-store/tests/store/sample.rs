@@ -2,11 +2,12 @@
 Batches and calls that the tests share.
 */
 
+use std::path::Path;
 use std::sync::Arc;
 
 use nightbell_core::event::{Batch, Event, Group};
 use nightbell_core::time::Timestamp;
-use nightbell_store::{Block, Journal, LocalStore, Options, Position, StoreError};
+use nightbell_store::{Block, Journal, Kind, LocalStore, Options, Position, StoreError};
 
 /// A batch of `stream` with one event for each message; event times follow the messages' order from `time_ms`.
 pub(crate) fn batch(stream: &str, time_ms: i64, messages: &[String]) -> Batch {
@@ -65,5 +66,30 @@ pub(crate) fn no_tail() -> Options {
 
 /// Opens a store that must open.
 pub(crate) fn open(folder: &tempfile::TempDir, options: Options) -> LocalStore {
-    LocalStore::open(folder.path(), options).expect("opens")
+    once_unlocked(
+        || LocalStore::open(folder.path(), options.clone()),
+        |error| {
+            error.kind() == Kind::Conflict // a locked folder
+        },
+    )
+}
+
+/// Opens with the engine itself what a store has just let go of.
+pub(crate) fn engine(folder: &Path) -> fjall::Database {
+    once_unlocked(|| fjall::Database::builder(folder).open(), |error| matches!(error, fjall::Error::Locked))
+}
+
+/// Opens as soon as nobody holds the lock any more. A test beside this one may just be starting a process: until that
+/// process runs its own program it holds every file of this one, also a lock that was given back.
+fn once_unlocked<S, E: std::fmt::Debug>(
+    open: impl Fn() -> Result<S, E>,
+    is_locked: impl Fn(&E) -> bool,
+) -> S {
+    for _ in 0..500 {
+        match open() {
+            Err(error) if is_locked(&error) => std::thread::sleep(std::time::Duration::from_millis(20)),
+            opened => return opened.expect("opens"),
+        }
+    }
+    open().expect("is unlocked within ten seconds")
 }
