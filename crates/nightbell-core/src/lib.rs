@@ -9,13 +9,21 @@ Reading order: [`event`] and [`fields`] (what comes in), [`pattern`] and [`rules
 */
 
 pub mod alarm;
+pub mod anomaly;
+pub mod budget;
 pub mod delivery;
+pub mod distinct;
 pub mod event;
 pub mod evidence;
 pub mod fields;
 pub mod filter;
+pub mod incident;
+pub mod insights;
+pub mod math;
 pub mod metric;
+pub mod mute;
 pub mod pattern;
+pub mod records;
 pub mod ruleset;
 pub mod script;
 pub mod statistic;

@@ -14,6 +14,7 @@ use crate::time::Timestamp;
 pub use check::{AlarmError, AlarmErrorKind};
 
 pub mod check;
+pub mod composite;
 mod crossing;
 pub mod judge;
 pub mod metric;

@@ -1,0 +1,3 @@
+/*!
+Composite alarms: rules over the states of other alarms.
+*/

@@ -1,0 +1,3 @@
+/*!
+What is usual at this hour of this day of the week, and how far from it is strange.
+*/

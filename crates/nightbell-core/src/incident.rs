@@ -1,0 +1,3 @@
+/*!
+Incidents: one stay of one contributor in ALARM, from start to end.
+*/

@@ -1,0 +1,3 @@
+/*!
+Metrics Insights queries: `SELECT SUM(Denied) FROM "files" WHERE … GROUP BY Folder`.
+*/

@@ -1,0 +1,3 @@
+/*!
+Metric math: expressions over series of points.
+*/

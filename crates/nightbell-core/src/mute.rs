@@ -1,0 +1,3 @@
+/*!
+Mute rules: times in which alarms change their states without running actions.
+*/
