@@ -5,8 +5,6 @@ Carried with the data points from the matcher, so that writing the message needs
 commutative over counts; which samples survive depends on event time only, never on arrival order.
 */
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::fields::{Audit, Subject};
@@ -24,8 +22,8 @@ pub const TALLY_VALUE_BYTES_MAX: usize = 256;
 /// How often each value was seen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
-    /// Count by value.
-    pub counts: BTreeMap<String, u64>,
+    /// Values and their counts, sorted by value: a handful in most of very many tallies, hence a plain list.
+    pub counts: Vec<(Box<str>, u64)>,
     /// Events whose value was dropped to stay inside [`TALLY_VALUES_MAX`].
     pub others: u64,
 }
@@ -37,6 +35,19 @@ pub struct Sample {
     pub time: Timestamp,
     /// One line of plain words, or the start of the message where the dialect is unknown. Hostile text: escape it.
     pub line: String,
+    /// Where the event is stored, for whoever wants its message as it came.
+    pub place: Option<Place>,
+}
+
+/// Where an event is stored: the block's position in the journal, the batch in the block, the event in the batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// The block.
+    pub block: u64,
+    /// The batch, counted from zero.
+    pub batch: u32,
+    /// The event, counted from zero.
+    pub event: u32,
 }
 
 /// What the events behind a number have to say.
@@ -78,14 +89,37 @@ impl Tally {
     /// Counts `value` once; cut to [`TALLY_VALUE_BYTES_MAX`]. When the tally is full, the value seen least gives way.
     pub fn add(&mut self, value: &str) {
         let value = cut(value, TALLY_VALUE_BYTES_MAX);
-        if let Some(count) = self.counts.get_mut(value) {
+        if let Ok(at) = self.place(value) {
+            let count = &mut self.counts[at].1;
             *count = count.saturating_add(1);
             return;
         }
         if self.counts.len() >= TALLY_VALUES_MAX {
             self.keep(TALLY_VALUES_MAX - 1);
         }
-        self.counts.insert(value.to_owned(), 1);
+        self.insert(value, 1);
+    }
+
+    /// How often `value` was counted.
+    pub fn count(&self, value: &str) -> u64 {
+        self.place(value).map_or(0, |at| self.counts[at].1)
+    }
+
+    fn place(&self, value: &str) -> Result<usize, usize> {
+        self.counts.binary_search_by(|(held, _)| (**held).cmp(value))
+    }
+
+    /// Adds to the count of `value`.
+    fn insert(&mut self, value: &str, more: u64) {
+        match self.place(value) {
+            Ok(at) => self.counts[at].1 = self.counts[at].1.saturating_add(more),
+            Err(at) => {
+                if self.counts.is_empty() {
+                    self.counts.reserve_exact(1);
+                }
+                self.counts.insert(at, (value.into(), more));
+            }
+        }
     }
 
     /// Adds `other`'s counts; when there are too many values, those seen least give way.
@@ -95,8 +129,7 @@ impl Tally {
 
     /// The `n` values seen most, most first; equals in order of their text.
     pub fn top(&self, n: usize) -> Vec<(&str, u64)> {
-        let mut all: Vec<(&str, u64)> =
-            self.counts.iter().map(|(value, count)| (value.as_str(), *count)).collect();
+        let mut all: Vec<(&str, u64)> = self.counts.iter().map(|(value, count)| (&**value, *count)).collect();
         all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
         all.truncate(n);
         all
@@ -114,12 +147,7 @@ impl Tally {
 
     fn merge_within(&mut self, other: &Self, values_max: usize) {
         for (value, count) in &other.counts {
-            match self.counts.get_mut(value) {
-                Some(held) => *held = held.saturating_add(*count),
-                None => {
-                    self.counts.insert(value.clone(), *count);
-                }
-            }
+            self.insert(value, *count);
         }
         self.others = self.others.saturating_add(other.others);
         self.keep(values_max);
@@ -130,31 +158,39 @@ impl Tally {
         let excess = self.counts.len().saturating_sub(n);
         if excess == 1 {
             // The common case while counting: one scan, no sort.
-            let least = self.counts.iter().min_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0)));
-            if let Some((value, count)) = least.map(|(value, count)| (value.clone(), *count)) {
-                self.counts.remove(&value);
+            let all = self.counts.iter().enumerate();
+            let least = all.min_by(|a, b| a.1.1.cmp(&b.1.1).then_with(|| b.1.0.cmp(&a.1.0)));
+            if let Some(at) = least.map(|(at, _)| at) {
+                let (_, count) = self.counts.remove(at);
                 self.others = self.others.saturating_add(count);
             }
         } else if excess > 1 {
-            let kept: BTreeMap<String, u64> =
-                self.top(n).into_iter().map(|(value, count)| (value.to_owned(), count)).collect();
-            let before: u64 = self.counts.values().fold(0, |sum, count| sum.saturating_add(*count));
-            let after: u64 = kept.values().fold(0, |sum, count| sum.saturating_add(*count));
-            self.counts = kept;
-            self.others = self.others.saturating_add(before - after);
+            let mut by_count = std::mem::take(&mut self.counts);
+            by_count.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            let dropped = by_count.split_off(n);
+            self.others = dropped.iter().fold(self.others, |sum, (_, count)| sum.saturating_add(*count));
+            by_count.sort();
+            self.counts = by_count;
         }
     }
 }
 
 impl Evidence {
     /// Takes one event in: `subject` happened at `time` and arrived here at `arrival`.
-    pub fn observe(&mut self, subject: &Subject<'_>, time: Timestamp, arrival: Timestamp) {
+    /// Where it is stored is told by `place`.
+    pub fn observe(
+        &mut self,
+        subject: &Subject<'_>,
+        time: Timestamp,
+        arrival: Timestamp,
+        place: Option<Place>,
+    ) {
         self.events = self.events.saturating_add(1);
         self.span(time, time, arrival);
         if let Some(audit) = subject.fields().and_then(|fields| fields.audit()) {
             self.count(audit);
         }
-        self.keep_sample(subject, time);
+        self.keep_sample(subject, time, place);
     }
 
     /// Folds `other` in.
@@ -228,14 +264,14 @@ impl Evidence {
     }
 
     /// Keeps the event as a sample if it is among the earliest; an event that is not is never put into words.
-    fn keep_sample(&mut self, subject: &Subject<'_>, time: Timestamp) {
+    fn keep_sample(&mut self, subject: &Subject<'_>, time: Timestamp, place: Option<Place>) {
         let full = self.samples.len() >= SAMPLES_MAX;
         if full && self.samples.last().is_some_and(|last| time > last.time) {
             return;
         }
         let described = subject.fields().and_then(|fields| fields.describe());
         let line = one_line(described.as_deref().unwrap_or(subject.message));
-        self.insert_sample(Sample { time, line });
+        self.insert_sample(Sample { time, line, place });
     }
 
     fn insert_sample(&mut self, sample: Sample) {

@@ -34,6 +34,8 @@ pub const DIMENSIONS_MAX: usize = 3;
 pub const DIMENSION_CHARS_MAX: usize = 255;
 /// Bytes of a dimension's value as read from an event; longer values are cut, so that nobody hides behind a long path.
 pub const DIMENSION_VALUE_BYTES_MAX: usize = 1_024;
+/// Fields of a `DISTINCT(…)`.
+pub const DISTINCT_KEYS_MAX: usize = 3;
 /// Characters of field selection criteria.
 pub const CRITERIA_CHARS_MAX: usize = 2_000;
 /// The dimension value that stands for the name of the event's stream; Nightbell's own.
@@ -52,7 +54,8 @@ pub struct MetricFilter {
     pub namespace: String,
     /// Name of the metric.
     pub metric: String,
-    /// What a matching event adds: a number, `$.a.b`, or `$name` of a column.
+    /// What a matching event adds: a number, `$.a.b`, or `$name` of a column; or `DISTINCT($.a, …)`, a sample of 1 with
+    /// the fields' texts as its key, Nightbell's own.
     pub value: String,
     /// What an event that does not match adds, if anything.
     pub default: Option<f64>,

@@ -23,6 +23,7 @@ pub mod math;
 pub mod metric;
 pub mod mute;
 pub mod pattern;
+pub mod recipe;
 pub mod records;
 pub mod ruleset;
 pub mod script;

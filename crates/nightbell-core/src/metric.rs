@@ -7,6 +7,7 @@ is `crate::statistic`'s business, which seconds are folded together `crate::wind
 
 use serde::{Deserialize, Serialize};
 
+use crate::distinct::Distinct;
 use crate::evidence::Evidence;
 
 /// Units that data may be stored with ("MetricDatum", CloudWatch API Reference).
@@ -123,6 +124,8 @@ pub struct Aggregate {
     /// starts at 2 % (an error of at most 1 %) and doubles with each step. Raised only when more than
     /// [`DISTINCT_VALUES_MAX`] values would have to be kept.
     pub coarseness: u8,
+    /// The keys of samples that were counted by key; empty for all others.
+    pub distinct: Distinct,
 }
 
 /// Distinct values kept per [`Aggregate`]; past it values that are close share a bucket.
@@ -133,11 +136,27 @@ const COARSENESS_MAX: u8 = 24;
 
 impl Default for Aggregate {
     fn default() -> Self {
-        Self { count: 0.0, sum: 0.0, min: 0.0, max: 0.0, values: Vec::new(), coarseness: 0 }
+        Self {
+            count: 0.0,
+            sum: 0.0,
+            min: 0.0,
+            max: 0.0,
+            values: Vec::new(),
+            coarseness: 0,
+            distinct: Distinct::default(),
+        }
     }
 }
 
 impl Aggregate {
+    /// One sample of value 1 with a key: of samples with equal keys [`Statistic::Distinct`](crate::statistic::Statistic)
+    /// counts one.
+    pub fn keyed(key: u64) -> Self {
+        let mut aggregate = Self::one(1.0);
+        aggregate.distinct.insert(key);
+        aggregate
+    }
+
     /// One sample. A value that is not finite gives no sample at all.
     pub fn one(value: f64) -> Self {
         let mut aggregate = Self::default();
@@ -151,7 +170,7 @@ impl Aggregate {
         let plausible =
             [count, sum, min, max].iter().all(|number| number.is_finite()) && count > 0.0 && min <= max;
         let values = if count == 1.0 || min == max { vec![(min, count)] } else { Vec::new() };
-        plausible.then_some(Self { count, sum, min, max, values, coarseness: 0 })
+        plausible.then(|| Self { count, sum, min, max, values, ..Self::default() })
     }
 
     /// Whether there is no sample.
@@ -178,6 +197,7 @@ impl Aggregate {
         if other.is_empty() {
             return;
         }
+        self.distinct.merge(&other.distinct);
         let known = (self.is_empty() || !self.values.is_empty()) && !other.values.is_empty();
         self.add_totals(other.count, other.sum, other.min, other.max);
         if !known {

@@ -12,6 +12,9 @@ event 7m58s FailedLogons x3 arrives 8m20s
 set 9m   brute-force   ALARM
 at 3m    brute-force   OK -> ALARM
 reason   Threshold Crossed: …
+alarm by-machine   Sum(FailedLogons) >= 5  period 5m  by Instance
+event 9m FailedLogons{Instance=ws1} x5
+at 9m    by-machine{ws1} OK -> ALARM
 at 5m    brute-force   is ALARM
 until 20m
 ```
@@ -19,12 +22,15 @@ until 20m
 Times count from the start. `load` puts one sample of each value at the start of each step, `6x1` is six samples of 1,
 `_` none. Alarms are made just before the start; what their first evaluation says is not listed. An `at` line speaks of
 the ten seconds from its time on, because slots are judged a few seconds after they are complete; `is` speaks of their
-end. An alarm with one `->` line must have a line for each of its transitions.
+end. An alarm with one `->` line must have a line for each of its transitions; one with such a line for a contributor,
+for those of all its contributors.
 */
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::alarm::{Comparison, MetricAlarm, MissingData, State, Transition};
+use crate::alarm::{
+    Comparison, Contributor, Measure, MetricAlarm, MissingData, SeriesMeasure, State, Transition,
+};
 use crate::evidence::Evidence;
 use crate::metric::{Aggregate, Datum, Series};
 use crate::time::{DAY_MS, SECOND_MS, Timestamp};
@@ -82,7 +88,7 @@ pub struct Script {
 
 #[derive(Clone, Debug)]
 enum Arrival {
-    Samples { metric: String, second: i64, aggregate: Aggregate },
+    Samples { series: Series, second: i64, aggregate: Aggregate },
     Set { alarm: String, state: State },
 }
 
@@ -91,6 +97,8 @@ struct Expectation {
     line: usize,
     at_s: i64,
     alarm: String,
+    /// The alarm's name, or `name{value,…}` for one of its contributors.
+    subject: String,
     what: Expected,
 }
 
@@ -140,8 +148,8 @@ impl Script {
         let mut inputs = Vec::new();
         for arrival in self.inputs.get(&second).into_iter().flatten() {
             match arrival {
-                Arrival::Samples { metric, second, aggregate } => data.push(Datum {
-                    series: series(metric),
+                Arrival::Samples { series, second, aggregate } => data.push(Datum {
+                    series: series.clone(),
                     second: self.start.second() + second,
                     unit: None,
                     aggregate: aggregate.clone(),
@@ -165,10 +173,9 @@ impl Script {
         for expectation in self.expectations.iter().filter(|expected| expected.at_s + AT_SPAN_S - 1 == second)
         {
             let Expected::State(state) = expectation.what else { continue };
-            let is =
-                watch.alarm(&arn(&expectation.alarm)).map_or("gone", |(_, runtime)| runtime.state.name());
+            let is = state_of(watch, expectation);
             if is != state.name() {
-                let message = format!("{} is {is}, not {}", expectation.alarm, state.name());
+                let message = format!("{} is {is}, not {}", expectation.subject, state.name());
                 failures.push(Failure { line: Some(expectation.line), message });
             }
         }
@@ -176,33 +183,43 @@ impl Script {
 
     fn check_transitions(&self, transitions: &[Transition], failures: &mut Vec<Failure>) {
         for alarm in &self.alarms {
-            let mut happened = transitions.iter().filter(|transition| transition.alarm.name == alarm.name);
-            let expected = self.expectations.iter().filter(|expected| expected.alarm == alarm.name);
-            let mut expected =
-                expected.filter(|expected| matches!(expected.what, Expected::Transition { .. }));
-            let mut listed = false;
-            loop {
-                let failure = match (expected.next(), happened.next()) {
-                    (None, None) => break,
-                    (Some(expectation), happened) => {
-                        listed = true;
-                        self.compare(expectation, happened)
-                    }
-                    (None, Some(_)) if !listed => break,
-                    (None, Some(transition)) => Some(Failure {
-                        line: None,
-                        message: format!("unexpected: {}", self.told(transition)),
-                    }),
-                };
-                failures.extend(failure);
+            let of_alarm = || self.expectations.iter().filter(|expected| expected.alarm == alarm.name);
+            let moves = || of_alarm().filter(|expected| matches!(expected.what, Expected::Transition { .. }));
+            let happened = transitions.iter().filter(|transition| transition.alarm.name == alarm.name);
+            let expected_subjects = moves().map(|expected| expected.subject.clone());
+            let subjects: BTreeSet<String> = happened.map(subject).chain(expected_subjects).collect();
+            let any_contributor = moves().any(|expected| expected.subject != alarm.name);
+            for subject in subjects {
+                let listed = moves().any(|expected| expected.subject == subject)
+                    || (subject != alarm.name && any_contributor);
+                if listed {
+                    self.check_subject(&subject, transitions, failures);
+                }
             }
+        }
+    }
+
+    /// Holds the transitions of one alarm or contributor against the lines that speak of it.
+    fn check_subject(&self, of: &str, transitions: &[Transition], failures: &mut Vec<Failure>) {
+        let mut happened = transitions.iter().filter(|transition| subject(transition) == of);
+        let expected = self.expectations.iter().filter(|expected| expected.subject == of);
+        let mut expected = expected.filter(|expected| matches!(expected.what, Expected::Transition { .. }));
+        loop {
+            let failure = match (expected.next(), happened.next()) {
+                (None, None) => break,
+                (Some(expectation), happened) => self.compare(expectation, happened),
+                (None, Some(transition)) => {
+                    Some(Failure { line: None, message: format!("unexpected: {}", self.told(transition)) })
+                }
+            };
+            failures.extend(failure);
         }
     }
 
     fn compare(&self, expectation: &Expectation, happened: Option<&Transition>) -> Option<Failure> {
         let failure = |message| Some(Failure { line: Some(expectation.line), message });
         let Some(happened) = happened else {
-            return failure(format!("{} has no further transition", expectation.alarm));
+            return failure(format!("{} has no further transition", expectation.subject));
         };
         let Expected::Transition { from, to, reason } = &expectation.what else { return None };
         let at_s = happened.at.since(self.start) / SECOND_MS;
@@ -221,14 +238,36 @@ impl Script {
     fn told(&self, transition: &Transition) -> String {
         let at_s = transition.at.since(self.start) / SECOND_MS;
         let (from, to) = (transition.from.name(), transition.to.name());
-        format!("{} {from} -> {to} at {}m{}s", transition.alarm.name, at_s / 60, at_s % 60)
+        format!("{} {from} -> {to} at {}m{}s", subject(transition), at_s / 60, at_s % 60)
     }
+}
+
+/// The alarm's name, or `name{value,…}` for one of its contributors.
+fn subject(transition: &Transition) -> String {
+    let name = &transition.alarm.name;
+    transition.contributor.as_ref().map_or_else(|| name.clone(), |one| contributor_named(name, one))
+}
+
+fn contributor_named(alarm: &str, contributor: &Contributor) -> String {
+    let values: Vec<&str> = contributor.attributes.iter().map(|(_, value)| value.as_str()).collect();
+    format!("{alarm}{{{}}}", values.join(","))
+}
+
+/// A contributor that is not held is OK.
+fn state_of(watch: &Watch, expectation: &Expectation) -> &'static str {
+    let arn = arn(&expectation.alarm);
+    if expectation.subject == expectation.alarm {
+        return watch.alarm(&arn).map_or("gone", |(_, runtime)| runtime.state.name());
+    }
+    let named = |one: &Contributor| contributor_named(&expectation.alarm, one) == expectation.subject;
+    let mut found = watch.contributors(&arn).filter(|(one, _)| named(one));
+    found.next().map_or(State::Ok.name(), |(_, runtime)| runtime.state.name())
 }
 
 fn into_transition(effect: Effect) -> Option<Transition> {
     match effect {
         Effect::Transition(transition) => Some(*transition),
-        Effect::Saved { .. } => None,
+        Effect::Saved { .. } | Effect::SavedContributor { .. } => None,
     }
 }
 
@@ -240,19 +279,22 @@ fn series(metric: &str) -> Series {
     Series::new(REGION, NAMESPACE, metric, Vec::new())
 }
 
-/// An alarm with nothing but a name and a metric.
-fn blank_alarm(name: &str, metric: &str) -> MetricAlarm {
+/// An alarm with nothing but a name and a statistic of a metric.
+fn blank_alarm(name: &str, metric: &str, statistic: &str) -> MetricAlarm {
     MetricAlarm {
         arn: arn(name),
+        region: REGION.to_owned(),
         name: name.to_owned(),
         description: None,
         actions_enabled: true,
         ok_actions: Vec::new(),
         alarm_actions: Vec::new(),
         insufficient_data_actions: Vec::new(),
-        series: series(metric),
-        unit: None,
-        statistic: "Sum".to_owned(),
+        measure: Measure::Series(SeriesMeasure {
+            series: series(metric),
+            unit: None,
+            statistic: statistic.to_owned(),
+        }),
         period_s: 60,
         evaluation_periods: 1,
         datapoints_to_alarm: None,

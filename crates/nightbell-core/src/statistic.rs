@@ -34,6 +34,8 @@ pub enum Statistic {
     TrimmedCount(Range),
     /// `ts90`, `TS(10%:90%)`: sum of the samples in the range.
     TrimmedSum(Range),
+    /// `Distinct`: how many different keys there were; Nightbell's own, for filters whose value is `DISTINCT(…)`.
+    Distinct,
     /// `PR(0:300)`: share of the samples in the range, in percent.
     PercentileRank(Range),
 }
@@ -78,6 +80,7 @@ impl Statistic {
             "Sum" => return Some(Self::Sum),
             "Minimum" => return Some(Self::Minimum),
             "Maximum" => return Some(Self::Maximum),
+            "Distinct" => return Some(Self::Distinct),
             "IQM" => return Some(Self::TrimmedMean(MIDDLE_HALF)),
             _ => {}
         }
@@ -107,6 +110,11 @@ impl Statistic {
         matches!(self, Self::SampleCount | Self::Average | Self::Sum | Self::Minimum | Self::Maximum)
     }
 
+    /// Whether totals (count, sum, smallest, largest) are all it reads.
+    pub const fn reads_totals(self) -> bool {
+        self.is_simple()
+    }
+
     /// The statistic of `aggregate`; `None` when there is no sample, when none lies in the range of a mean, or when it
     /// needs single values and only statistic sets are known.
     pub fn value(self, aggregate: &Aggregate) -> Option<f64> {
@@ -117,6 +125,7 @@ impl Statistic {
             Self::SampleCount => Some(aggregate.count),
             Self::Average => Some(aggregate.sum / aggregate.count),
             Self::Sum => Some(aggregate.sum),
+            Self::Distinct => (!aggregate.distinct.is_empty()).then(|| aggregate.distinct.count()),
             Self::Minimum => Some(aggregate.min),
             Self::Maximum => Some(aggregate.max),
             Self::Percentile(p) => {
@@ -157,10 +166,11 @@ impl Statistic {
 
 /// Whether a window can be judged before it closes: what has crossed the line stays across it.
 ///
-/// That is so for `SampleCount` and `Maximum`, and for `Sum` as long as no sample is negative. A negative sample may
+/// That is so for `SampleCount`, `Distinct` and `Maximum`, and for `Sum` as long as no sample is negative. A negative sample may
 /// take a sum back below the line; then an alarm that fired said what its window held at that moment.
 pub const fn can_fire_early(statistic: Statistic, comparison: Comparison) -> bool {
-    matches!(statistic, Statistic::Sum | Statistic::SampleCount | Statistic::Maximum)
+    use Statistic::{Distinct, Maximum, SampleCount, Sum};
+    matches!(statistic, Sum | SampleCount | Maximum | Distinct)
         && matches!(comparison, Comparison::GreaterThanThreshold | Comparison::GreaterThanOrEqualToThreshold)
 }
 

@@ -2,21 +2,23 @@
 The watcher's pure state machine: data, ticks and changes to alarms go in, transitions come out.
 
 `step` is all there is: the same inputs in the same order give the same effects on every node. Time is part of the input.
-Data of a series without an alarm costs one look-up and is not kept.
+Data of a series without an alarm costs two look-ups and is not kept.
 
 Semantics worth knowing: windows have a resolution of one second. Data ahead of the clock counts in its own window at
 once. Data that came late counts in its own window and can fire as long as it is not older than
 the allowed lateness of fifteen minutes or the alarm's evaluation range, whichever is longer.
 */
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use crate::alarm::metric::{self, Arrived, MetricWatch};
+use crate::alarm::contributors::{self, CONTRIBUTORS_MAX, ContributorsWatch, Group, Moved};
+use crate::alarm::metric::MetricWatch;
 pub use crate::alarm::runtime::Runtime;
-use crate::alarm::{MetricAlarm, State, Transition};
+use crate::alarm::standing::{self, Arrived, Judging, Question};
+use crate::alarm::{Contributor, Measure, MetricAlarm, State, Transition};
+use crate::insights::{Function, Query};
 use crate::metric::{Datum, Series};
 use crate::time::Timestamp;
 
@@ -35,8 +37,8 @@ pub enum Input {
     PutAlarm {
         /// Its configuration; it passes [`MetricAlarm::check`].
         alarm: MetricAlarm,
-        /// What its series holds from [`Watch::needed_from`] up to this input. When it is empty and the alarm replaces
-        /// one on the same series and unit, the data of that one is kept.
+        /// What [`Needed`] holds from [`Watch::needed_from`] up to this input. When it is empty and the alarm replaces one
+        /// that measures the same, the data of that one is kept.
         history: Vec<Datum>,
     },
     /// An alarm was deleted.
@@ -69,6 +71,40 @@ pub enum Effect {
         /// Its runtime from now on.
         runtime: Runtime,
     },
+    /// A contributor's runtime changed: keep it likewise, or forget it.
+    SavedContributor {
+        /// The alarm's ARN.
+        arn: String,
+        /// The values of GROUP BY.
+        group: Group,
+        /// Its runtime from now on; `None` when it is over.
+        runtime: Option<Runtime>,
+    },
+}
+
+/// Data that an alarm looks at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Needed {
+    /// One series.
+    Series(Series),
+    /// Every series of a metric.
+    Metric {
+        /// Its site.
+        region: String,
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// How many contributors an alarm holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Contributors held now.
+    pub contributors: usize,
+    /// Contributors that gave way to others since the alarm was put or restored.
+    pub gave_way: u64,
 }
 
 /// All alarms of one installation.
@@ -79,9 +115,27 @@ pub struct Watch {
     now: Option<Timestamp>,
     /// The latest tick: what is complete. It may be behind `now` while events wait to be matched.
     ticked: Option<Timestamp>,
-    alarms: BTreeMap<String, MetricWatch>,
+    contributors_max: usize,
+    alarms: BTreeMap<String, Watched>,
     /// ARNs of the alarms on each series.
     by_series: HashMap<Series, Vec<String>>,
+    /// ARNs of the alarms on all series of a metric: region, namespace and name.
+    by_metric: HashMap<String, HashMap<String, HashMap<String, Vec<String>>>>,
+}
+
+/// One alarm of either kind. A query that cannot be read watches nothing; such an alarm does not pass
+/// [`MetricAlarm::check`].
+#[derive(Clone, Debug)]
+enum Watched {
+    Series(Box<MetricWatch>),
+    Contributors(Box<ContributorsWatch>),
+}
+
+/// What came for one alarm in one step.
+#[derive(Debug)]
+enum Came {
+    Series(Arrived),
+    Contributors(contributors::Came),
 }
 
 impl Watch {
@@ -91,9 +145,18 @@ impl Watch {
             account: account.to_owned(),
             now: None,
             ticked: None,
+            contributors_max: CONTRIBUTORS_MAX,
             alarms: BTreeMap::new(),
             by_series: HashMap::new(),
+            by_metric: HashMap::new(),
         }
+    }
+
+    /// Holds at most so many contributors per alarm.
+    #[must_use]
+    pub fn with_contributors_max(mut self, contributors_max: usize) -> Self {
+        self.contributors_max = contributors_max;
+        self
     }
 
     /// Applies one input at `now`. Pure: same state, same `now`, same input, same effects. A `now` before the last one
@@ -107,48 +170,56 @@ impl Watch {
             Input::Data(data) => self.take(now, data, &mut effects),
             Input::Tick => {
                 self.ticked = Some(complete);
+                let judging = Judging { now, account: &self.account };
                 for (arn, watched) in &mut self.alarms {
-                    let forced = watched.runtime().forced;
-                    let transition = watched.tick(complete, now, &self.account);
-                    let saved = transition.is_some() || watched.runtime().forced != forced;
-                    report(arn, watched, transition, saved, &mut effects);
+                    watched.tick(arn, complete, judging, &mut effects);
                 }
             }
             Input::PutAlarm { alarm, history } => self.put(now, alarm, history, &mut effects),
             Input::DeleteAlarm { arn } => {
                 if let Some(watched) = self.alarms.remove(&arn) {
-                    self.unlist(&watched.alarm().series, &arn);
+                    self.unlist(&arn, &watched.question().alarm);
                 }
             }
             Input::SetState { arn, state, reason, reason_data } => {
+                let judging = Judging { now, account: &self.account };
                 if let Some(watched) = self.alarms.get_mut(&arn) {
-                    let transition = watched.force(now, &self.account, state, reason, reason_data);
-                    report(&arn, watched, transition, true, &mut effects);
+                    let transition = match watched {
+                        Watched::Series(one) => one.force(judging, state, reason, reason_data),
+                        Watched::Contributors(many) => many.force(judging, state, reason, reason_data),
+                    };
+                    report(&arn, watched.runtime(), transition, true, &mut effects);
                 }
             }
         }
         effects
     }
 
-    /// Puts an alarm back as it was saved, without effects. Call [`Watch::restore_clock`] before and
-    /// [`Watch::restore_data`] after.
+    /// Puts an alarm back as it was saved, without effects. Call [`Watch::restore_clock`] before,
+    /// [`Watch::restore_contributor`] and then [`Watch::restore_data`] after.
     pub fn restore_alarm(&mut self, alarm: MetricAlarm, runtime: Runtime) {
         let arn = alarm.arn.clone();
-        let series = alarm.series.clone();
         let written = alarm.updated;
-        let mut watched = MetricWatch::new(alarm, runtime);
+        let mut watched = Watched::new(alarm, runtime, self.contributors_max);
         if let Some(now) = self.now {
             watched.skip_to(now.max(written)); // writing an alarm evaluates it, too
         }
-        self.list(series, &arn, watched);
+        self.list(&arn, watched);
+    }
+
+    /// Puts a contributor of a restored alarm back as it was saved; one of an unknown alarm is ignored.
+    pub fn restore_contributor(&mut self, arn: &str, group: Group, runtime: Runtime) {
+        if let Some(Watched::Contributors(many)) = self.alarms.get_mut(arn) {
+            many.restore_contributor(self.now, group, runtime);
+        }
     }
 
     /// Puts data back that was stepped before, without judging it. Data that was not stepped yet belongs into
     /// [`Input::Data`].
     pub fn restore_data(&mut self, data: &[Datum]) {
         for datum in data {
-            for arn in self.by_series.get(&datum.series).into_iter().flatten() {
-                if let Some(watched) = self.alarms.get_mut(arn) {
+            for arn in self.alarms_on(&datum.series) {
+                if let Some(watched) = self.alarms.get_mut(&arn) {
                     watched.restore(self.now, datum.clone());
                 }
             }
@@ -164,107 +235,309 @@ impl Watch {
 
     /// The oldest second of event time that judging `alarm` from `now` on can need.
     pub fn needed_from(alarm: &MetricAlarm, now: Timestamp) -> i64 {
-        metric::needed_from(alarm, now.second())
+        standing::needed_from(alarm, now.second())
+    }
+
+    /// The data that `alarm` looks at.
+    pub fn needs(alarm: &MetricAlarm) -> Vec<Needed> {
+        match &alarm.measure {
+            Measure::Series(single) => vec![Needed::Series(single.series.clone())],
+            Measure::Query(query) => {
+                let Ok(query) = Query::parse(&query.text) else { return Vec::new() };
+                let names =
+                    std::iter::once(&query.metric).chain(query.after.iter().map(|after| &after.metric));
+                let mut needed: Vec<Needed> = names
+                    .map(|name| Needed::Metric {
+                        region: alarm.region.clone(),
+                        namespace: query.namespace.clone(),
+                        name: name.clone(),
+                    })
+                    .collect();
+                needed.dedup();
+                needed
+            }
+        }
     }
 
     /// All alarms, by ARN.
     pub fn alarms(&self) -> impl Iterator<Item = (&MetricAlarm, &Runtime)> {
-        self.alarms.values().map(|watched| (watched.alarm(), watched.runtime()))
+        self.alarms.values().map(|watched| (&watched.question().alarm, watched.runtime()))
     }
 
     /// The alarm with this ARN.
     pub fn alarm(&self, arn: &str) -> Option<(&MetricAlarm, &Runtime)> {
-        self.alarms.get(arn).map(|watched| (watched.alarm(), watched.runtime()))
+        self.alarms.get(arn).map(|watched| (&watched.question().alarm, watched.runtime()))
+    }
+
+    /// The contributors of the alarm with this ARN, in no order; none where it does not count per contributor.
+    pub fn contributors(&self, arn: &str) -> impl Iterator<Item = (Contributor, &Runtime)> {
+        let many = match self.alarms.get(arn) {
+            Some(Watched::Contributors(many)) => Some(many),
+            _ => None,
+        };
+        many.into_iter().flat_map(|many| many.contributors())
+    }
+
+    /// How many contributors each alarm holds that counts per contributor, by ARN.
+    pub fn held(&self) -> impl Iterator<Item = (&str, Held)> {
+        self.alarms.iter().filter_map(|(arn, watched)| match watched {
+            Watched::Series(_) => None,
+            Watched::Contributors(many) => {
+                let (contributors, gave_way) = many.counts();
+                Some((arn.as_str(), Held { contributors, gave_way }))
+            }
+        })
     }
 
     /// Whether some alarm watches `series`.
     pub fn is_watched(&self, series: &Series) -> bool {
-        self.by_series.contains_key(series)
+        self.by_series.contains_key(series) || self.on_metric(series).next().is_some()
+    }
+
+    fn on_metric(&self, series: &Series) -> impl Iterator<Item = &String> {
+        let names = self.by_metric.get(&series.region).and_then(|sites| sites.get(&series.namespace));
+        names.and_then(|names| names.get(&series.name)).into_iter().flatten()
+    }
+
+    fn alarms_on(&self, series: &Series) -> Vec<String> {
+        self.by_series.get(series).into_iter().flatten().chain(self.on_metric(series)).cloned().collect()
     }
 
     /// Folds all data in first, then judges each alarm once: a batch is one step, however many seconds it spans.
     fn take(&mut self, now: Timestamp, data: Vec<Datum>, effects: &mut Vec<Effect>) {
-        let mut touched: BTreeMap<&str, Arrived> = BTreeMap::new();
+        let mut touched: BTreeMap<String, Came> = BTreeMap::new();
         for datum in data {
-            let Some(arns) = self.by_series.get(&datum.series) else { continue };
+            let arns = self.alarms_on(&datum.series);
             let Some((last, others)) = arns.split_last() else { continue };
             for arn in others {
-                if let Some(watched) = self.alarms.get_mut(arn) {
-                    watched.take(now, datum.clone(), touched.entry(arn).or_default());
-                }
+                self.take_one(now, arn, datum.clone(), &mut touched);
             }
-            if let Some(watched) = self.alarms.get_mut(last) {
-                watched.take(now, datum, touched.entry(last).or_default());
+            self.take_one(now, last, datum, &mut touched);
+        }
+        let judging = Judging { now, account: &self.account };
+        for (arn, came) in &touched {
+            match (self.alarms.get_mut(arn), came) {
+                (Some(Watched::Series(one)), Came::Series(arrived)) => {
+                    let transition = one.arrive(judging, arrived);
+                    let saved = transition.is_some();
+                    report(arn, one.runtime(), transition, saved, effects);
+                }
+                (Some(Watched::Contributors(many)), Came::Contributors(came)) => {
+                    let moved = many.arrive(judging, came);
+                    report_moved(arn, many.runtime(), moved, effects);
+                }
+                _ => {}
             }
         }
-        for (arn, arrived) in touched {
-            if let Some(watched) = self.alarms.get_mut(arn) {
-                let transition = watched.arrive(now, &self.account, &arrived);
-                let saved = transition.is_some();
-                report(arn, watched, transition, saved, effects);
-            }
+    }
+
+    fn take_one(&mut self, now: Timestamp, arn: &str, datum: Datum, touched: &mut BTreeMap<String, Came>) {
+        let Some(watched) = self.alarms.get_mut(arn) else { return };
+        if !touched.contains_key(arn) {
+            touched.insert(arn.to_owned(), watched.nothing_yet());
+        }
+        match (watched, touched.get_mut(arn)) {
+            (Watched::Series(one), Some(Came::Series(arrived))) => one.take(now, datum, arrived),
+            (Watched::Contributors(many), Some(Came::Contributors(came))) => many.take(now, datum, came),
+            _ => {}
         }
     }
 
     fn put(&mut self, now: Timestamp, alarm: MetricAlarm, history: Vec<Datum>, effects: &mut Vec<Effect>) {
         let arn = alarm.arn.clone();
-        let series = alarm.series.clone();
-        let mut watched = MetricWatch::new(alarm, Runtime::created(now));
+        let mut watched = Watched::new(alarm, Runtime::created(now), self.contributors_max);
         let mut anew = true;
         if let Some(old) = self.alarms.remove(&arn) {
-            self.unlist(&old.alarm().series, &arn);
-            anew = watched.judges_differently(old.alarm());
+            self.unlist(&arn, &old.question().alarm);
+            anew = watched.question().differs_from(&old.question().alarm);
+            if watched.question().alarm.measure != old.question().alarm.measure {
+                effects.extend(old.saved().into_iter().map(|group| Effect::SavedContributor {
+                    arn: arn.clone(),
+                    group,
+                    runtime: None,
+                }));
+            }
             watched.succeed(old, history.is_empty());
         }
-        for datum in history.into_iter().filter(|datum| datum.series == series) {
+        for datum in history {
             watched.restore(Some(now), datum);
         }
         let anew = anew || watched.runtime().forced;
-        let transition = watched.evaluate(now, &self.account, anew);
-        report(&arn, &watched, transition, true, effects);
-        self.list(series, &arn, watched);
+        let judging = Judging { now, account: &self.account };
+        match &mut watched {
+            Watched::Series(one) => {
+                let transition = one.evaluate(judging, anew);
+                report(&arn, one.runtime(), transition, true, effects);
+            }
+            Watched::Contributors(many) => {
+                let mut moved = many.evaluate(judging, anew);
+                moved.parent = true;
+                report_moved(&arn, many.runtime(), moved, effects);
+            }
+        }
+        self.list(&arn, watched);
     }
 
-    fn list(&mut self, series: Series, arn: &str, watched: MetricWatch) {
-        match self.alarms.entry(arn.to_owned()) {
-            Entry::Occupied(mut held) => {
-                let before = held.insert(watched);
-                if before.alarm().series != series {
-                    self.unlist(&before.alarm().series.clone(), arn);
+    fn list(&mut self, arn: &str, watched: Watched) {
+        for needed in Self::needs(&watched.question().alarm) {
+            let arns = match needed {
+                Needed::Series(series) => self.by_series.entry(series).or_default(),
+                Needed::Metric { region, namespace, name } => {
+                    let sites = self.by_metric.entry(region).or_default();
+                    sites.entry(namespace).or_default().entry(name).or_default()
+                }
+            };
+            if !arns.iter().any(|listed| listed == arn) {
+                arns.push(arn.to_owned());
+                arns.sort();
+            }
+        }
+        if let Some(before) = self.alarms.insert(arn.to_owned(), watched) {
+            let stays = self.alarms[arn].question().alarm.measure == before.question().alarm.measure;
+            if !stays {
+                self.unlist(arn, &before.question().alarm);
+            }
+        }
+    }
+
+    fn unlist(&mut self, arn: &str, alarm: &MetricAlarm) {
+        for needed in Self::needs(alarm) {
+            match needed {
+                Needed::Series(series) => {
+                    if let Some(arns) = self.by_series.get_mut(&series) {
+                        arns.retain(|listed| listed != arn);
+                        if arns.is_empty() {
+                            self.by_series.remove(&series);
+                        }
+                    }
+                }
+                Needed::Metric { region, namespace, name } => {
+                    let names = self.by_metric.get_mut(&region).and_then(|sites| sites.get_mut(&namespace));
+                    let Some(names) = names else { continue };
+                    if let Some(arns) = names.get_mut(&name) {
+                        arns.retain(|listed| listed != arn);
+                    }
+                    names.retain(|_, arns| !arns.is_empty());
                 }
             }
-            Entry::Vacant(free) => {
-                free.insert(watched);
-            }
         }
-        let arns = self.by_series.entry(series).or_default();
-        if !arns.iter().any(|listed| listed == arn) {
-            arns.push(arn.to_owned());
-            arns.sort();
+    }
+}
+
+impl Watched {
+    fn new(alarm: MetricAlarm, runtime: Runtime, contributors_max: usize) -> Self {
+        match alarm.measure.clone() {
+            Measure::Series(single) => Self::Series(Box::new(MetricWatch::new(alarm, &single, runtime))),
+            Measure::Query(measure) => {
+                let query = Query::parse(&measure.text).unwrap_or_else(|_| of_nothing());
+                Self::Contributors(Box::new(ContributorsWatch::new(alarm, query, runtime, contributors_max)))
+            }
         }
     }
 
-    fn unlist(&mut self, series: &Series, arn: &str) {
-        if let Some(arns) = self.by_series.get_mut(series) {
-            arns.retain(|listed| listed != arn);
-            if arns.is_empty() {
-                self.by_series.remove(series);
+    fn question(&self) -> &Question {
+        match self {
+            Self::Series(one) => one.question(),
+            Self::Contributors(many) => many.question(),
+        }
+    }
+
+    fn runtime(&self) -> &Runtime {
+        match self {
+            Self::Series(one) => one.runtime(),
+            Self::Contributors(many) => many.runtime(),
+        }
+    }
+
+    /// Contributors whose runtimes were ever saved.
+    fn saved(&self) -> Vec<Group> {
+        match self {
+            Self::Series(_) => Vec::new(),
+            Self::Contributors(many) => many.saved(),
+        }
+    }
+
+    fn nothing_yet(&self) -> Came {
+        match self {
+            Self::Series(_) => Came::Series(Arrived::default()),
+            Self::Contributors(_) => Came::Contributors(contributors::Came::default()),
+        }
+    }
+
+    fn skip_to(&mut self, now: Timestamp) {
+        match self {
+            Self::Series(one) => one.skip_to(now),
+            Self::Contributors(many) => many.skip_to(now),
+        }
+    }
+
+    fn restore(&mut self, now: Option<Timestamp>, datum: Datum) {
+        match self {
+            Self::Series(one) => one.restore(now, datum),
+            Self::Contributors(many) => many.restore(now, datum),
+        }
+    }
+
+    fn tick(&mut self, arn: &str, complete: Timestamp, judging: Judging<'_>, effects: &mut Vec<Effect>) {
+        match self {
+            Self::Series(one) => {
+                let forced = one.runtime().forced;
+                let transition = one.tick(complete, judging);
+                let saved = transition.is_some() || one.runtime().forced != forced;
+                report(arn, one.runtime(), transition, saved, effects);
+            }
+            Self::Contributors(many) => {
+                let moved = many.tick(complete, judging);
+                report_moved(arn, many.runtime(), moved, effects);
             }
         }
+    }
+
+    fn succeed(&mut self, old: Self, keep_data: bool) {
+        match (self, old) {
+            (Self::Series(one), Self::Series(old)) => one.succeed(*old, keep_data),
+            (Self::Contributors(many), Self::Contributors(old)) => many.succeed(*old, keep_data),
+            _ => {}
+        }
+    }
+}
+
+/// A query that admits no series: every metric has a name.
+fn of_nothing() -> Query {
+    Query {
+        function: Function::Count,
+        metric: String::new(),
+        namespace: String::new(),
+        schema: None,
+        conditions: None,
+        group_by: Vec::new(),
+        after: None,
+        order_by: None,
+        limit: None,
     }
 }
 
 /// A transition first, then what is to be kept.
 fn report(
     arn: &str,
-    watched: &MetricWatch,
+    runtime: &Runtime,
     transition: Option<Transition>,
     saved: bool,
     effects: &mut Vec<Effect>,
 ) {
     effects.extend(transition.map(|transition| Effect::Transition(Box::new(transition))));
     if saved {
-        effects.push(Effect::Saved { arn: arn.to_owned(), runtime: watched.runtime().clone() });
+        effects.push(Effect::Saved { arn: arn.to_owned(), runtime: runtime.clone() });
+    }
+}
+
+fn report_moved(arn: &str, runtime: &Runtime, moved: Moved, effects: &mut Vec<Effect>) {
+    let Moved { transitions, saved, parent } = moved;
+    effects.extend(transitions.into_iter().map(|transition| Effect::Transition(Box::new(transition))));
+    let contributor = |(group, runtime)| Effect::SavedContributor { arn: arn.to_owned(), group, runtime };
+    effects.extend(saved.into_iter().map(contributor));
+    if parent {
+        effects.push(Effect::Saved { arn: arn.to_owned(), runtime: runtime.clone() });
     }
 }
 

@@ -5,7 +5,7 @@ Bounded in width: seconds that no judgement can need are dropped, and alarms tha
 seconds. Knows neither thresholds nor states.
 */
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::evidence::Evidence;
@@ -21,22 +21,35 @@ pub const COARSE_BUCKET_S: i64 = 60;
 pub struct Bucket {
     /// The samples.
     pub aggregate: Aggregate,
-    /// What the events behind them say.
-    pub evidence: Evidence,
+    /// What the events behind them say, where there are any.
+    pub evidence: Option<Box<Evidence>>,
 }
 
-/// Buckets by their first second.
+impl Bucket {
+    /// Folds more samples in.
+    pub fn merge(&mut self, aggregate: &Aggregate, evidence: Option<Box<Evidence>>) {
+        self.aggregate.merge(aggregate);
+        match (&mut self.evidence, evidence) {
+            (Some(held), Some(more)) => held.merge(&more),
+            (held @ None, more) => *held = more,
+            (Some(_), None) => {}
+        }
+    }
+}
+
+/// Buckets by their first second. Most windows hold a handful, and there may be a million windows: hence a plain list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Window {
     bucket_s: i64,
-    buckets: BTreeMap<i64, Bucket>,
+    /// Sorted by second.
+    buckets: VecDeque<(i64, Bucket)>,
 }
 
 impl Window {
     /// An empty window for evaluation ranges of `range_s` seconds made of periods of `period_s`.
     pub fn new(range_s: i64, period_s: i64) -> Self {
         let coarse = range_s > SECONDS_RANGE_MAX_S && period_s % COARSE_BUCKET_S == 0;
-        Self { bucket_s: if coarse { COARSE_BUCKET_S } else { 1 }, buckets: BTreeMap::new() }
+        Self { bucket_s: if coarse { COARSE_BUCKET_S } else { 1 }, buckets: VecDeque::new() }
     }
 
     /// Seconds a bucket holds: 1, or [`COARSE_BUCKET_S`].
@@ -47,13 +60,15 @@ impl Window {
     /// Folds samples of `second` in and returns the first second of the bucket that took them.
     pub fn take(&mut self, second: i64, aggregate: Aggregate, evidence: Evidence) -> i64 {
         let start = second.div_euclid(self.bucket_s).saturating_mul(self.bucket_s);
-        match self.buckets.get_mut(&start) {
-            Some(bucket) => {
-                bucket.aggregate.merge(&aggregate);
-                bucket.evidence.merge(&evidence);
-            }
+        let at = self.first_from(start);
+        let evidence = (!evidence.is_empty()).then(|| Box::new(evidence));
+        match self.buckets.get_mut(at).filter(|(held, _)| *held == start) {
+            Some((_, bucket)) => bucket.merge(&aggregate, evidence),
             None => {
-                self.buckets.insert(start, Bucket { aggregate, evidence });
+                if self.buckets.is_empty() {
+                    self.buckets.reserve_exact(1);
+                }
+                self.buckets.insert(at, (start, Bucket { aggregate, evidence }));
             }
         }
         start
@@ -62,16 +77,31 @@ impl Window {
     /// Drops what lies wholly before `second`.
     pub fn expire_before(&mut self, second: i64) {
         let first_kept = second.saturating_sub(self.bucket_s - 1);
-        if self.buckets.first_key_value().is_some_and(|(start, _)| *start < first_kept) {
-            self.buckets = self.buckets.split_off(&first_kept);
+        while self.buckets.front().is_some_and(|(start, _)| *start < first_kept) {
+            self.buckets.pop_front();
         }
     }
 
     /// The buckets that start inside `seconds`, oldest first.
     pub fn range(&self, seconds: Range<i64>) -> impl DoubleEndedIterator<Item = (i64, &Bucket)> {
-        // An empty or reversed range has no buckets; the map would panic on a reversed one.
-        let end = seconds.end.max(seconds.start);
-        self.buckets.range(seconds.start..end).map(|(start, bucket)| (*start, bucket))
+        let from = self.first_from(seconds.start);
+        let to = self.first_from(seconds.end).max(from);
+        self.buckets.range(from..to).map(|(start, bucket)| (*start, bucket))
+    }
+
+    /// Takes the buckets that start inside `seconds` out, oldest first.
+    pub fn take_out(&mut self, seconds: Range<i64>) -> Vec<(i64, Bucket)> {
+        let from = self.first_from(seconds.start);
+        let to = self.first_from(seconds.end).max(from);
+        self.buckets.drain(from..to).collect()
+    }
+
+    fn first_from(&self, second: i64) -> usize {
+        // What comes in is nearly always newer than what is there.
+        if self.buckets.back().is_none_or(|(start, _)| *start < second) {
+            return self.buckets.len();
+        }
+        self.buckets.partition_point(|(start, _)| *start < second)
     }
 
     /// The samples inside `seconds`, folded. Without `with_values` the fold knows no percentiles and costs little.
@@ -89,12 +119,17 @@ impl Window {
 
     /// What the events inside `seconds` say.
     pub fn evidence(&self, seconds: Range<i64>) -> Evidence {
-        Evidence::merged(self.range(seconds).map(|(_, bucket)| &bucket.evidence))
+        Evidence::merged(self.range(seconds).filter_map(|(_, bucket)| bucket.evidence.as_deref()))
     }
 
     /// The end (exclusive) of the newest bucket; `None` when there is none.
     pub fn end(&self) -> Option<i64> {
-        self.buckets.last_key_value().map(|(start, _)| start.saturating_add(self.bucket_s))
+        self.buckets.back().map(|(start, _)| start.saturating_add(self.bucket_s))
+    }
+
+    /// The first second of the oldest bucket; `None` when there is none.
+    pub fn start(&self) -> Option<i64> {
+        self.buckets.front().map(|(start, _)| *start)
     }
 
     /// The buckets, oldest first.

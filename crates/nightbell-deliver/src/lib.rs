@@ -10,9 +10,10 @@ use nightbell_core::delivery::Delivery;
 use nightbell_core::time::Timestamp;
 
 pub use mailbox::Mailbox;
-pub use message::{Mail, Origin};
+pub use message::{Enclosure, Mail, Origin, RawEvent, Template, TemplateError};
 pub use smtp::{Smtp, SmtpConfig};
 
+pub mod chart;
 pub mod mailbox;
 pub mod message;
 mod mime;
@@ -28,7 +29,7 @@ pub enum Channel {
 }
 
 impl Channel {
-    /// Sends one message, once. `now` is only used to say when another try makes sense.
+    /// Sends one message, once, written at `now` with nothing enclosed.
     ///
     /// # Errors
     ///
@@ -39,7 +40,22 @@ impl Channel {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Receipt, SendError> {
-        let mail = message::render(delivery, origin);
+        self.send_with(delivery, origin, Enclosure::default(), now).await
+    }
+
+    /// Sends one message, once, with the topic's template and the events behind it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::send`].
+    pub async fn send_with(
+        &self,
+        delivery: &Delivery,
+        origin: &Origin,
+        enclosure: Enclosure<'_>,
+        now: Timestamp,
+    ) -> Result<Receipt, SendError> {
+        let mail = message::render(delivery, origin, enclosure, now);
         match self {
             Self::Smtp(smtp) => smtp.send(&mail, now).await,
             Self::Mailbox(mailbox) => mailbox.send(&mail).await,

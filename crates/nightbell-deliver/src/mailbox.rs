@@ -111,6 +111,8 @@ mod tests {
             subject: "Häufung".to_owned(),
             text: "text\n".to_owned(),
             html: None,
+            inline: Vec::new(),
+            attachments: Vec::new(),
             headers: Vec::new(),
         }
     }

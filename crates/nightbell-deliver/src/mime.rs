@@ -9,10 +9,10 @@ use std::time::{Duration, SystemTime};
 
 use lettre::Message;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
-use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
+use lettre::message::{self, Body, Mailbox, MultiPart, SinglePart};
 
 use crate::SendError;
-use crate::message::{FROM_BYTES_MAX, Mail};
+use crate::message::{Attachment, FROM_BYTES_MAX, Mail};
 
 /// Bytes of a mail address (RFC 5321, 4.5.3.1.3: a path is at most 256 octets with its brackets).
 pub(crate) const ADDRESS_BYTES_MAX: usize = 254;
@@ -37,16 +37,62 @@ pub(crate) fn message(mail: &Mail) -> Result<Message, SendError> {
     for (name, value) in &mail.headers {
         builder = builder.raw_header(header(name, value)?);
     }
-    let text = part(ContentType::TEXT_PLAIN, &mail.text);
-    let built = match &mail.html {
-        None => builder.singlepart(text),
-        Some(html) => {
-            // "=_" can't occur in quoted-printable text, so no content can end a part (RFC 2045, 6.7).
-            let parts = MultiPart::alternative().boundary(format!("=_nightbell_{}", mail.id));
-            builder.multipart(parts.singlepart(text).singlepart(part(ContentType::TEXT_HTML, html)))
-        }
+    let built = match body(mail) {
+        Parts::One(part) => builder.singlepart(part),
+        Parts::Many(parts) => builder.multipart(parts),
     };
     built.map_err(|error| never(&format!("the mail cannot be written: {error}")))
+}
+
+/// What stands below the headers.
+enum Parts {
+    One(SinglePart),
+    Many(MultiPart),
+}
+
+/// Text and HTML as alternatives, related to the pictures shown in them, mixed with the files; each level only where
+/// there is something for it.
+fn body(mail: &Mail) -> Parts {
+    let text = part(ContentType::TEXT_PLAIN, &mail.text);
+    let mut parts = match &mail.html {
+        None => Parts::One(text),
+        Some(html) => {
+            let parts = MultiPart::alternative().boundary(boundary("nightbell", mail));
+            Parts::Many(parts.singlepart(text).singlepart(part(ContentType::TEXT_HTML, html)))
+        }
+    };
+    for (kind, name, files) in
+        [(MultiPart::related(), "related", &mail.inline), (MultiPart::mixed(), "mixed", &mail.attachments)]
+    {
+        if files.is_empty() {
+            continue;
+        }
+        let outer = kind.boundary(boundary(name, mail));
+        let outer = match parts {
+            Parts::One(part) => outer.singlepart(part),
+            Parts::Many(parts) => outer.multipart(parts),
+        };
+        parts = Parts::Many(files.iter().fold(outer, |outer, file| outer.singlepart(enclosed(file))));
+    }
+    parts
+}
+
+/// "=_" can't occur in quoted-printable or base64 text, so no content can end a part (RFC 2045, 6.7). No boundary is
+/// the start of another.
+fn boundary(level: &str, mail: &Mail) -> String {
+    format!("=_{level}_{}", mail.id)
+}
+
+fn enclosed(file: &Attachment) -> SinglePart {
+    let media_type = file.media_type.parse().expect("media types are our own");
+    let body = Body::new_with_encoding(file.content.clone(), ContentTransferEncoding::Base64)
+        .expect("any bytes can be written as base64");
+    let disposition = if file.content_id.is_empty() {
+        message::Attachment::new(file.name.to_owned())
+    } else {
+        message::Attachment::new_inline_with_name(file.content_id.clone(), file.name.to_owned())
+    };
+    disposition.body(body, media_type)
 }
 
 /// The sender: `name@example.org` or `Any Name <name@example.org>`, the address in ASCII.

@@ -52,6 +52,18 @@ pub fn references(text: &str) -> impl Iterator<Item = u32> {
     })
 }
 
+/// The English name, in lower case, of the audit subcategory with this GUID (4719), with or without braces.
+pub fn subcategory(guid: &str) -> Option<&'static str> {
+    let guid = guid.trim().trim_start_matches('{').trim_end_matches('}');
+    let (number, family) = guid.split_once('-')?;
+    let number = u32::from_str_radix(number, 16).ok()?;
+    if !family.eq_ignore_ascii_case(SUBCATEGORY_FAMILY) {
+        return None;
+    }
+    let at = number.checked_sub(SUBCATEGORY_FIRST)?;
+    SUBCATEGORIES.get(usize::try_from(at).ok()?).copied()
+}
+
 fn look_up(table: &'static [(u32, &'static str)], code: u32) -> Option<&'static str> {
     table.iter().find(|(known, _)| *known == code).map(|(_, text)| *text)
 }
@@ -160,6 +172,74 @@ const POLICY_CHANGES: &[(u32, &str)] = &[
     (8451, "failure auditing added"),
 ];
 
+/// What all GUIDs of audit subcategories end in.
+const SUBCATEGORY_FAMILY: &str = "69ae-11d9-bed3-505054503030";
+/// What the first of them begins with; the others count on from there.
+const SUBCATEGORY_FIRST: u32 = 0x0cce_9210;
+
+/// Names by rising GUID, after "Audit subcategory GUIDs" of the group policy protocol's audit extension (MS-GPAC).
+const SUBCATEGORIES: &[&str] = &[
+    "security state change",
+    "security system extension",
+    "system integrity",
+    "ipsec driver",
+    "other system events",
+    "logon",
+    "logoff",
+    "account lockout",
+    "ipsec main mode",
+    "ipsec quick mode",
+    "ipsec extended mode",
+    "special logon",
+    "other logon/logoff events",
+    "file system",
+    "registry",
+    "kernel object",
+    "sam",
+    "certification services",
+    "application generated",
+    "handle manipulation",
+    "file share",
+    "filtering platform packet drop",
+    "filtering platform connection",
+    "other object access events",
+    "sensitive privilege use",
+    "non sensitive privilege use",
+    "other privilege use events",
+    "process creation",
+    "process termination",
+    "dpapi activity",
+    "rpc events",
+    "audit policy change",
+    "authentication policy change",
+    "authorization policy change",
+    "mpssvc rule-level policy change",
+    "filtering platform policy change",
+    "other policy change events",
+    "user account management",
+    "computer account management",
+    "security group management",
+    "distribution group management",
+    "application group management",
+    "other account management events",
+    "directory service access",
+    "directory service changes",
+    "directory service replication",
+    "detailed directory service replication",
+    "credential validation",
+    "kerberos service ticket operations",
+    "other account logon events",
+    "kerberos authentication service",
+    "network policy server",
+    "detailed file share",
+    "removable storage",
+    "central policy staging",
+    "user/device claims",
+    "plug and play events",
+    "group membership",
+    "token right adjusted",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,5 +306,30 @@ mod tests {
         assert_eq!(kerberos(0x12), Some("account disabled, expired or locked out"));
         assert_eq!(kerberos(0), None);
         assert_eq!(policy_change(8450), Some("failure auditing removed"));
+    }
+
+    #[test]
+    fn subcategories_have_names() {
+        let rows = [
+            ("{0CCE9210-69AE-11D9-BED3-505054503030}", Some("security state change")),
+            ("{0cce9215-69ae-11d9-bed3-505054503030}", Some("logon")),
+            ("{0CCE921D-69AE-11D9-BED3-505054503030}", Some("file system")),
+            ("0CCE9223-69AE-11D9-BED3-505054503030", Some("handle manipulation")),
+            ("{0CCE9224-69AE-11D9-BED3-505054503030}", Some("file share")),
+            ("{0CCE922F-69AE-11D9-BED3-505054503030}", Some("audit policy change")),
+            ("{0CCE9235-69AE-11D9-BED3-505054503030}", Some("user account management")),
+            ("{0CCE923F-69AE-11D9-BED3-505054503030}", Some("credential validation")),
+            ("{0CCE9242-69AE-11D9-BED3-505054503030}", Some("kerberos authentication service")),
+            ("{0CCE9244-69AE-11D9-BED3-505054503030}", Some("detailed file share")),
+            ("{0CCE924A-69AE-11D9-BED3-505054503030}", Some("token right adjusted")),
+            ("{0CCE924B-69AE-11D9-BED3-505054503030}", None),
+            ("{0CCE920F-69AE-11D9-BED3-505054503030}", None),
+            ("{0CCE9215-0000-11D9-BED3-505054503030}", None),
+            ("-", None),
+            ("", None),
+        ];
+        for (guid, expected) in rows {
+            assert_eq!(subcategory(guid), expected, "{guid}");
+        }
     }
 }

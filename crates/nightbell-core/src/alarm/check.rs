@@ -4,8 +4,10 @@ The limits of PutMetricAlarm (Amazon CloudWatch API Reference): what an alarm mu
 Says which rule is broken and of which kind; the error code and the protocol's form are the server's.
 */
 
-use super::MetricAlarm;
+use super::contributors::GROUP_DIMENSIONS_MAX;
 use super::judge::Rule;
+use super::{Measure, MetricAlarm, QueryMeasure, SeriesMeasure};
+use crate::insights::Query;
 use crate::metric::{NAME_CHARS_MAX, UNITS};
 use crate::statistic::Statistic;
 
@@ -105,19 +107,9 @@ impl MetricAlarm {
     }
 
     fn check_measure(&self) -> Result<(), AlarmError> {
-        if let Err(broken) = self.series.check() {
-            return Err(error(AlarmErrorKind::Form, broken.field, broken.rule));
-        }
-        if let Some(unit) = self.unit.as_deref().filter(|unit| !UNITS.contains(unit)) {
-            return Err(error(
-                AlarmErrorKind::Form,
-                "Unit",
-                format!("must be a unit of the API. unit={unit}"),
-            ));
-        }
-        if Statistic::parse(&self.statistic).is_none() {
-            let message = format!("must be a statistic of the API. statistic={}", self.statistic);
-            return Err(error(AlarmErrorKind::Value, "Statistic", message));
+        match &self.measure {
+            Measure::Series(single) => check_series(single)?,
+            Measure::Query(query) => check_query(query)?,
         }
         if !self.threshold.is_finite() {
             return Err(error(AlarmErrorKind::Value, "Threshold", "must be a finite number"));
@@ -157,6 +149,39 @@ impl MetricAlarm {
     }
 }
 
+fn check_series(measure: &SeriesMeasure) -> Result<(), AlarmError> {
+    if let Err(broken) = measure.series.check() {
+        return Err(error(AlarmErrorKind::Form, broken.field, broken.rule));
+    }
+    if let Some(unit) = measure.unit.as_deref().filter(|unit| !UNITS.contains(unit)) {
+        let message = format!("must be a unit of the API. unit={unit}");
+        return Err(error(AlarmErrorKind::Form, "Unit", message));
+    }
+    if Statistic::parse(&measure.statistic).is_none() {
+        let message = format!("must be a statistic of the API. statistic={}", measure.statistic);
+        return Err(error(AlarmErrorKind::Value, "Statistic", message));
+    }
+    Ok(())
+}
+
+fn check_query(measure: &QueryMeasure) -> Result<(), AlarmError> {
+    let query = Query::parse(&measure.text).map_err(|broken| {
+        error(AlarmErrorKind::Form, "Metrics", format!("must hold a valid query: {broken}"))
+    })?;
+    if query.after.as_ref().is_some_and(|after| after.metric == query.metric) {
+        let message = format!("must have a query whose AFTER names another metric. metric={}", query.metric);
+        return Err(error(AlarmErrorKind::Value, "Metrics", message));
+    }
+    if (1..=GROUP_DIMENSIONS_MAX).contains(&query.group_by.len()) {
+        return Ok(());
+    }
+    let groups = query.group_by.len();
+    let message = format!(
+        "must have a query with GROUP BY over 1 to {GROUP_DIMENSIONS_MAX} dimensions. dimensions={groups}"
+    );
+    Err(error(AlarmErrorKind::Value, "Metrics", message))
+}
+
 fn error(kind: AlarmErrorKind, field: &'static str, message: impl Into<String>) -> AlarmError {
     AlarmError { kind, field, message: message.into() }
 }
@@ -175,15 +200,18 @@ mod tests {
     fn sound() -> MetricAlarm {
         MetricAlarm {
             arn: "arn:aws:cloudwatch:us-east-2:123456789012:alarm:AccessDenied".to_owned(),
+            region: "us-east-2".to_owned(),
             name: "AccessDenied".to_owned(),
             description: None,
             actions_enabled: true,
             ok_actions: Vec::new(),
             alarm_actions: vec!["arn:aws:sns:us-east-2:123456789012:alerts".to_owned()],
             insufficient_data_actions: Vec::new(),
-            series: Series::new("us-east-2", "folder/secret/4656", "4656", Vec::new()),
-            unit: None,
-            statistic: "Sum".to_owned(),
+            measure: Measure::Series(SeriesMeasure {
+                series: Series::new("us-east-2", "folder/secret/4656", "4656", Vec::new()),
+                unit: None,
+                statistic: "Sum".to_owned(),
+            }),
             period_s: 60,
             evaluation_periods: 1,
             datapoints_to_alarm: Some(1),
@@ -206,9 +234,9 @@ mod tests {
             |alarm| alarm.period_s = 10,
             |alarm| (alarm.period_s, alarm.evaluation_periods) = (60, 1_440),
             |alarm| (alarm.period_s, alarm.evaluation_periods) = (3_600, 168), // Z03: seven days
-            |alarm| alarm.statistic = "TM(10%:90%)".to_owned(),
+            |alarm| alarm.single_mut().unwrap().statistic = "TM(10%:90%)".to_owned(),
             |alarm| alarm.evaluate_low_sample_count_percentile = "ignore".to_owned(),
-            |alarm| alarm.unit = Some("Count/Second".to_owned()),
+            |alarm| alarm.single_mut().unwrap().unit = Some("Count/Second".to_owned()),
         ];
         for (i, change) in rows.into_iter().enumerate() {
             let mut alarm = sound();
@@ -250,25 +278,26 @@ mod tests {
                 Value,
             ),
             (|alarm| alarm.threshold = f64::NAN, "Threshold", Value),
-            (|alarm| alarm.statistic = "Median".to_owned(), "Statistic", Value),
-            (|alarm| alarm.unit = Some("Events".to_owned()), "Unit", Form),
+            (|alarm| alarm.single_mut().unwrap().statistic = "Median".to_owned(), "Statistic", Value),
+            (|alarm| alarm.single_mut().unwrap().unit = Some("Events".to_owned()), "Unit", Form),
             (
                 |alarm| alarm.evaluate_low_sample_count_percentile = "no".to_owned(),
                 "EvaluateLowSampleCountPercentile",
                 Value,
             ),
-            (|alarm| alarm.series.namespace = String::new(), "Namespace", Form),
-            (|alarm| alarm.series.name = "m".repeat(256), "MetricName", Form),
+            (|alarm| alarm.single_mut().unwrap().series.namespace = String::new(), "Namespace", Form),
+            (|alarm| alarm.single_mut().unwrap().series.name = "m".repeat(256), "MetricName", Form),
             (
                 |alarm| {
-                    alarm.series.dimensions = (10..41).map(|i| (format!("d{i}"), "v".to_owned())).collect()
+                    alarm.single_mut().unwrap().series.dimensions =
+                        (10..41).map(|i| (format!("d{i}"), "v".to_owned())).collect()
                 },
                 "Dimensions",
                 Form,
             ),
             (
                 |alarm| {
-                    alarm.series.dimensions =
+                    alarm.single_mut().unwrap().series.dimensions =
                         vec![("d".to_owned(), "v".to_owned()), ("d".to_owned(), "w".to_owned())]
                 },
                 "Dimensions",

@@ -89,7 +89,7 @@ impl<'a> Line<'a> {
     /// The slots of the clock that end at `end`, newest first; `count` of them.
     pub(super) fn slots(&self, window: &Window, end: i64, count: i64) -> Vec<Slot> {
         let period_s = self.alarm.period_s;
-        let with_values = !self.statistic.is_simple();
+        let with_values = !self.statistic.reads_totals();
         (0..count)
             .map(|i| {
                 let start = end.saturating_sub((i + 1).saturating_mul(period_s));
@@ -122,7 +122,7 @@ impl<'a> Line<'a> {
         // Where the slots of the clock say the same by data up to `end`, they are what a reader expects to be told.
         let clock_end = end.saturating_add(self.cadence_s - 1).div_euclid(self.cadence_s) * self.cadence_s;
         let so_far = clock_end.saturating_sub(period_s)..end;
-        let newest = self.point(&window.fold(so_far, false));
+        let newest = self.point(&window.fold(so_far, !self.statistic.reads_totals()));
         let on_the_clock = newest.is_some_and(|point| point.breaching);
         let clock = if on_the_clock { self.crossing_slots(window, clock_end) } else { None };
         Some(clock.unwrap_or(Crossing { slots }))
@@ -158,6 +158,8 @@ impl<'a> Line<'a> {
                     f64::from(u8::from(crosses))
                 }
                 Statistic::SampleCount => bucket.aggregate.count,
+                // At most: keys may come again in other buckets.
+                Statistic::Distinct => bucket.aggregate.distinct.count(),
                 _ => bucket.aggregate.sum,
             };
             total += measure;

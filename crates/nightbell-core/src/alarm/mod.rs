@@ -2,12 +2,15 @@
 Alarms: what is watched for, what state they are in, and why.
 
 Here stand the types. `check` holds an alarm against the API's limits, `judge` decides a state from points, `crossing`
-finds the window that crosses a line at once, `metric` moves one alarm's state, `reason` puts it into words.
+finds the window that crosses a line at once, `standing` moves the state of one series or one contributor, `metric` and
+`contributors` are the alarms made of them, `reason` puts it into words.
 */
 
 use serde::{Deserialize, Serialize};
 
+use crate::distinct::key_of;
 use crate::evidence::Evidence;
+use crate::insights::Query;
 use crate::metric::Series;
 use crate::time::Timestamp;
 
@@ -15,11 +18,13 @@ pub use check::{AlarmError, AlarmErrorKind};
 
 pub mod check;
 pub mod composite;
+pub mod contributors;
 mod crossing;
 pub mod judge;
-pub mod metric;
+pub(crate) mod metric;
 pub mod reason;
 pub mod runtime;
+pub mod standing;
 
 /// The state of an alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -77,11 +82,45 @@ pub enum MissingData {
     Missing,
 }
 
-/// A metric alarm on one series, as it was configured.
+/// What a metric alarm measures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Measure {
+    /// One series.
+    Series(SeriesMeasure),
+    /// A number for each contributor: a Metrics Insights query with GROUP BY.
+    Query(QueryMeasure),
+}
+
+/// A statistic of one series.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SeriesMeasure {
+    /// The series.
+    pub series: Series,
+    /// Only data stored with this unit is seen; `None` sees all.
+    pub unit: Option<String>,
+    /// `Sum`, `SampleCount`, `Average`, `Minimum`, `Maximum`, or an extended statistic such as `p99.9`, `tm90`,
+    /// `TM(10%:90%)`, exactly as it was given.
+    pub statistic: String,
+}
+
+/// The one `Metrics` entry of an alarm that counts per contributor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QueryMeasure {
+    /// The entry's id.
+    pub id: String,
+    /// The entry's label.
+    pub label: Option<String>,
+    /// `SELECT SUM(Denied) FROM "files" GROUP BY Folder`, as it was given; see [`crate::insights::Query`].
+    pub text: String,
+}
+
+/// A metric alarm, as it was configured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricAlarm {
     /// `arn:aws:cloudwatch:<region>:<account>:alarm:<name>`; identifies the alarm.
     pub arn: String,
+    /// The site it belongs to.
+    pub region: String,
     /// Its name, 1 to 255 characters.
     pub name: String,
     /// What it is for, in its owner's words.
@@ -94,13 +133,8 @@ pub struct MetricAlarm {
     pub alarm_actions: Vec<String>,
     /// ARNs told of a transition to INSUFFICIENT_DATA.
     pub insufficient_data_actions: Vec<String>,
-    /// The series it watches.
-    pub series: Series,
-    /// Only data stored with this unit is seen; `None` sees all.
-    pub unit: Option<String>,
-    /// `Sum`, `SampleCount`, `Average`, `Minimum`, `Maximum`, or an extended statistic such as `p99.9`, `tm90`,
-    /// `TM(10%:90%)`, exactly as it was given.
-    pub statistic: String,
+    /// What it measures.
+    pub measure: Measure,
     /// Length of a period in seconds: 10, 20, 30 or a multiple of 60.
     pub period_s: i64,
     /// N: how many periods are looked at.
@@ -119,6 +153,70 @@ pub struct MetricAlarm {
     pub updated: Timestamp,
 }
 
+impl MetricAlarm {
+    /// The one series it watches, if it watches one.
+    pub fn single(&self) -> Option<&SeriesMeasure> {
+        match &self.measure {
+            Measure::Series(single) => Some(single),
+            Measure::Query(_) => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn single_mut(&mut self) -> Option<&mut SeriesMeasure> {
+        match &mut self.measure {
+            Measure::Series(single) => Some(single),
+            Measure::Query(_) => None,
+        }
+    }
+
+    /// The contributor of this alarm with these values of GROUP BY; `None` where it does not count per contributor.
+    pub fn contributor(&self, group: &[String]) -> Option<Contributor> {
+        let Measure::Query(measure) = &self.measure else { return None };
+        let query = Query::parse(&measure.text).ok()?;
+        Some(Contributor::of(&query.group_by, group))
+    }
+
+    /// The ARNs told of a transition to `state`.
+    pub fn actions(&self, state: State) -> &[String] {
+        match state {
+            State::Ok => &self.ok_actions,
+            State::Alarm => &self.alarm_actions,
+            State::InsufficientData => &self.insufficient_data_actions,
+        }
+    }
+}
+
+/// One group of an alarm's query: a folder, a user, a machine.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Contributor {
+    /// `ContributorId`: 16 hexadecimal digits, made from the attributes.
+    pub id: String,
+    /// Name and value of each dimension of GROUP BY, in its order.
+    pub attributes: Vec<(String, String)>,
+}
+
+impl Contributor {
+    /// The contributor with these dimensions and values.
+    pub fn of(names: &[String], values: &[String]) -> Self {
+        let mut parts: Vec<&str> = Vec::with_capacity(2 * names.len());
+        for (name, value) in names.iter().zip(values) {
+            parts.extend([name.as_str(), value.as_str()]);
+        }
+        let attributes = names.iter().cloned().zip(values.iter().cloned()).collect();
+        Self { id: format!("{:016x}", key_of(&parts)), attributes }
+    }
+}
+
+/// One point of a curve.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// The end of the window that was measured.
+    pub at: Timestamp,
+    /// The alarm's statistic over it.
+    pub value: f64,
+}
+
 /// One change of one alarm's state: everything a message needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Transition {
@@ -126,6 +224,8 @@ pub struct Transition {
     pub alarm: MetricAlarm,
     /// 12 digits.
     pub account: String,
+    /// Whose state it is, where the alarm counts per contributor; `None` speaks of the alarm as a whole.
+    pub contributor: Option<Contributor>,
     /// The state before.
     pub from: State,
     /// The state after.
@@ -146,4 +246,10 @@ pub struct Transition {
     pub late_by_ms: Option<i64>,
     /// What the events in the window have to say.
     pub evidence: Evidence,
+    /// The alarm's statistic over the time before, oldest first; empty where the data tells none.
+    pub curve: Vec<CurvePoint>,
+    /// Whether the alarm's actions are run with it: they are enabled, and nothing mutes or replaces them.
+    pub acts: bool,
+    /// Whether its actions were held back by a mute rule that is over.
+    pub after_mute: bool,
 }

@@ -62,8 +62,8 @@ pub fn data(alarm: &MetricAlarm, verdict: &Verdict, now: Timestamp) -> String {
         version: "1.0",
         query_date: now.alarm_text(),
         start_date: verdict.judged.last().map(|slot| Timestamp::from_seconds(slot.start).alarm_text()),
-        unit: alarm.unit.as_deref(),
-        statistic: &alarm.statistic,
+        unit: alarm.single().and_then(|single| single.unit.as_deref()),
+        statistic: alarm.single().map(|single| single.statistic.as_str()),
         period: alarm.period_s,
         recent_datapoints: recent.filter_map(|slot| slot.point.map(|point| point.value)).collect(),
         threshold: alarm.threshold,
@@ -147,7 +147,8 @@ struct ReasonData<'a> {
     start_date: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unit: Option<&'a str>,
-    statistic: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statistic: Option<&'a str>,
     period: i64,
     recent_datapoints: Vec<f64>,
     threshold: f64,

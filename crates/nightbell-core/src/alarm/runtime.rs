@@ -24,6 +24,8 @@ pub struct Runtime {
     pub forced: bool,
     /// Data before this second has been told of by an alarm that is over.
     pub told_until: Option<i64>,
+    /// Whether contributors had to give way, so that what was counted of them is a lower bound (`PARTIAL_DATA`).
+    pub partial: bool,
 }
 
 impl Runtime {
@@ -37,6 +39,28 @@ impl Runtime {
             state_transitioned: now,
             forced: false,
             told_until: None,
+            partial: false,
         }
+    }
+
+    /// The runtime of a contributor that was just seen: OK, and nothing is to be said about it.
+    pub fn contributor(now: Timestamp) -> Self {
+        Self { state: State::Ok, reason: String::new(), ..Self::created(now) }
+    }
+
+    /// Writes state and reason; gives those before.
+    pub fn enter(
+        &mut self,
+        now: Timestamp,
+        state: State,
+        reason: String,
+        reason_data: Option<String>,
+    ) -> (State, String) {
+        if self.state != state {
+            self.state_transitioned = now;
+        }
+        self.reason_data = reason_data;
+        self.state_updated = now;
+        (std::mem::replace(&mut self.state, state), std::mem::replace(&mut self.reason, reason))
     }
 }

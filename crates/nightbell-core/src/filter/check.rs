@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use super::criteria::Criteria;
 use super::{
-    CRITERIA_CHARS_MAX, DIMENSION_CHARS_MAX, DIMENSIONS_MAX, FILTER_NAME_CHARS_MAX, FilterError,
-    FilterErrorKind, METRIC_NAME_CHARS_MAX, METRIC_VALUE_CHARS_MAX, MetricFilter, STREAM_SELECTOR,
-    SYSTEM_FIELDS,
+    CRITERIA_CHARS_MAX, DIMENSION_CHARS_MAX, DIMENSIONS_MAX, DISTINCT_KEYS_MAX, FILTER_NAME_CHARS_MAX,
+    FilterError, FilterErrorKind, METRIC_NAME_CHARS_MAX, METRIC_VALUE_CHARS_MAX, MetricFilter,
+    STREAM_SELECTOR, SYSTEM_FIELDS,
 };
 use crate::fields::Selector;
 use crate::metric::UNITS;
@@ -21,7 +21,7 @@ use crate::pattern::{Caller, Family, Pattern, plain_number};
 #[derive(Clone, Debug)]
 pub struct CheckedFilter {
     pub(super) pattern: Arc<Pattern>,
-    pub(super) value: Source,
+    pub(super) value: Counted,
     /// Sorted by name.
     pub(super) dimensions: Vec<(String, Source)>,
     pub(super) criteria: Option<Criteria>,
@@ -32,6 +32,15 @@ impl CheckedFilter {
     pub fn pattern(&self) -> &Arc<Pattern> {
         &self.pattern
     }
+}
+
+/// What a matching event adds.
+#[derive(Clone, Debug)]
+pub(super) enum Counted {
+    /// A sample of this number.
+    Number(Source),
+    /// A sample of 1 with a key made of these texts: `DISTINCT($.a, $.b)`, Nightbell's own.
+    Keyed(Vec<Source>),
 }
 
 /// Where a value or a dimension comes from.
@@ -48,7 +57,7 @@ pub(super) fn check(filter: &MetricFilter) -> Result<CheckedFilter, FilterError>
     check_fields(filter)?;
     let pattern = Pattern::parse(&filter.pattern)
         .map_err(|error| FilterError::new(FilterErrorKind::Pattern, error.message(Caller::MetricFilter)))?;
-    let value = value_source(&filter.value)?;
+    let value = counted(&filter.value, pattern.family())?;
     let dimensions = check_dimensions(filter, pattern.family())?;
     let criteria = match &filter.field_selection_criteria {
         Some(text) if !text.trim().is_empty() => Some(Criteria::parse(text).ok_or_else(|| {
@@ -123,6 +132,30 @@ fn invalid(path: &str, value: &str, constraint: &str) -> FilterError {
     )
 }
 
+fn counted(text: &str, family: Family) -> Result<Counted, FilterError> {
+    let Some(keys) = text.strip_prefix("DISTINCT(").and_then(|rest| rest.strip_suffix(')')) else {
+        return value_source(text).map(Counted::Number);
+    };
+    let keys: Option<Vec<Source>> =
+        keys.split(',').map(|key| text_source(key.trim(), family)).take(DISTINCT_KEYS_MAX + 1).collect();
+    keys.filter(|keys| keys.len() <= DISTINCT_KEYS_MAX).map(Counted::Keyed).ok_or_else(|| {
+        transformation(format!(
+            "Invalid metric transformation: metric value {text} must name 1 to {DISTINCT_KEYS_MAX} valid selectors"
+        ))
+    })
+}
+
+/// A source of text that fits the pattern's family.
+fn text_source(text: &str, family: Family) -> Option<Source> {
+    let source = if text == STREAM_SELECTOR { Some(Source::Stream) } else { selector_source(text) };
+    source.filter(|source| match source {
+        Source::Stream => true,
+        Source::Field(_) => family == Family::Json,
+        Source::Column(_) => family == Family::Columns,
+        Source::Literal(_) => false,
+    })
+}
+
 fn value_source(text: &str) -> Result<Source, FilterError> {
     if let Some(number) = plain_number(text) {
         return Ok(Source::Literal(number));
@@ -162,22 +195,18 @@ fn check_dimensions(filter: &MetricFilter, family: Family) -> Result<Vec<(String
             "Invalid metric transformation: dimensions and default value are mutually exclusive properties",
         ));
     }
-    if matches!(family, Family::All | Family::Text) {
+    let from_stream = filter.dimensions.values().all(|value| value == STREAM_SELECTOR);
+    if matches!(family, Family::All | Family::Text) && !from_stream {
         return Err(transformation("The specified filter pattern does not support dimensions"));
     }
     let mut dimensions = Vec::with_capacity(filter.dimensions.len());
     for (name, value) in &filter.dimensions {
-        let source = if value == STREAM_SELECTOR { Some(Source::Stream) } else { selector_source(value) };
-        match (source, family) {
-            (Some(source @ Source::Stream), _)
-            | (Some(source @ Source::Field(_)), Family::Json)
-            | (Some(source @ Source::Column(_)), Family::Columns) => dimensions.push((name.clone(), source)),
-            _ => {
-                return Err(transformation(
-                    "Invalid metric transformation: dimension value must be valid selector",
-                ));
-            }
-        }
+        let Some(source) = text_source(value, family) else {
+            return Err(transformation(
+                "Invalid metric transformation: dimension value must be valid selector",
+            ));
+        };
+        dimensions.push((name.clone(), source));
     }
     Ok(dimensions)
 }

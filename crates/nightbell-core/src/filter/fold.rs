@@ -7,11 +7,12 @@ evidence; default values of the others are counted, not looped over.
 
 use std::collections::BTreeMap;
 
-use super::check::{CheckedFilter, Source};
+use super::check::{CheckedFilter, Counted, Source};
 use super::criteria::{Field, Origin};
 use super::{DIMENSION_VALUE_BYTES_MAX, FilterError, MetricFilter};
+use crate::distinct::key_of;
 use crate::event::Batch;
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Place};
 use crate::fields::{FieldReader, Selector, Subject, Value};
 use crate::metric::{Aggregate, Datum, Series};
 use crate::pattern::plain_number;
@@ -52,6 +53,14 @@ struct CellKey {
 struct Cell {
     aggregate: Aggregate,
     evidence: Evidence,
+}
+
+/// When an event happened and arrived, and where it is stored.
+#[derive(Clone, Copy)]
+struct Seen {
+    time: Timestamp,
+    arrival: Timestamp,
+    place: Option<Place>,
 }
 
 /// What one batch has come to.
@@ -107,19 +116,28 @@ impl FilterSet {
     }
 
     /// The data points of `batch`, sorted by series, second and unit; each combination once.
-    pub fn fold(&self, batch: &Batch, reader: &dyn FieldReader, scratch: &mut Scratch) -> Vec<Datum> {
+    /// `place` is where the batch's first event is stored, where that is known.
+    pub fn fold(
+        &self,
+        batch: &Batch,
+        place: Option<Place>,
+        reader: &dyn FieldReader,
+        scratch: &mut Scratch,
+    ) -> Vec<Datum> {
         if self.filters.is_empty() {
             return Vec::new();
         }
         let origin = Origin { account: &self.account, region: &self.region, group: &batch.group.name };
         let mut tally = Tally::default();
-        for event in &batch.events {
+        for (at, event) in (0..).zip(&batch.events) {
+            let place = place.map(|place| Place { event: place.event + at, ..place });
+            let seen = Seen { time: event.time, arrival: batch.arrival, place };
             let subject = Subject::new(&event.message, &batch.stream, reader);
             *tally.events.entry(event.time.second()).or_default() += 1;
             self.rules.hits(&subject, scratch, &mut |at| {
                 let armed = &self.filters[at as usize];
                 if armed.sees(batch.arrival, origin) {
-                    tally.take(at, armed, &subject, event.time, batch.arrival);
+                    tally.take(at, armed, &subject, seen);
                 }
             });
         }
@@ -173,21 +191,27 @@ impl Armed {
 
 impl Tally {
     /// Counts one matching event; nothing when its value or a dimension cannot be read.
-    fn take(&mut self, at: u32, armed: &Armed, subject: &Subject<'_>, time: Timestamp, arrival: Timestamp) {
-        let second = time.second();
+    fn take(&mut self, at: u32, armed: &Armed, subject: &Subject<'_>, seen: Seen) {
+        let second = seen.time.second();
         if armed.filter.default.is_some() {
             *self.matches.entry((at, second)).or_default() += 1;
         }
         let reading = Reading::new(&armed.checked, subject);
-        let Some(value) = reading.number(&armed.checked.value) else { return };
+        let Some(sample) = reading.sample(&armed.checked.value) else { return };
         let mut values = Vec::with_capacity(armed.checked.dimensions.len());
         for (_, source) in &armed.checked.dimensions {
             let Some(text) = reading.text(source).filter(|text| !text.is_empty()) else { return };
             values.push(held_to_limit(text));
         }
         let cell = self.cells.entry(CellKey { filter: at, second, values }).or_default();
-        cell.aggregate.add(value, 1.0);
-        cell.evidence.observe(subject, time, arrival);
+        match sample {
+            Sample::Number(value) => cell.aggregate.add(value, 1.0),
+            Sample::Key(key) => {
+                cell.aggregate.add(1.0, 1.0);
+                cell.aggregate.distinct.insert(key);
+            }
+        }
+        cell.evidence.observe(subject, seen.time, seen.arrival, seen.place);
     }
 
     /// One default value for each event that did not match.
@@ -202,6 +226,12 @@ impl Tally {
     }
 }
 
+/// One sample.
+enum Sample {
+    Number(f64),
+    Key(u64),
+}
+
 /// Values and dimensions read from one matching event.
 struct Reading<'s, 'm> {
     subject: &'s Subject<'m>,
@@ -211,10 +241,27 @@ struct Reading<'s, 'm> {
 
 impl<'s, 'm> Reading<'s, 'm> {
     fn new(checked: &CheckedFilter, subject: &'s Subject<'m>) -> Self {
-        let mut sources = checked.dimensions.iter().map(|(_, source)| source).chain([&checked.value]);
+        let counted = match &checked.value {
+            Counted::Number(source) => std::slice::from_ref(source),
+            Counted::Keyed(sources) => sources,
+        };
+        let mut sources = checked.dimensions.iter().map(|(_, source)| source).chain(counted);
         let any_column = sources.any(|source| matches!(source, Source::Column(_)));
         let columns = if any_column { checked.pattern.extract(subject) } else { Vec::new() };
         Self { subject, columns }
+    }
+
+    /// What the event adds; `None` when its value or a part of its key cannot be read.
+    fn sample(&self, counted: &Counted) -> Option<Sample> {
+        match counted {
+            Counted::Number(source) => self.number(source).map(Sample::Number),
+            Counted::Keyed(sources) => {
+                let parts: Option<Vec<String>> = sources.iter().map(|source| self.text(source)).collect();
+                let parts = parts?;
+                let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+                Some(Sample::Key(key_of(&parts)))
+            }
+        }
     }
 
     fn number(&self, source: &Source) -> Option<f64> {
@@ -311,7 +358,7 @@ mod tests {
         let events =
             ["HIT", "miss", "miss"].map(|message| Event { time: ARRIVAL, message: message.to_owned() });
         let batch = Batch { group, stream: "s".to_owned(), arrival: ARRIVAL, events: events.to_vec() };
-        let data = FilterSet::new("r", filters).fold(&batch, &JsonReader, &mut Scratch::new());
+        let data = FilterSet::new("r", filters).fold(&batch, None, &JsonReader, &mut Scratch::new());
         data.into_iter()
             .map(|datum| (datum.series.name, datum.aggregate.sum, datum.aggregate.count))
             .collect()

@@ -5,11 +5,11 @@ Reads the lines of a script. Knows the words, not what they do: running is the p
 use std::collections::BTreeMap;
 
 use super::{
-    AT_SPAN_S, Arrival, Expectation, Expected, SCRIPT_ALARMS_MAX, SCRIPT_BYTES_MAX, SCRIPT_SPAN_MAX_S,
-    Script, ScriptError, blank_alarm,
+    AT_SPAN_S, Arrival, Expectation, Expected, NAMESPACE, REGION, SCRIPT_ALARMS_MAX, SCRIPT_BYTES_MAX,
+    SCRIPT_SPAN_MAX_S, Script, ScriptError, blank_alarm, series,
 };
-use crate::alarm::{Comparison, MetricAlarm, MissingData, State};
-use crate::metric::Aggregate;
+use crate::alarm::{Comparison, Measure, MetricAlarm, MissingData, QueryMeasure, State};
+use crate::metric::{Aggregate, Series};
 use crate::time::Timestamp;
 
 /// When scripts without a `start` line begin: 2026-01-01T00:00:00Z.
@@ -83,8 +83,7 @@ fn read_alarm(script: &mut Script, words: &[&str]) -> Read<()> {
         .strip_suffix(')')
         .and_then(|inside| inside.rsplit_once('('))
         .ok_or_else(|| format!("no STATISTIC(METRIC): {measured}"))?;
-    let mut alarm = blank_alarm(name, metric);
-    alarm.statistic = statistic.to_owned();
+    let mut alarm = blank_alarm(name, metric, statistic);
     alarm.threshold = number(threshold)?;
     alarm.comparison = match *comparison {
         ">" => Comparison::GreaterThanThreshold,
@@ -133,12 +132,46 @@ fn alarm_options(alarm: &mut MetricAlarm, mut words: &[&str]) -> Read<()> {
                 rest
             }
             ["unit", unit, rest @ ..] => {
-                alarm.unit = Some((*unit).to_owned());
+                let Measure::Series(single) = &mut alarm.measure else {
+                    return Err("unit before by".to_owned());
+                };
+                single.unit = Some((*unit).to_owned());
+                rest
+            }
+            ["by", dimensions, rest @ ..] => {
+                let text = query(alarm, dimensions)?;
+                alarm.measure = Measure::Query(QueryMeasure { id: "q".to_owned(), label: None, text });
                 rest
             }
             [other, ..] => return Err(format!("unknown word: {other}")),
         };
     }
+}
+
+/// The query that counts per value of `dimensions` what the alarm counts in all.
+fn query(alarm: &MetricAlarm, dimensions: &str) -> Read<String> {
+    let Some(single) = alarm.single() else { return Err("a second by".to_owned()) };
+    let function = match single.statistic.as_str() {
+        "Sum" => "SUM",
+        "SampleCount" => "COUNT",
+        "Average" => "AVG",
+        "Minimum" => "MIN",
+        "Maximum" => "MAX",
+        "Distinct" => "COUNT_DISTINCT",
+        other => return Err(format!("no statistic of a query: {other}")),
+    };
+    let groups = dimensions.replace(',', ", ");
+    Ok(format!("SELECT {function}({}) FROM {NAMESPACE} GROUP BY {groups}", single.series.name))
+}
+
+/// `Metric`, or `Metric{Dimension=value,…}`.
+fn series_named(text: &str) -> Read<Series> {
+    let Some((name, rest)) = text.split_once('{') else { return Ok(series(text)) };
+    let inside = rest.strip_suffix('}').ok_or_else(|| format!("no }} at the end: {text}"))?;
+    let pair = |part: &str| part.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let dimensions: Option<Vec<(String, String)>> = inside.split(',').map(pair).collect();
+    let dimensions = dimensions.ok_or_else(|| format!("no Dimension=value: {text}"))?;
+    Ok(Series::new(REGION, NAMESPACE, name, dimensions))
 }
 
 fn read_load(script: &mut Script, words: &[&str]) -> Read<()> {
@@ -195,8 +228,10 @@ fn read_at(script: &mut Script, line: usize, words: &[&str]) -> Read<()> {
     };
     let at_s = duration(at)?;
     lasts(script, at_s.saturating_add(AT_SPAN_S))?;
-    let alarm = known(script, alarm)?;
-    script.expectations.push(Expectation { line, at_s, alarm, what });
+    let name = alarm.split_once('{').map_or(*alarm, |(name, _)| name);
+    known(script, name)?;
+    let (alarm, subject) = (name.to_owned(), (*alarm).to_owned());
+    script.expectations.push(Expectation { line, at_s, alarm, subject, what });
     Ok(())
 }
 
@@ -210,7 +245,7 @@ fn samples(
 ) -> Read<()> {
     let mut aggregate = Aggregate::default();
     aggregate.add(value, f64::from(times));
-    arrive(script, arrives_s, Arrival::Samples { metric: metric.to_owned(), second, aggregate })
+    arrive(script, arrives_s, Arrival::Samples { series: series_named(metric)?, second, aggregate })
 }
 
 fn arrive(script: &mut Script, second: i64, arrival: Arrival) -> Read<()> {

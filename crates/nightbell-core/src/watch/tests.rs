@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::alarm::judge::{self, Basis, Point, Rule, Slot};
 use crate::alarm::reason;
-use crate::alarm::{Comparison, MissingData};
+use crate::alarm::{Comparison, MissingData, SeriesMeasure};
 use crate::evidence::Evidence;
 use crate::metric::Aggregate;
 
@@ -20,15 +20,14 @@ fn series() -> Series {
 fn alarm(period_s: i64, m: u32, n: u32, threshold: f64, missing_data: MissingData) -> MetricAlarm {
     MetricAlarm {
         arn: "arn:aws:cloudwatch:us-east-1:123456789012:alarm:denied".to_owned(),
+        region: "us-east-2".to_owned(),
         name: "denied".to_owned(),
         description: None,
         actions_enabled: true,
         ok_actions: Vec::new(),
         alarm_actions: Vec::new(),
         insufficient_data_actions: Vec::new(),
-        series: series(),
-        unit: None,
-        statistic: "Sum".to_owned(),
+        measure: Measure::Series(SeriesMeasure { series: series(), unit: None, statistic: "Sum".to_owned() }),
         period_s,
         evaluation_periods: n,
         datapoints_to_alarm: Some(m),
@@ -58,7 +57,7 @@ fn watching(alarm: MetricAlarm) -> Watch {
 fn changes(effects: &[Effect]) -> Vec<(State, State)> {
     let transition = |effect: &Effect| match effect {
         Effect::Transition(transition) => Some((transition.from, transition.to)),
-        Effect::Saved { .. } => None,
+        Effect::Saved { .. } | Effect::SavedContributor { .. } => None,
     };
     effects.iter().filter_map(transition).collect()
 }
@@ -66,14 +65,15 @@ fn changes(effects: &[Effect]) -> Vec<(State, State)> {
 fn transitions(effects: Vec<Effect>) -> Vec<Transition> {
     let transition = |effect| match effect {
         Effect::Transition(transition) => Some(*transition),
-        Effect::Saved { .. } => None,
+        Effect::Saved { .. } | Effect::SavedContributor { .. } => None,
     };
     effects.into_iter().filter_map(transition).collect()
 }
 
 #[test]
 fn a_tick_that_is_held_back_judges_no_further_than_its_own_time() {
-    let mean = MetricAlarm { statistic: "Average".to_owned(), ..alarm(60, 1, 1, 5.0, MissingData::Missing) };
+    let mut mean = alarm(60, 1, 1, 5.0, MissingData::Missing);
+    mean.single_mut().unwrap().statistic = "Average".to_owned();
     let mut watch = watching(mean);
     watch.step(at(50), Input::Tick);
     // What is matched late is stamped late: its entry is ahead of the ticks, which wait for the rest of the minute.
@@ -162,7 +162,7 @@ fn unknown_alarms_and_series_are_ignored() {
 #[test]
 fn only_data_of_the_unit_counts() {
     let mut wanted = alarm(60, 1, 1, 0.0, MissingData::NotBreaching);
-    wanted.unit = Some("Count".to_owned());
+    wanted.single_mut().unwrap().unit = Some("Count".to_owned());
     let mut watch = watching(wanted);
     assert_eq!(watch.step(at(1), Input::Data(vec![datum(1, 9.0)])), []);
     let mut counted = datum(1, 9.0);
@@ -233,7 +233,7 @@ fn long_ranges_count_by_the_minute_and_still_fire_at_once() {
 #[test]
 fn averages_wait_for_the_slot_to_be_complete() {
     let mut mean = alarm(60, 1, 1, 5.0, MissingData::NotBreaching);
-    mean.statistic = "Average".to_owned();
+    mean.single_mut().unwrap().statistic = "Average".to_owned();
     let mut watch = watching(mean);
     assert_eq!(watch.step(at(65), Input::Tick), []);
     assert_eq!(watch.step(at(70), Input::Data(vec![datum(70, 9.0)])), []);
@@ -245,7 +245,7 @@ fn averages_wait_for_the_slot_to_be_complete() {
 fn few_samples_of_a_percentile_keep_the_state_when_asked_to() {
     for (choice, expected) in [("ignore", 0), ("evaluate", 1)] {
         let mut tail = alarm(60, 1, 1, 5.0, MissingData::Missing);
-        tail.statistic = "p90".to_owned();
+        tail.single_mut().unwrap().statistic = "p90".to_owned();
         tail.evaluate_low_sample_count_percentile = choice.to_owned();
         let mut watch = watching(tail);
         watch.step(at(10), Input::Data((0..99).map(|i| datum(i % 9, 9.0)).collect()));
@@ -391,7 +391,7 @@ proptest! {
         set in prop::option::of((0..2_000_i64, prop::sample::select(vec![State::Ok, State::Alarm]))),
     ) {
         let mut alarm = alarm(period_s, m, n, 5.0, missing);
-        alarm.statistic = statistic.to_owned();
+        alarm.single_mut().unwrap().statistic = statistic.to_owned();
         let mut watch = watching(alarm.clone());
         let mut restarted: Option<Watch> = None;
         let mut kept = Vec::new();

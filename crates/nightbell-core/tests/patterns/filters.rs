@@ -44,7 +44,7 @@ fn batch(messages: &[(i64, &str)]) -> Batch {
 fn fold(filters: Vec<MetricFilter>, batch: &Batch) -> Vec<Datum> {
     let set = FilterSet::new("home", filters);
     assert_eq!(set.refused(), []);
-    set.fold(batch, &JsonReader, &mut Scratch::new())
+    set.fold(batch, None, &JsonReader, &mut Scratch::new())
 }
 
 /// Events of one second: `matching` that hold `hit`, then `others`.
@@ -196,7 +196,7 @@ fn criteria_choose_the_origin() {
     assert_eq!(fold(vec![only("@aws.region = \"elsewhere\"")], &mixed(1, 0)), []);
     let set =
         FilterSet::new("home", vec![only("@aws.account = \"111122223333\"")]).with_account("111122223333");
-    assert_eq!(set.fold(&mixed(1, 0), &JsonReader, &mut Scratch::new()).len(), 1);
+    assert_eq!(set.fold(&mixed(1, 0), None, &JsonReader, &mut Scratch::new()).len(), 1);
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn a_filter_that_cannot_be_takes_no_part_and_is_told() {
     let set = FilterSet::new("home", vec![filter("ERR*", "1"), filter("hit", "1")]);
     assert_eq!((set.len(), set.is_empty()), (1, false));
     assert_eq!(set.refused()[0].1.message, "Invalid character(s) in term '*'");
-    assert_eq!(set.fold(&mixed(1, 0), &JsonReader, &mut Scratch::new()).len(), 1);
+    assert_eq!(set.fold(&mixed(1, 0), None, &JsonReader, &mut Scratch::new()).len(), 1);
 }
 
 #[test]

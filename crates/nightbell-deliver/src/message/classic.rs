@@ -6,9 +6,13 @@ Written after the observed behaviour of CloudWatch alarms; the opening sentence 
 mail: the text is one string.
 */
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use nightbell_core::alarm::{Comparison, MetricAlarm, MissingData, State, Transition, reason};
+use nightbell_core::alarm::{
+    Comparison, Measure, MetricAlarm, MissingData, QueryMeasure, SeriesMeasure, State, Transition, reason,
+};
 
 use super::text;
 
@@ -25,8 +29,6 @@ pub(crate) const DIMENSIONS_MAX: usize = 30;
 /// keeps as `publishedMessage`.
 pub fn alarm_json(transition: &Transition) -> String {
     let alarm = &transition.alarm;
-    let extended =
-        !matches!(alarm.statistic.as_str(), "Sum" | "SampleCount" | "Average" | "Minimum" | "Maximum");
     let notification = Notification {
         alarm_name: &alarm.name,
         alarm_description: alarm.description.as_deref(),
@@ -35,36 +37,64 @@ pub fn alarm_json(transition: &Transition) -> String {
         new_state_value: transition.to.name(),
         new_state_reason: &transition.reason,
         state_change_time: transition.at.alarm_text(),
-        region: region_name(&alarm.series.region),
+        region: region_name(&alarm.region),
         alarm_arn: &alarm.arn,
         old_state_value: transition.from.name(),
-        after_mute_window: false,
+        after_mute_window: transition.after_mute,
         ok_actions: &alarm.ok_actions,
         alarm_actions: &alarm.alarm_actions,
         insufficient_data_actions: &alarm.insufficient_data_actions,
-        trigger: Trigger {
-            metric_name: &alarm.series.name,
-            namespace: &alarm.series.namespace,
-            statistic_type: if extended { "ExtendedStatistic" } else { "Statistic" },
-            statistic: (!extended).then(|| statistic_name(&alarm.statistic)),
-            extended_statistic: extended.then_some(alarm.statistic.as_str()),
-            unit: alarm.unit.as_deref(),
-            dimensions: alarm
-                .series
-                .dimensions
-                .iter()
-                .map(|(name, value)| Dimension { value, name })
-                .collect(),
-            period: alarm.period_s,
-            evaluation_periods: alarm.evaluation_periods,
-            datapoints_to_alarm: alarm.datapoints_to_alarm,
-            comparison: alarm.comparison,
-            threshold: alarm.threshold,
-            missing_data: alarm.missing_data,
-            low_sample_percentile: &alarm.evaluate_low_sample_count_percentile,
-        },
+        contributor_id: transition.contributor.as_ref().map(|one| one.id.as_str()),
+        contributor_attributes: transition
+            .contributor
+            .as_ref()
+            .map(|one| one.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()),
+        trigger: trigger(alarm),
     };
     serde_json::to_string(&notification).expect("strings and numbers always become JSON")
+}
+
+fn trigger(alarm: &MetricAlarm) -> Trigger<'_> {
+    let (measured, metrics) = match &alarm.measure {
+        Measure::Series(single) => (Some(measured(single)), None),
+        Measure::Query(query) => (None, Some(vec![entry(query, alarm.period_s)])),
+    };
+    Trigger {
+        measured,
+        period: alarm.period_s,
+        evaluation_periods: alarm.evaluation_periods,
+        datapoints_to_alarm: alarm.datapoints_to_alarm,
+        comparison: alarm.comparison,
+        threshold: alarm.threshold,
+        missing_data: alarm.missing_data,
+        low_sample_percentile: &alarm.evaluate_low_sample_count_percentile,
+        metrics,
+    }
+}
+
+fn measured(single: &SeriesMeasure) -> Measured<'_> {
+    let statistic = single.statistic.as_str();
+    let extended = !matches!(statistic, "Sum" | "SampleCount" | "Average" | "Minimum" | "Maximum");
+    let dimensions = single.series.dimensions.iter();
+    Measured {
+        metric_name: &single.series.name,
+        namespace: &single.series.namespace,
+        statistic_type: if extended { "ExtendedStatistic" } else { "Statistic" },
+        statistic: (!extended).then(|| statistic_name(statistic)),
+        extended_statistic: extended.then_some(statistic),
+        unit: single.unit.as_deref(),
+        dimensions: dimensions.map(|(name, value)| Dimension { value, name }).collect(),
+    }
+}
+
+fn entry(query: &QueryMeasure, period_s: i64) -> Entry<'_> {
+    Entry {
+        expression: &query.text,
+        id: &query.id,
+        label: query.label.as_deref().unwrap_or(&query.id),
+        return_data: true,
+        period: period_s,
+    }
 }
 
 #[derive(Serialize)]
@@ -97,12 +127,17 @@ struct Notification<'a> {
     alarm_actions: &'a [String],
     #[serde(rename = "InsufficientDataActions")]
     insufficient_data_actions: &'a [String],
+    #[serde(rename = "AlarmContributorId", skip_serializing_if = "Option::is_none")]
+    contributor_id: Option<&'a str>,
+    #[serde(rename = "AlarmContributorAttributes", skip_serializing_if = "Option::is_none")]
+    contributor_attributes: Option<BTreeMap<&'a str, &'a str>>,
     #[serde(rename = "Trigger")]
     trigger: Trigger<'a>,
 }
 
+/// What one series' statistic is said to be.
 #[derive(Serialize)]
-struct Trigger<'a> {
+struct Measured<'a> {
     #[serde(rename = "MetricName")]
     metric_name: &'a str,
     #[serde(rename = "Namespace")]
@@ -117,6 +152,12 @@ struct Trigger<'a> {
     unit: Option<&'a str>,
     #[serde(rename = "Dimensions")]
     dimensions: Vec<Dimension<'a>>,
+}
+
+#[derive(Serialize)]
+struct Trigger<'a> {
+    #[serde(flatten)]
+    measured: Option<Measured<'a>>,
     #[serde(rename = "Period")]
     period: i64,
     #[serde(rename = "EvaluationPeriods")]
@@ -131,6 +172,19 @@ struct Trigger<'a> {
     missing_data: MissingData,
     #[serde(rename = "EvaluateLowSampleCountPercentile")]
     low_sample_percentile: &'a str,
+    #[serde(rename = "Metrics", skip_serializing_if = "Option::is_none")]
+    metrics: Option<Vec<Entry<'a>>>,
+}
+
+/// An entry of an alarm's `Metrics`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry<'a> {
+    expression: &'a str,
+    id: &'a str,
+    label: &'a str,
+    return_data: bool,
+    period: i64,
 }
 
 #[derive(Serialize)]
@@ -155,7 +209,7 @@ fn statistic_name(statistic: &str) -> &'static str {
 pub fn alarm_subject(transition: &Transition) -> String {
     let name = ascii(&transition.alarm.name);
     let head = format!("{}: \"", transition.to.name());
-    let tail = format!("\" in {}", ascii(region_name(&transition.alarm.series.region)));
+    let tail = format!("\" in {}", ascii(region_name(&transition.alarm.region)));
     let room = CLASSIC_SUBJECT_CHARS_MAX.saturating_sub(head.len() + tail.len());
     let mut subject = if name.len() <= room {
         format!("{head}{name}{tail}")
@@ -207,7 +261,7 @@ pub(crate) fn alarm_text(transition: &Transition, alarm_url: Option<&str>) -> St
     let alarm = &transition.alarm;
     let name = value(&alarm.name);
     let reason = value(&transition.reason);
-    let region = value(region_name(&alarm.series.region));
+    let region = value(region_name(&alarm.region));
     let (to, at) = (transition.to.name(), transition.at.long_text());
     let mut out = format!(
         "You are receiving this email because your Nightbell alarm \"{name}\" in the {region} region has entered the \
@@ -253,7 +307,20 @@ fn threshold_text(alarm: &MetricAlarm) -> String {
 }
 
 fn metric_text(alarm: &MetricAlarm) -> String {
-    let dimensions: Vec<String> = alarm
+    match &alarm.measure {
+        Measure::Series(single) => series_text(alarm, single),
+        Measure::Query(query) => {
+            let label = value(query.label.as_deref().unwrap_or(&query.id));
+            let mut out = "\nMonitored Metrics:\n".to_owned();
+            out += &format!("- {:<28}{}\n", "MetricExpression:", value(&query.text));
+            out += &format!("- {:<28}{label}\n", "MetricLabel:");
+            out
+        }
+    }
+}
+
+fn series_text(alarm: &MetricAlarm, single: &SeriesMeasure) -> String {
+    let dimensions: Vec<String> = single
         .series
         .dimensions
         .iter()
@@ -263,8 +330,8 @@ fn metric_text(alarm: &MetricAlarm) -> String {
     let missing_data = serde_json::to_value(alarm.missing_data).expect("a unit variant becomes a string");
     let mut out = "\nMonitored Metric:\n".to_owned();
     let mut metric = |label: &str, text: &str| out += &format!("- {label:<37}{text}\n");
-    metric("MetricNamespace:", &value(&alarm.series.namespace));
-    metric("MetricName:", &value(&alarm.series.name));
+    metric("MetricNamespace:", &value(&single.series.namespace));
+    metric("MetricName:", &value(&single.series.name));
     if dimensions.is_empty() {
         out += "- Dimensions: \n";
     }
@@ -273,8 +340,8 @@ fn metric_text(alarm: &MetricAlarm) -> String {
         metric("Dimensions:", &dimensions.join(", "));
     }
     metric("Period:", &format!("{} seconds", alarm.period_s));
-    metric("Statistic:", &value(&alarm.statistic));
-    metric("Unit:", &value(alarm.unit.as_deref().unwrap_or("not specified")));
+    metric("Statistic:", &value(&single.statistic));
+    metric("Unit:", &value(single.unit.as_deref().unwrap_or("not specified")));
     metric("TreatMissingData:", missing_data.as_str().unwrap_or_default());
     out
 }

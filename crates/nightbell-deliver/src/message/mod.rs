@@ -1,8 +1,7 @@
 /*!
 Messages: what a delivery looks like when a person reads it.
 
-Pure: a [`Delivery`] and an [`Origin`] in, a [`Mail`] out, the same every time, so that a repeated sending is the same
-mail. Knows neither SMTP nor MIME. All event text is hostile and is cleaned, cut and escaped here.
+Pure: a [`Delivery`], an [`Origin`] and the time in, a [`Mail`] out. Knows neither SMTP nor MIME. All event text is hostile and is cleaned, cut and escaped here.
 */
 
 use nightbell_core::alarm::Transition;
@@ -10,15 +9,27 @@ use nightbell_core::delivery::{Content, Delivery};
 use nightbell_core::time::Timestamp;
 use nightbell_core::topic::Endpoint;
 
-pub(crate) use text::line as clean_line;
+pub(crate) use text::{line as clean_line, number as clean_number};
 
 pub use classic::{CLASSIC_SUBJECT_CHARS_MAX, alarm_json, alarm_subject, region_name};
+pub use enclosed::{Attachment, ENCLOSED_BYTES_MAX, ENCLOSED_EVENTS_MAX, RawEvent};
+pub use template::{
+    TEMPLATE_BYTES_MAX, TEMPLATE_DEPTH_MAX, TEMPLATE_FUEL_MAX, TEMPLATE_OUTPUT_BYTES_MAX, Template,
+    TemplateError,
+};
 
 mod alarm;
 mod classic;
+mod enclosed;
+mod hops;
+mod kind;
+mod moment;
 mod page;
 mod story;
+mod tables;
+mod template;
 mod text;
+mod words;
 
 /// Characters of a subject line.
 pub const SUBJECT_CHARS_MAX: usize = 200;
@@ -87,7 +98,7 @@ impl Origin {
     pub fn alarm_url(&self, transition: &Transition) -> Option<String> {
         let base = self.public_url.as_deref()?;
         let name = text::percent_encoded(&transition.alarm.name);
-        let region = text::percent_encoded(&transition.alarm.series.region);
+        let region = text::percent_encoded(moment::region(&transition.alarm));
         let url = format!("{base}/console/alarms/{name}?region={region}");
         (url.len() <= URL_BYTES_MAX).then_some(url)
     }
@@ -112,12 +123,26 @@ pub struct Mail {
     pub text: String,
     /// The HTML part, where there is one.
     pub html: Option<String>,
+    /// Pictures that the HTML part shows.
+    pub inline: Vec<Attachment>,
+    /// Files of their own.
+    pub attachments: Vec<Attachment>,
     /// Further headers as name and value; values are printable ASCII on one line.
     pub headers: Vec<(&'static str, String)>,
 }
 
-/// Writes the mail that `delivery` stands for.
-pub fn render(delivery: &Delivery, origin: &Origin) -> Mail {
+/// What a mail is made of beside its delivery.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Enclosure<'a> {
+    /// The topic's own template for the HTML part of alarms.
+    pub template: Option<&'a Template>,
+    /// The sample events as they came, earliest first; at most [`ENCLOSED_EVENTS_MAX`] are enclosed.
+    pub events: &'a [RawEvent],
+}
+
+/// Writes the mail that `delivery` stands for, at `now`. Equal arguments give an equal mail; of an attempt at another
+/// time only the step that says when it was mailed differs.
+pub fn render(delivery: &Delivery, origin: &Origin, enclosure: Enclosure<'_>, now: Timestamp) -> Mail {
     let Endpoint::Email(to) = &delivery.endpoint;
     let unsubscribe_url =
         delivery.unsubscribe_url.as_deref().filter(|url| text::is_web_url(url, URL_BYTES_MAX));
@@ -126,12 +151,17 @@ pub fn render(delivery: &Delivery, origin: &Origin) -> Mail {
         topic: text::line(&delivery.topic, TOPIC_CHARS_MAX),
         unsubscribe_url,
     };
+    let id = safe_id(&delivery.id);
+    let content_id = format!("chart.{id}@nightbell.{}", origin.domain);
     let written = match &delivery.content {
-        Content::Alarm(transition) => alarm::write(transition, origin, &reader),
+        Content::Alarm(transition) => {
+            let template = enclosure.template;
+            let setting = alarm::Setting { origin, reader: &reader, template, now, content_id: &content_id };
+            alarm::write(transition, &setting)
+        }
         Content::Published { subject, message } => published(subject.as_deref(), message, &reader),
         Content::Confirmation { confirm_url } => confirmation(confirm_url, &reader),
     };
-    let id = safe_id(&delivery.id);
     Mail {
         message_id: format!("<{id}@nightbell.{}>", origin.domain),
         id,
@@ -141,6 +171,8 @@ pub fn render(delivery: &Delivery, origin: &Origin) -> Mail {
         subject: text::line(&written.subject, SUBJECT_CHARS_MAX),
         text: written.text,
         html: written.html,
+        inline: written.inline,
+        attachments: Attachment::events(enclosure.events).into_iter().collect(),
         headers: headers(written.state, &reader),
     }
 }
@@ -158,6 +190,7 @@ struct Written {
     text: String,
     html: Option<String>,
     state: Option<&'static str>,
+    inline: Vec<Attachment>,
 }
 
 fn published(subject: Option<&str>, message: &str, reader: &Reader<'_>) -> Written {
@@ -171,7 +204,7 @@ fn published(subject: Option<&str>, message: &str, reader: &Reader<'_>) -> Writt
     }
     text += "Please do not reply to this message: nobody reads the answers.\n";
     let subject = subject.filter(|subject| !subject.trim().is_empty()).unwrap_or(PUBLISHED_SUBJECT);
-    Written { subject: subject.to_owned(), text, html: None, state: None }
+    Written { subject: subject.to_owned(), text, html: None, state: None, inline: Vec::new() }
 }
 
 fn confirmation(confirm_url: &str, reader: &Reader<'_>) -> Written {
@@ -188,7 +221,13 @@ fn confirmation(confirm_url: &str, reader: &Reader<'_>) -> Written {
         topic: &reader.topic,
         confirm_url: url,
     });
-    Written { subject: CONFIRMATION_SUBJECT.to_owned(), text, html: Some(html), state: None }
+    Written {
+        subject: CONFIRMATION_SUBJECT.to_owned(),
+        text,
+        html: Some(html),
+        state: None,
+        inline: Vec::new(),
+    }
 }
 
 /// Headers by which mail programs and filters know what this is. `Auto-Submitted` (RFC 3834) keeps holiday replies

@@ -2,15 +2,26 @@
 The embedded templates and what they are filled with.
 
 The HTML templates escape every value; the text template is filled with clean lines only. Values arrive cleaned and
-cut: nothing here looks at an alarm.
+cut: nothing here looks at an alarm. [`Alarm`] is also what a topic's own template is filled with, so its names are
+documented (docs/book/reference/message-templates.md) and stay.
 */
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 use serde::Serialize;
+
+/// Looks by name, as they are written into `style` attributes: mail programs drop style sheets more often than not.
+pub(super) static LOOKS: LazyLock<BTreeMap<&'static str, &'static str>> = LazyLock::new(|| {
+    let looks = include_str!("templates/looks.txt").lines();
+    looks.filter_map(|line| line.split_once(": ")).map(|(name, look)| (name.trim(), look.trim())).collect()
+});
+
+/// What only a style sheet can say: dark grounds and narrow screens.
+pub(super) const STYLE: &str = include_str!("templates/style.css");
 
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
@@ -20,11 +31,15 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.set_auto_escape_callback(|name| {
         if name.ends_with(".txt") { AutoEscape::None } else { AutoEscape::Html }
     });
-    environment.add_global("style", Value::from_safe_string(include_str!("templates/style.css").to_owned()));
+    environment.add_global("style", Value::from_safe_string(STYLE.to_owned()));
+    let looks: BTreeMap<&str, Value> =
+        LOOKS.iter().map(|(name, look)| (*name, Value::from_safe_string((*look).to_owned()))).collect();
+    environment.add_global("look", Value::from(looks));
     environment.add_filter("left", |text: String, width: usize| format!("{text:<width$}"));
     environment.add_filter("right", |number: u64, width: usize| format!("{number:>width$}"));
     for (name, source) in [
         ("alarm.html", include_str!("templates/alarm.html")),
+        ("body.html", include_str!("templates/body.html")),
         ("alarm.txt", include_str!("templates/alarm.txt")),
         ("confirmation.html", include_str!("templates/confirmation.html")),
     ] {
@@ -33,47 +48,77 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment
 });
 
-/// An alarm's message. Every text is one clean line but `classic`.
+/// An alarm's message. Every text is one clean line; what is not told is empty.
 #[derive(Serialize)]
-pub(super) struct Alarm<'a> {
+pub(super) struct Alarm {
     /// The subject without its state.
-    pub(super) title: &'a str,
+    pub(super) title: String,
     /// `ALARM`, `OK`, `INSUFFICIENT_DATA`.
     pub(super) state: &'static str,
-    /// The same for people.
-    pub(super) state_words: &'static str,
-    /// `alarm`, `ok`, `unknown`: names the colours.
-    pub(super) tone: &'static str,
+    /// The kind of mail in a few words: `Access denied`.
+    pub(super) label: &'static str,
+    /// The kind's colour, `#rrggbb`, on which white is read.
+    pub(super) accent: &'static str,
+    /// The same for dark grounds.
+    pub(super) bright: String,
     /// The alarm's name.
-    pub(super) name: &'a str,
+    pub(super) name: String,
+    /// When the state changed.
+    pub(super) at: String,
     /// What happened, without when.
-    pub(super) headline: &'a str,
+    pub(super) headline: String,
     /// When it happened.
-    pub(super) when: &'a str,
+    pub(super) when: String,
     /// What the watch is for, or the owner's description.
-    pub(super) about: Option<&'a str>,
+    pub(super) about: String,
+    /// What this kind of event means, and where to look first.
+    pub(super) meaning: &'static str,
+    /// The numbers that stand large.
+    pub(super) figures: Vec<Figure>,
     /// What all events have in common.
-    pub(super) facts: &'a [Fact],
-    /// Why the state changed.
-    pub(super) why: &'a [Fact],
+    pub(super) facts: Vec<Fact>,
+    /// The value over time.
+    pub(super) picture: Option<Picture>,
     /// Counted values.
-    pub(super) tables: &'a [Table],
+    pub(super) tables: Vec<Table>,
     /// Example events.
-    pub(super) samples: &'a [Line],
+    pub(super) samples: Vec<Line>,
     /// Events that are not among the samples.
     pub(super) samples_left_out: u64,
-    /// A command that shows the alarm's history; absent when the name can't be quoted safely.
-    pub(super) history_command: Option<&'a str>,
+    /// Why the state changed.
+    pub(super) why: Vec<Fact>,
+    /// How long each step took.
+    pub(super) hops: Vec<Hop>,
+    /// Commands that can be copied.
+    pub(super) commands: Vec<Command>,
     /// Link to the console.
-    pub(super) alarm_url: Option<&'a str>,
+    pub(super) alarm_url: String,
     /// Link that ends the subscription.
-    pub(super) unsubscribe_url: Option<&'a str>,
+    pub(super) unsubscribe_url: String,
     /// Who receives this.
-    pub(super) to: &'a str,
+    pub(super) to: String,
     /// The topic it was published to.
-    pub(super) topic: &'a str,
-    /// The classic text, several lines.
-    pub(super) classic: &'a str,
+    pub(super) topic: String,
+    /// What the operator should know about this mail itself.
+    pub(super) note: String,
+}
+
+/// A number that stands large, and what it is.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Figure {
+    pub(super) value: String,
+    pub(super) label: String,
+}
+
+/// The picture of the value over time.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Picture {
+    /// What an `img` names as `cid:`; empty where the picture could not be drawn.
+    pub(super) cid: String,
+    /// The picture in words.
+    pub(super) alt: String,
+    /// The picture in blocks.
+    pub(super) sparkline: String,
 }
 
 /// A label and its value.
@@ -115,6 +160,23 @@ pub(super) struct Line {
     pub(super) until: String,
 }
 
+/// One step on the way from the event to the mail.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Hop {
+    pub(super) label: &'static str,
+    /// Time of day, UTC.
+    pub(super) time: String,
+    /// `+350 ms` since the step before; empty for the first.
+    pub(super) after: String,
+}
+
+/// A command that can be copied.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Command {
+    pub(super) label: &'static str,
+    pub(super) line: String,
+}
+
 /// The question to a new subscriber.
 #[derive(Serialize)]
 pub(super) struct Confirmation<'a> {
@@ -125,13 +187,25 @@ pub(super) struct Confirmation<'a> {
 }
 
 /// The HTML part of an alarm's mail.
-pub(super) fn alarm_html(alarm: &Alarm<'_>) -> String {
-    fill("alarm.html", alarm)
+pub(super) fn alarm_html(alarm: &Alarm) -> String {
+    let body = Value::from_safe_string(alarm_body(alarm));
+    let title = &alarm.title;
+    TEMPLATES
+        .get_template("alarm.html")
+        .and_then(|template| template.render(context! { title, body }))
+        .expect("templates are embedded and name only fields that are always there")
 }
 
-/// The text part of an alarm's mail.
-pub(super) fn alarm_text(alarm: &Alarm<'_>) -> String {
-    fill("alarm.txt", alarm)
+/// What stands inside `body` of [`alarm_html`].
+pub(super) fn alarm_body(alarm: &Alarm) -> String {
+    fill("body.html", alarm)
+}
+
+/// The text part of an alarm's mail; `classic` is what programs read, several lines.
+pub(super) fn alarm_text(alarm: &Alarm, classic: &str) -> String {
+    let mut text = fill("alarm.txt", alarm);
+    text += "\n----------------------------------------\n\n";
+    text + classic
 }
 
 /// The HTML part of a confirmation mail.

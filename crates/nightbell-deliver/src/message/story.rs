@@ -18,6 +18,8 @@ pub(crate) enum Deed {
     Denied,
     /// Somebody failed to log on.
     FailedLogon,
+    /// Many accounts were tried a few times each.
+    Spray,
     /// Something that is told as a count of a noun: `120 deletions`.
     Counted {
         /// `deletion`
@@ -28,6 +30,11 @@ pub(crate) enum Deed {
         on_account: bool,
     },
 }
+
+/// Accounts that must have been tried for it to be a spray.
+const SPRAY_ACCOUNTS_MIN: u64 = 5;
+/// Attempts on each account, on average, up to which it is one; lockouts begin above.
+const SPRAY_TRIES_MAX: u64 = 4;
 
 /// How a headline is worded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,11 +54,12 @@ pub(crate) fn deed(evidence: &Evidence) -> Deed {
     let failed = only(&evidence.outcomes, evidence.events) == Some("failure");
     let all_on_files = evidence.actions.others == 0
         && told(&evidence.actions) >= evidence.events
-        && evidence.actions.counts.keys().all(|action| on_files(action));
+        && all(&evidence.actions).iter().all(|(action, _)| on_files(action));
     if all_on_files && failed {
         return Deed::Denied;
     }
     match only(&evidence.actions, evidence.events) {
+        Some("logon") if failed && is_spray(evidence) => Deed::Spray,
         Some("logon") if failed => Deed::FailedLogon,
         Some("logon") => counted("logon", "logons", true),
         Some("logoff") => counted("logoff", "logoffs", true),
@@ -72,6 +80,11 @@ pub(crate) fn deed(evidence: &Evidence) -> Deed {
     }
 }
 
+fn is_spray(evidence: &Evidence) -> bool {
+    let accounts = evidence.users.distinct() as u64;
+    accounts >= SPRAY_ACCOUNTS_MIN && evidence.events <= accounts.saturating_mul(SPRAY_TRIES_MAX)
+}
+
 fn on_files(action: &str) -> bool {
     matches!(action, "open" | "read" | "write" | "delete" | "rename" | "permission" | "share")
 }
@@ -84,6 +97,7 @@ pub(crate) fn headline(evidence: &Evidence, wording: Wording) -> Option<String> 
     let n = evidence.events;
     Some(match deed(evidence) {
         Deed::Denied => denied(evidence, wording),
+        Deed::Spray => spray(evidence),
         Deed::FailedLogon => {
             format!("{n} failed {}{}", noun(n, "logon", "logons"), on_account_tail(evidence))
         }
@@ -110,6 +124,20 @@ fn denied(evidence: &Evidence, wording: Wording) -> String {
         (Some((who, one)), Wording::Full) => {
             format!("{who} {} denied access {times}{place}", if one { "was" } else { "were" })
         }
+    }
+}
+
+/// `10.0.0.5 tried 23 accounts 40 times on dc01`
+fn spray(evidence: &Evidence) -> String {
+    let accounts = match named(&evidence.users, "accounts") {
+        Some(Named::One(accounts) | Named::Many(accounts)) => accounts,
+        None => "accounts".to_owned(),
+    };
+    let (n, place) = (evidence.events, on_machines(evidence));
+    match named(&evidence.sources, "addresses") {
+        Some(Named::One(source)) => format!("{source} tried {accounts} {n} times{place}"),
+        Some(Named::Many(sources)) => format!("{sources} tried {accounts} {n} times{place}"),
+        None => format!("{accounts} were tried {n} times{place}"),
     }
 }
 
@@ -164,11 +192,10 @@ enum Named {
 
 /// The one value, or how many there are: `3 users`, `over 64 users`.
 fn named(tally: &Tally, plural: &str) -> Option<Named> {
-    let mut values = tally.counts.keys();
-    let first = values.next()?;
-    let known = tally.counts.len();
-    Some(match (values.next(), tally.others) {
-        (None, 0) => Named::One(text::line_of_ends(first, NAME_CHARS_MAX)),
+    let (first, _) = *tally.top(1).first()?;
+    let known = tally.distinct();
+    Some(match (known, tally.others) {
+        (1, 0) => Named::One(text::line_of_ends(first, NAME_CHARS_MAX)),
         (_, 0) => Named::Many(format!("{known} {plural}")),
         (_, _) => Named::Many(format!("over {known} {plural}")),
     })
@@ -179,9 +206,10 @@ fn common_folder(folders: &Tally) -> Option<String> {
     if folders.others > 0 {
         return None;
     }
-    let mut names = folders.counts.keys();
-    let mut common: Vec<&str> = names.next()?.split('\\').collect();
-    for name in names {
+    let all = all(folders);
+    let (first, rest) = all.split_first()?;
+    let mut common: Vec<&str> = first.0.split('\\').collect();
+    for (name, _) in rest {
         let same = common.iter().zip(name.split('\\')).take_while(|(a, b)| **a == *b).count();
         common.truncate(same);
     }
@@ -191,17 +219,20 @@ fn common_folder(folders: &Tally) -> Option<String> {
 
 /// The one value that every event has; `None` when values differ or some events have none.
 pub(crate) fn only(tally: &Tally, events: u64) -> Option<&str> {
-    match tally.counts.iter().next() {
-        Some((value, count)) if tally.counts.len() == 1 && tally.others == 0 && *count >= events => {
-            Some(value)
-        }
+    match *tally.top(1).first()? {
+        (value, count) if tally.distinct() == 1 && tally.others == 0 && count >= events => Some(value),
         _ => None,
     }
 }
 
 /// How many events have a value at all.
 pub(crate) fn told(tally: &Tally) -> u64 {
-    tally.counts.values().fold(tally.others, |sum, count| sum.saturating_add(*count))
+    all(tally).iter().fold(tally.others, |sum, (_, count)| sum.saturating_add(*count))
+}
+
+/// Every value that is known, most first.
+pub(crate) fn all(tally: &Tally) -> Vec<(&str, u64)> {
+    tally.top(usize::MAX)
 }
 
 fn noun(n: u64, one: &'static str, many: &'static str) -> &'static str {

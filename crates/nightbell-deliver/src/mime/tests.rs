@@ -2,14 +2,14 @@ use nightbell_core::delivery::Content;
 use nightbell_core::time::Timestamp;
 
 use super::*;
-use crate::message::{render, tests};
+use crate::message::tests;
 
 fn formatted(mail: &Mail) -> String {
     String::from_utf8(message(mail).unwrap().formatted()).expect("only ASCII leaves")
 }
 
 fn alarm() -> Mail {
-    render(&tests::delivery(Content::Alarm(Box::new(tests::denied()))), &tests::origin())
+    tests::written(&tests::delivery(Content::Alarm(Box::new(tests::denied()))))
 }
 
 /// Header lines of the outermost message, unfolded.

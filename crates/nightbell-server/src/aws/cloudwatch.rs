@@ -2,7 +2,9 @@
 CloudWatch alarms: PutMetricAlarm and what goes with it ("Amazon CloudWatch API Reference").
 */
 
-use nightbell_core::alarm::{MetricAlarm, MissingData, State};
+use std::collections::BTreeMap;
+
+use nightbell_core::alarm::{Measure, MetricAlarm, MissingData, SeriesMeasure, State};
 use nightbell_core::metric::Series;
 use nightbell_core::time::Timestamp;
 use nightbell_core::watch::Runtime;
@@ -11,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Cx;
 use super::error::{ApiError, Service, refused};
+use super::queries::{self, MetricDataQuery};
 use super::route::{Page, page};
 use crate::manage::Refusal;
 use crate::manage::alarms::{self, HistoryItem};
@@ -18,7 +21,7 @@ use crate::manage::alarms::{self, HistoryItem};
 /// Most alarms one request names.
 const NAMES_MAX: usize = 100;
 
-fn no(refusal: Refusal) -> ApiError {
+pub(super) fn no(refusal: Refusal) -> ApiError {
     refused(Service::CloudWatch, refusal)
 }
 
@@ -78,7 +81,7 @@ pub(super) struct PutMetricAlarmRequest {
     treat_missing_data: Option<String>,
     evaluate_low_sample_count_percentile: Option<String>,
     #[serde(default, deserialize_with = "super::nullable")]
-    metrics: Vec<serde::de::IgnoredAny>,
+    metrics: Vec<MetricDataQuery>,
     threshold_metric_id: Option<String>,
 }
 
@@ -90,30 +93,16 @@ pub(super) async fn put_metric_alarm(cx: Cx, request: PutMetricAlarmRequest) -> 
 }
 
 fn read_alarm(cx: &Cx, request: PutMetricAlarmRequest) -> Result<MetricAlarm, ApiError> {
-    if !request.metrics.is_empty() || request.threshold_metric_id.is_some() {
+    if request.threshold_metric_id.is_some() {
         return Err(validation(
-            "Metrics and ThresholdMetricId: alarms on expressions, queries and anomaly bands are not served by this version; name one metric with MetricName and Namespace",
+            "ThresholdMetricId: alarms on anomaly bands are not served by this version; give a Threshold",
         ));
     }
-    let name = request.alarm_name.ok_or_else(|| missing("AlarmName"))?;
-    let statistic = match (request.statistic, request.extended_statistic) {
-        (Some(_), Some(_)) => {
-            let text = "Statistic and ExtendedStatistic are mutually exclusive.";
-            return Err(ApiError::sender("InvalidParameterCombination", text));
-        }
-        (Some(statistic), None) if !SIMPLE_STATISTICS.contains(&statistic.as_str()) => {
-            return Err(validation(format!(
-                "1 validation error detected: Value '{statistic}' at 'statistic' failed to satisfy constraint: Member must satisfy enum value set: {SIMPLE_STATISTICS:?}"
-            )));
-        }
-        (Some(statistic), None) | (None, Some(statistic)) => statistic,
-        (None, None) => return Err(missing("Statistic or ExtendedStatistic")),
-    };
+    let name = request.alarm_name.clone().ok_or_else(|| missing("AlarmName"))?;
+    let (measure, period) = read_measure(cx, &request)?;
     let count = |value: i64, field: &str| {
         u32::try_from(value).map_err(|_| validation(format!("{field} {value} is outside 1 to {}", u32::MAX)))
     };
-    let metric = request.metric_name.ok_or_else(|| missing("MetricName"))?;
-    let namespace = request.namespace.ok_or_else(|| missing("Namespace"))?;
     let evaluation = request.evaluation_periods.ok_or_else(|| missing("EvaluationPeriods"))?;
     Ok(MetricAlarm {
         arn: alarms::arn(&cx.region, &cx.app.account, &name),
@@ -123,10 +112,9 @@ fn read_alarm(cx: &Cx, request: PutMetricAlarmRequest) -> Result<MetricAlarm, Ap
         ok_actions: request.ok_actions,
         alarm_actions: request.alarm_actions,
         insufficient_data_actions: request.insufficient_data_actions,
-        series: series(cx, &namespace, &metric, request.dimensions),
-        unit: request.unit,
-        statistic,
-        period_s: request.period.ok_or_else(|| missing("Period"))?,
+        region: cx.region.clone(),
+        measure,
+        period_s: period,
         evaluation_periods: count(evaluation, "EvaluationPeriods")?,
         datapoints_to_alarm: request
             .datapoints_to_alarm
@@ -141,6 +129,52 @@ fn read_alarm(cx: &Cx, request: PutMetricAlarmRequest) -> Result<MetricAlarm, Ap
             .unwrap_or_default(),
         updated: cx.now,
     })
+}
+
+/// What is measured, and the length of a period.
+fn read_measure(cx: &Cx, request: &PutMetricAlarmRequest) -> Result<(Measure, i64), ApiError> {
+    if !request.metrics.is_empty() {
+        let single = [
+            ("MetricName", request.metric_name.is_some()),
+            ("Namespace", request.namespace.is_some()),
+            ("Dimensions", !request.dimensions.is_empty()),
+            ("Period", request.period.is_some()),
+            ("Unit", request.unit.is_some()),
+            ("Statistic", request.statistic.is_some()),
+            ("ExtendedStatistic", request.extended_statistic.is_some()),
+        ];
+        if let Some((field, _)) = single.iter().find(|(_, given)| *given) {
+            let text = format!("The parameters Metrics and {field} are mutually exclusive.");
+            return Err(ApiError::sender("InvalidParameterCombination", text));
+        }
+        let (measure, period) = queries::read_measure(&request.metrics)?;
+        return Ok((measure, period.ok_or_else(|| missing("Metrics.member.Period"))?));
+    }
+    let statistic = read_statistic(request)?;
+    let metric = request.metric_name.as_deref().ok_or_else(|| missing("MetricName"))?;
+    let namespace = request.namespace.as_deref().ok_or_else(|| missing("Namespace"))?;
+    let single = SeriesMeasure {
+        series: series(cx, namespace, metric, request.dimensions.clone()),
+        unit: request.unit.clone(),
+        statistic,
+    };
+    Ok((Measure::Series(single), request.period.ok_or_else(|| missing("Period"))?))
+}
+
+fn read_statistic(request: &PutMetricAlarmRequest) -> Result<String, ApiError> {
+    match (&request.statistic, &request.extended_statistic) {
+        (Some(_), Some(_)) => {
+            let text = "Statistic and ExtendedStatistic are mutually exclusive.";
+            Err(ApiError::sender("InvalidParameterCombination", text))
+        }
+        (Some(statistic), None) if !SIMPLE_STATISTICS.contains(&statistic.as_str()) => {
+            Err(validation(format!(
+                "1 validation error detected: Value '{statistic}' at 'statistic' failed to satisfy constraint: Member must satisfy enum value set: {SIMPLE_STATISTICS:?}"
+            )))
+        }
+        (Some(statistic), None) | (None, Some(statistic)) => Ok(statistic.clone()),
+        (None, None) => Err(missing("Statistic or ExtendedStatistic")),
+    }
 }
 
 const SIMPLE_STATISTICS: [&str; 5] = ["SampleCount", "Average", "Sum", "Minimum", "Maximum"];
@@ -205,14 +239,22 @@ pub(super) struct MetricAlarmEntry {
     state_reason_data: Option<String>,
     state_updated_timestamp: Time,
     state_transitioned_timestamp: Time,
-    metric_name: String,
-    namespace: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evaluation_state: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metric_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     statistic: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     extended_statistic: Option<String>,
-    dimensions: Vec<Dimension>,
-    period: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dimensions: Option<Vec<Dimension>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    period: Option<i64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    metrics: Vec<MetricDataQuery>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unit: Option<String>,
     evaluation_periods: u32,
@@ -227,7 +269,9 @@ pub(super) struct MetricAlarmEntry {
 }
 
 fn describe(alarm: MetricAlarm, runtime: Runtime) -> MetricAlarmEntry {
-    let simple = SIMPLE_STATISTICS.contains(&alarm.statistic.as_str());
+    let single = alarm.single().cloned();
+    let simple = |statistic: &String| SIMPLE_STATISTICS.contains(&statistic.as_str());
+    let statistic = single.as_ref().map(|single| single.statistic.clone());
     let given = |text: String| (!text.is_empty()).then_some(text);
     MetricAlarmEntry {
         alarm_name: alarm.name,
@@ -243,13 +287,15 @@ fn describe(alarm: MetricAlarm, runtime: Runtime) -> MetricAlarmEntry {
         state_reason_data: runtime.reason_data,
         state_updated_timestamp: time(runtime.state_updated),
         state_transitioned_timestamp: time(runtime.state_transitioned),
-        dimensions: dimensions(&alarm.series),
-        metric_name: alarm.series.name,
-        namespace: alarm.series.namespace,
-        statistic: simple.then(|| alarm.statistic.clone()),
-        extended_statistic: (!simple).then_some(alarm.statistic),
-        period: alarm.period_s,
-        unit: alarm.unit,
+        evaluation_state: runtime.partial.then_some("PARTIAL_DATA"),
+        dimensions: single.as_ref().map(|single| dimensions(&single.series)),
+        statistic: statistic.clone().filter(simple),
+        extended_statistic: statistic.filter(|statistic| !simple(statistic)),
+        period: single.is_some().then_some(alarm.period_s),
+        unit: single.as_ref().and_then(|single| single.unit.clone()),
+        metric_name: single.as_ref().map(|single| single.series.name.clone()),
+        namespace: single.map(|single| single.series.namespace),
+        metrics: queries::written(&alarm.measure, alarm.period_s),
         evaluation_periods: alarm.evaluation_periods,
         datapoints_to_alarm: alarm.datapoints_to_alarm,
         threshold: alarm.threshold,
@@ -340,10 +386,11 @@ pub(super) async fn describe_alarms_for_metric(
     let statistic = request.statistic.or(request.extended_statistic);
     let found = alarms::list(&cx.app.records, &cx.region, "").map_err(no)?;
     let fits = |alarm: &MetricAlarm| {
-        alarm.series == wanted
-            && statistic.as_ref().is_none_or(|statistic| *statistic == alarm.statistic)
-            && request.period.is_none_or(|period| period == alarm.period_s)
-            && (request.unit.is_none() || request.unit == alarm.unit)
+        alarm.single().is_some_and(|single| {
+            single.series == wanted
+                && statistic.as_ref().is_none_or(|statistic| *statistic == single.statistic)
+                && (request.unit.is_none() || request.unit == single.unit)
+        }) && request.period.is_none_or(|period| period == alarm.period_s)
     };
     let metric_alarms = found
         .into_iter()
@@ -433,6 +480,7 @@ pub(super) async fn set_alarm_state(cx: Cx, request: SetAlarmStateRequest) -> Re
 #[serde(rename_all = "PascalCase")]
 pub(super) struct DescribeAlarmHistoryRequest {
     alarm_name: Option<String>,
+    alarm_contributor_id: Option<String>,
     alarm_types: Option<Vec<String>>,
     history_item_type: Option<String>,
     start_date: Option<Time>,
@@ -455,6 +503,10 @@ pub(super) struct DescribeAlarmHistoryResponse {
 struct AlarmHistoryItem {
     alarm_name: String,
     alarm_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alarm_contributor_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alarm_contributor_attributes: Option<BTreeMap<String, String>>,
     timestamp: Time,
     history_item_type: String,
     history_summary: String,
@@ -478,7 +530,10 @@ pub(super) async fn describe_alarm_history(
     let to = request.end_date.map_or(i64::MAX, |at| at.0);
     let inside = |item: &HistoryItem| (from..=to).contains(&item.at.as_millis());
     items.retain(|item| {
-        inside(item) && request.history_item_type.as_ref().is_none_or(|kind| *kind == item.kind)
+        let id = item.contributor.as_ref().map(|one| &one.id);
+        inside(item)
+            && request.history_item_type.as_ref().is_none_or(|kind| *kind == item.kind)
+            && request.alarm_contributor_id.as_ref().is_none_or(|wanted| id == Some(wanted))
     });
     if request.scan_by.as_deref() != Some("TimestampAscending") {
         items.reverse();
@@ -500,6 +555,8 @@ fn history_item(item: HistoryItem) -> AlarmHistoryItem {
     AlarmHistoryItem {
         alarm_name: item.alarm,
         alarm_type: "MetricAlarm",
+        alarm_contributor_id: item.contributor.as_ref().map(|one| one.id.clone()),
+        alarm_contributor_attributes: item.contributor.map(|one| one.attributes.into_iter().collect()),
         timestamp: time(item.at),
         history_item_type: item.kind,
         history_summary: item.summary,

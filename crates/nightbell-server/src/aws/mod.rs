@@ -12,10 +12,12 @@ use tokio::sync::watch;
 use crate::app::App;
 
 pub(crate) mod cloudwatch;
+pub(crate) mod contributors;
 pub(crate) mod error;
 pub(crate) mod filters;
 pub(crate) mod logs;
 pub(crate) mod metrics;
+pub(crate) mod queries;
 pub(crate) mod reads;
 pub(crate) mod route;
 pub(crate) mod sns;

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use tracing::error;
 
 use super::error::{ApiError, Service};
-use super::{Cx, cloudwatch, filters, logs, metrics, reads, sns, sts};
+use super::{Cx, cloudwatch, contributors, filters, logs, metrics, reads, sns, sts};
 
 /// A service for the credential scope's name or, where a request is unsigned, for what the call names.
 pub(crate) fn service_of(scope: Option<&str>, call: &Call) -> Option<Service> {
@@ -87,6 +87,7 @@ async fn route_cloudwatch(asked: Asked<'_>) -> Response {
         "PutMetricAlarm" => asked.by(cloudwatch::put_metric_alarm).await,
         "DescribeAlarms" => asked.by(cloudwatch::describe_alarms).await,
         "DescribeAlarmsForMetric" => asked.by(cloudwatch::describe_alarms_for_metric).await,
+        "DescribeAlarmContributors" => asked.by(contributors::describe_alarm_contributors).await,
         "DescribeAlarmHistory" => asked.by(cloudwatch::describe_alarm_history).await,
         "DeleteAlarms" => asked.by(cloudwatch::delete_alarms).await,
         "SetAlarmState" => asked.by(cloudwatch::set_alarm_state).await,

@@ -5,11 +5,13 @@ A change goes into the catalog and, in the same step, into the `metrics` stream,
 with the data. Rules: CloudWatch API reference, "PutMetricAlarm", "SetAlarmState", "DescribeAlarmHistory".
 */
 
-use nightbell_core::alarm::{MetricAlarm, State};
+use nightbell_core::alarm::contributors::Group;
+use nightbell_core::alarm::{Contributor, Measure, MetricAlarm, State};
+use nightbell_core::distinct::key_of;
 use nightbell_core::metric::Datum;
 use nightbell_core::time::{DAY_MS, Timestamp};
 use nightbell_core::watch::{Input, Runtime};
-use nightbell_store::{Durability, Position, Scan, Space, Stream, Write};
+use nightbell_store::{Catalog, Durability, Position, Scan, Space, Stream, Write};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -82,8 +84,11 @@ pub(crate) struct HistoryItem {
     pub(crate) alarm: String,
     /// When it happened.
     pub(crate) at: Timestamp,
-    /// ConfigurationUpdate, StateUpdate or Action.
+    /// ConfigurationUpdate, StateUpdate, Action, AlarmContributorStateUpdate or AlarmContributorAction.
     pub(crate) kind: String,
+    /// Whom of the alarm's contributors it is about.
+    #[serde(default)]
+    pub(crate) contributor: Option<Contributor>,
     /// One line.
     pub(crate) summary: String,
     /// A JSON document.
@@ -145,7 +150,7 @@ pub(crate) fn put_alarm(records: &Records, alarm: &MetricAlarm, now: Timestamp) 
 
 /// Writes an alarm whose turn it is.
 fn write_alarm(records: &Records, alarm: &MetricAlarm, now: Timestamp) -> Result<Position, Refusal> {
-    let region = &alarm.series.region;
+    let region = &alarm.region;
     let key = Key::alarm(region, &alarm.name);
     let known = records.get::<MetricAlarm>(&key)?.is_some();
     let (word, kind, field) =
@@ -259,11 +264,70 @@ pub(crate) fn save_runtime(change: &mut Write, arn: &str, runtime: &Runtime) {
     change.put(Space::Watch, arn.as_bytes(), bytes);
 }
 
+/// The contributors of `alarm` whose states are kept, with their states: those that ever moved.
+pub(crate) fn contributors(
+    records: &Records,
+    alarm: &MetricAlarm,
+) -> Result<Vec<(Contributor, Runtime)>, Refusal> {
+    let saved = saved_contributors(&**records.store(), &alarm.arn)?;
+    let named = |(group, runtime): (Group, Runtime)| Some((alarm.contributor(&group)?, runtime));
+    Ok(saved.into_iter().filter_map(named).collect())
+}
+
+/// The saved contributors of an alarm by the values they are grouped by.
+pub(crate) fn saved_contributors(store: &dyn Catalog, arn: &str) -> Result<Vec<(Group, Runtime)>, Failure> {
+    let mut all = Vec::new();
+    let mut scan = Scan::prefix(contributor_prefix(arn)).limit(CONTRIBUTORS_AT_ONCE);
+    loop {
+        let found = store.scan(Space::Watch, &scan)?;
+        let Some((last, _)) = found.last() else { return Ok(all) };
+        scan = Scan::prefix(contributor_prefix(arn)).limit(CONTRIBUTORS_AT_ONCE).after(last.clone());
+        all.extend(found.iter().filter_map(|(_, bytes)| serde_json::from_slice(bytes).ok()));
+    }
+}
+
+/// Contributors read at once.
+const CONTRIBUTORS_AT_ONCE: usize = 10_000;
+
+fn contributor_prefix(arn: &str) -> Vec<u8> {
+    [arn.as_bytes(), &[0]].concat()
+}
+
+fn contributor_key(arn: &str, group: &[String]) -> Vec<u8> {
+    let parts: Vec<&str> = group.iter().map(String::as_str).collect();
+    // Values may be long; their hash is short and tells them apart.
+    [contributor_prefix(arn), key_of(&parts).to_be_bytes().to_vec()].concat()
+}
+
+/// Adds or removes the state of a contributor.
+pub(crate) fn save_contributor(change: &mut Write, arn: &str, group: &Group, runtime: Option<&Runtime>) {
+    let key = contributor_key(arn, group);
+    match runtime {
+        None => {
+            change.delete(Space::Watch, key);
+        }
+        Some(runtime) => {
+            let bytes = serde_json::to_vec(&(group, runtime)).expect("a contributor is plain data");
+            change.put(Space::Watch, key, bytes);
+        }
+    }
+}
+
+/// Removes all that is kept of a deleted alarm.
+pub(crate) fn forget(store: &dyn Catalog, change: &mut Write, arn: &str) -> Result<(), Failure> {
+    change.delete(Space::Watch, arn.as_bytes());
+    for (group, _) in saved_contributors(store, arn)? {
+        save_contributor(change, arn, &group, None);
+    }
+    Ok(())
+}
+
 fn configured(change: &mut Write, region: &str, alarm: &str, word: &str, data: &Value, now: Timestamp) {
     let item = HistoryItem {
         alarm: alarm.to_owned(),
         at: now,
         kind: "ConfigurationUpdate".into(),
+        contributor: None,
         summary: format!("Alarm \"{alarm}\" {word}"),
         data: data.to_string(),
     };
@@ -271,7 +335,7 @@ fn configured(change: &mut Write, region: &str, alarm: &str, word: &str, data: &
 }
 
 fn configuration(alarm: &MetricAlarm) -> Value {
-    json!({
+    let mut all = json!({
         "alarmName": alarm.name,
         "alarmArn": alarm.arn,
         "alarmDescription": alarm.description,
@@ -279,17 +343,31 @@ fn configuration(alarm: &MetricAlarm) -> Value {
         "okActions": alarm.ok_actions,
         "alarmActions": alarm.alarm_actions,
         "insufficientDataActions": alarm.insufficient_data_actions,
-        "metricName": alarm.series.name,
-        "namespace": alarm.series.namespace,
-        "statistic": alarm.statistic,
-        "dimensions": alarm.series.dimensions.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>(),
         "period": alarm.period_s,
         "evaluationPeriods": alarm.evaluation_periods,
         "datapointsToAlarm": alarm.datapoints_to_alarm,
         "threshold": alarm.threshold,
         "comparisonOperator": alarm.comparison,
         "treatMissingData": alarm.missing_data,
-    })
+    });
+    let measured = match &alarm.measure {
+        Measure::Series(single) => {
+            let dimension = |(name, value): &(String, String)| json!({"name": name, "value": value});
+            json!({
+                "metricName": single.series.name,
+                "namespace": single.series.namespace,
+                "statistic": single.statistic,
+                "dimensions": single.series.dimensions.iter().map(dimension).collect::<Vec<_>>(),
+            })
+        }
+        Measure::Query(query) => json!({
+            "metrics": [{"id": query.id, "label": query.label, "expression": query.text, "returnData": true}],
+        }),
+    };
+    if let (Value::Object(all), Value::Object(measured)) = (&mut all, measured) {
+        all.extend(measured);
+    }
+    all
 }
 
 fn pushed(records: &Records, change: Write) -> Result<Position, Refusal> {

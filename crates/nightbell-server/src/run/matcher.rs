@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nightbell_core::event::{Batch, Group};
+use nightbell_core::evidence::Place;
 use nightbell_core::metric::{Datum, Series};
 use nightbell_core::ruleset::Scratch;
-use nightbell_store::{Block, Durability, Position, Write};
+use nightbell_store::{Durability, Position, Write};
 use tracing::{error, warn};
 
 use super::care::Care;
@@ -123,9 +124,12 @@ impl Matcher {
         let mut change = Write::new();
         let mut activity = HashMap::new();
         let mut folded = Folded::default();
-        for batch in blocks.iter().flat_map(|block: &Arc<Block>| &block.batches) {
-            folded.add(self.fold(batch)?);
-            note(&mut activity, batch);
+        for block in &blocks {
+            for (at, batch) in (0..).zip(&block.batches) {
+                let place = Place { block: block.position.number(), batch: at, event: 0 };
+                folded.add(self.fold(batch, place)?);
+                note(&mut activity, batch);
+            }
         }
         let events: usize =
             blocks.iter().flat_map(|block| &block.batches).map(|batch| batch.events.len()).sum();
@@ -141,9 +145,9 @@ impl Matcher {
         Ok(true)
     }
 
-    fn fold(&mut self, batch: &Batch) -> Result<Vec<Datum>, Failure> {
+    fn fold(&mut self, batch: &Batch, place: Place) -> Result<Vec<Datum>, Failure> {
         let filters = self.app.compiled.of(&self.app.records, &batch.group)?;
-        Ok(filters.fold(batch, &self.app.reader, &mut self.scratch))
+        Ok(filters.fold(batch, Some(place), &self.app.reader, &mut self.scratch))
     }
 
     fn save_activity(

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use nightbell_core::evidence::Evidence;
 use nightbell_core::metric::{Aggregate, Datum, Series};
 use nightbell_core::time::{DAY_MS, HOUR_MS, Timestamp};
+use nightbell_core::watch::Needed;
 use nightbell_store::{Catalog, Position, Scan, Space, Write};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -28,6 +29,8 @@ const KNOWN_SERIES_MAX: usize = 100_000;
 /// New series of one hour that are kept; data of more is dropped, counted and told. What a million made-up account
 /// names in events can cost is bounded by this.
 pub(crate) const NEW_SERIES_PER_HOUR_MAX: u32 = 50_000;
+/// The same for series that alarms watch: past it the alarms still count them, but a restart forgets what they had.
+pub(crate) const NEW_WATCHED_SERIES_PER_HOUR_MAX: u32 = 500_000;
 /// Bytes of a series' short name in keys.
 const SERIES_BYTES: usize = 16;
 
@@ -110,7 +113,7 @@ impl Known {
         }
     }
 
-    /// Whether data of `series` is kept: always where an alarm needs it after a restart. A new series is put into the list of metrics.
+    /// Whether data of `series` is kept: the more, where an alarm needs it after a restart. A new series is put into the list of metrics.
     fn admit(
         &mut self,
         store: &dyn Catalog,
@@ -128,7 +131,8 @@ impl Known {
             if hour != self.hour {
                 (self.hour, self.new) = (hour, 0);
             }
-            if self.new >= NEW_SERIES_PER_HOUR_MAX && !needed {
+            let max = if needed { NEW_WATCHED_SERIES_PER_HOUR_MAX } else { NEW_SERIES_PER_HOUR_MAX };
+            if self.new >= max {
                 return Ok(false);
             }
             self.new += 1;
@@ -192,9 +196,41 @@ pub(crate) fn list_series(store: &dyn Catalog, region: &str, limit: usize) -> Re
     Ok(found.iter().filter_map(|(_, bytes)| serde_json::from_slice(bytes).ok()).collect())
 }
 
-/// Namespace first, so that a namespace is a range; the rest as a hash, because thirty dimensions would not fit.
+/// Every series of a metric.
+pub(crate) fn list_metric(
+    store: &dyn Catalog,
+    region: &str,
+    namespace: &str,
+    name: &str,
+) -> Result<Vec<Series>, Failure> {
+    let prefix = Key::prefix(&[region, namespace, name], "");
+    let mut scan = Scan::prefix(prefix.bytes()).limit(POINTS_AT_ONCE);
+    let mut all = Vec::new();
+    loop {
+        let found = store.scan(Space::Series, &scan)?;
+        let Some((last, _)) = found.last() else { return Ok(all) };
+        scan = Scan::prefix(prefix.bytes()).limit(POINTS_AT_ONCE).after(last.clone());
+        all.extend(found.iter().filter_map(|(_, bytes)| serde_json::from_slice::<Series>(bytes).ok()));
+    }
+}
+
+/// What an alarm needs from `from` on.
+pub(crate) fn read_needed(store: &dyn Catalog, needed: &Needed, from: i64) -> Result<Vec<Datum>, Failure> {
+    match needed {
+        Needed::Series(series) => read(store, series, from, i64::MAX),
+        Needed::Metric { region, namespace, name } => {
+            let mut all = Vec::new();
+            for series in list_metric(store, region, namespace, name)? {
+                all.extend(read(store, &series, from, i64::MAX)?);
+            }
+            Ok(all)
+        }
+    }
+}
+
+/// Namespace and name first, so that each is a range; the rest as a hash, because thirty dimensions would not fit.
 fn series_key(series: &Series) -> Vec<u8> {
-    let mut key = Key::prefix(&[&series.region, &series.namespace], "").bytes().to_vec();
+    let mut key = Key::prefix(&[&series.region, &series.namespace, &series.name], "").bytes().to_vec();
     key.extend_from_slice(&series_hash(series));
     key
 }

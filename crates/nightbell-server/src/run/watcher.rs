@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use nightbell_core::alarm::{State, Transition};
+use nightbell_core::alarm::Transition;
 use nightbell_core::delivery::Content;
 use nightbell_core::metric::Series;
 use nightbell_core::time::{MINUTE_MS, Timestamp};
-use nightbell_core::watch::{Effect, Input, Watch};
-use nightbell_store::{Durability, Position, Space, Stream, Write};
+use nightbell_core::watch::{Effect, Input, Needed, Watch};
+use nightbell_store::{Catalog, Durability, Position, Stream, Write};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
@@ -78,15 +78,22 @@ impl Watcher {
             watch.restore_clock(ticked);
         }
         // Each series once: its data goes to every alarm on it.
-        let mut needed: BTreeMap<Series, i64> = BTreeMap::new();
+        let store = &**app.records.store();
+        let mut needed: BTreeMap<Needed, i64> = BTreeMap::new();
         for (alarm, runtime) in alarms::list_all(&app.records)? {
             let from = Watch::needed_from(&alarm, ticked.unwrap_or_default());
-            let oldest = needed.entry(alarm.series.clone()).or_insert(from);
-            *oldest = from.min(*oldest);
+            for need in Watch::needs(&alarm) {
+                let oldest = needed.entry(need).or_insert(from);
+                *oldest = from.min(*oldest);
+            }
+            let arn = alarm.arn.clone();
             watch.restore_alarm(alarm, runtime);
+            for (group, runtime) in alarms::saved_contributors(store, &arn)? {
+                watch.restore_contributor(&arn, group, runtime);
+            }
         }
-        for (series, from) in needed {
-            watch.restore_data(&points::read(&**app.records.store(), &series, from, i64::MAX)?);
+        for (series, from) in one_by_one(store, needed)? {
+            watch.restore_data(&points::read(store, &series, from, i64::MAX)?);
         }
         app.judged.send_replace(position);
         Ok(Self {
@@ -174,7 +181,9 @@ impl Watcher {
                     self.save(std::mem::take(&mut gathered), before)?;
                 }
                 let from = Watch::needed_from(alarm, entry.now);
-                *history = points::read(&*store, &alarm.series, from, i64::MAX)?;
+                for need in Watch::needs(alarm) {
+                    history.extend(points::read_needed(&*store, &need, from)?);
+                }
             }
             self.take(entry, position, &mut gathered)?;
             reached = Some(position);
@@ -206,7 +215,7 @@ impl Watcher {
             gathered.points.add(data, |series| self.watch.is_watched(series));
         }
         if let Input::DeleteAlarm { arn } = &entry.input {
-            gathered.change.delete(Space::Watch, arn.as_bytes());
+            alarms::forget(&**self.app.records.store(), &mut gathered.change, arn)?;
         }
         if matches!(entry.input, Input::Tick) {
             self.ticked = self.ticked.max(Some(entry.now));
@@ -214,6 +223,9 @@ impl Watcher {
         for effect in self.watch.step(entry.now, entry.input) {
             match effect {
                 Effect::Saved { arn, runtime } => alarms::save_runtime(&mut gathered.change, &arn, &runtime),
+                Effect::SavedContributor { arn, group, runtime } => {
+                    alarms::save_contributor(&mut gathered.change, &arn, &group, runtime.as_ref());
+                }
                 Effect::Transition(transition) => self.tell(&transition, position, gathered)?,
             }
         }
@@ -230,23 +242,20 @@ impl Watcher {
         let (from, to) = (transition.from.name(), transition.to.name());
         info!(alarm = transition.alarm.name, from, to, reason = transition.reason, "alarm changed");
         self.app.telemetry.transitions.with_label_values(&[to]).inc();
+        let of_contributor = transition.contributor.is_some();
         let item = HistoryItem {
             alarm: transition.alarm.name.clone(),
             at: transition.at,
-            kind: "StateUpdate".into(),
+            kind: if of_contributor { "AlarmContributorStateUpdate" } else { "StateUpdate" }.into(),
+            contributor: transition.contributor.clone(),
             summary: format!("Alarm updated from {from} to {to}"),
             data: state_update(transition).to_string(),
         };
         self.record(gathered, transition, &item, position);
-        if !transition.alarm.actions_enabled {
+        if !transition.acts {
             return Ok(());
         }
-        let actions = match transition.to {
-            State::Ok => &transition.alarm.ok_actions,
-            State::Alarm => &transition.alarm.alarm_actions,
-            State::InsufficientData => &transition.alarm.insufficient_data_actions,
-        };
-        for action in actions {
+        for action in transition.alarm.actions(transition.to) {
             let error = self.act(action, transition, position, gathered)?;
             let item = action_item(transition, action, error.as_deref());
             self.record(gathered, transition, &item, position);
@@ -271,7 +280,8 @@ impl Watcher {
             Err(_) => return Ok(Some("Topic does not exist".into())),
         }
         let cause = position.to_string();
-        let cause = ["alarm", transition.alarm.arn.as_str(), transition.to.name(), &cause];
+        let whose = transition.contributor.as_ref().map_or("", |one| one.id.as_str());
+        let cause = ["alarm", transition.alarm.arn.as_str(), whose, transition.to.name(), &cause];
         for subscription in topics::subscriptions(&self.app.records, action)? {
             let content = Content::Alarm(Box::new(transition.clone()));
             let waiting = topics::addressed(&subscription, content, &cause, &self.app.links(), transition.at);
@@ -293,7 +303,7 @@ impl Watcher {
         // A step takes far fewer than 65,536 items from one entry.
         let order = (position.number() << 16) | (gathered.order & 0xffff);
         gathered.order += 1;
-        alarms::record_history(&mut gathered.change, &transition.alarm.series.region, item, order);
+        alarms::record_history(&mut gathered.change, &transition.alarm.region, item, order);
     }
 
     fn save(&mut self, gathered: Gathered, last: Position) -> Result<(), Failure> {
@@ -323,6 +333,24 @@ impl Watcher {
         }
         Ok(())
     }
+}
+
+/// The series among what is needed, each once with the oldest second.
+fn one_by_one(store: &dyn Catalog, needed: BTreeMap<Needed, i64>) -> Result<BTreeMap<Series, i64>, Failure> {
+    let mut all: BTreeMap<Series, i64> = BTreeMap::new();
+    for (need, from) in needed {
+        let series = match need {
+            Needed::Series(series) => vec![series],
+            Needed::Metric { region, namespace, name } => {
+                points::list_metric(store, &region, &namespace, &name)?
+            }
+        };
+        for series in series {
+            let oldest = all.entry(series).or_insert(from);
+            *oldest = from.min(*oldest);
+        }
+    }
+    Ok(all)
 }
 
 fn state_update(transition: &Transition) -> Value {
@@ -355,7 +383,8 @@ fn action_item(transition: &Transition, action: &str, error: Option<&str>) -> Hi
     HistoryItem {
         alarm: transition.alarm.name.clone(),
         at: transition.at,
-        kind: "Action".into(),
+        kind: if transition.contributor.is_some() { "AlarmContributorAction" } else { "Action" }.into(),
+        contributor: transition.contributor.clone(),
         summary: format!("{word} action {action}"),
         data: data.to_string(),
     }

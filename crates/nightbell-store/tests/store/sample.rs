@@ -65,6 +65,7 @@ pub(crate) fn no_tail() -> Options {
 }
 
 /// Opens a store that must open.
+#[allow(clippy::needless_pass_by_value)] // most callers make their options on the spot
 pub(crate) fn open(folder: &tempfile::TempDir, options: Options) -> LocalStore {
     once_unlocked(
         || LocalStore::open(folder.path(), options.clone()),

@@ -4,6 +4,8 @@ Who: accounts as `domain\name`, and the addresses requests come from.
 Windows writes one account in many ways; a rule that counts per user needs one. Everything is lower-case.
 */
 
+use std::net::IpAddr;
+
 /// `domain\name`, or `name` where no domain is told, or the SID where no name is told.
 ///
 /// `name@realm` becomes `realm\name` unless another domain is told: `MicrosoftAccount\ann@example.org` is a name as it is.
@@ -49,6 +51,33 @@ pub(super) fn source(address: &str) -> Option<String> {
         _ => &address,
     };
     (!address.is_empty() && address != "-").then(|| address.to_owned())
+}
+
+/// The noise that an account is, by its name as [`account`] gives it and by its SID.
+///
+/// Names of Windows' own accounts are in the language of the machine, so the SID says more. A name that ends in `$` is
+/// a machine's or a managed service's; anybody who may make accounts may make one that ends so.
+pub(super) fn noise(user: Option<&str>, sid: Option<&str>) -> Option<&'static str> {
+    let own_sid = |family: &str| sid.is_some_and(|sid| sid.starts_with(family));
+    if sid == Some("S-1-5-7") || user.is_some_and(|user| user.ends_with(r"\anonymous logon")) {
+        return Some("anonymous");
+    }
+    if user.is_some_and(|user| user.ends_with('$')) {
+        return Some("machine-account");
+    }
+    let system = matches!(sid, Some("S-1-5-18" | "S-1-5-19" | "S-1-5-20"))
+        || SERVICE_SIDS.into_iter().any(own_sid)
+        || user.is_some_and(|user| user == r"nt authority\system");
+    system.then_some("system-account")
+}
+
+/// Services, the window manager, the font driver host.
+const SERVICE_SIDS: [&str; 3] = ["S-1-5-80-", "S-1-5-90-", "S-1-5-96-"];
+
+/// Whether an address as [`source`] gives it is the machine itself.
+pub(super) fn is_loopback(source: &str) -> bool {
+    let address = source.split_once('%').map_or(source, |(address, _zone)| address);
+    source == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -97,6 +126,38 @@ mod tests {
         ];
         for (address, expected) in rows {
             assert_eq!(source(address).as_deref(), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn accounts_that_are_noise() {
+        let rows = [
+            (Some(r"corp\ann"), Some("S-1-5-21-1-2-3-1104"), None),
+            (Some(r"corp\host$"), Some("S-1-5-21-1-2-3-1105"), Some("machine-account")),
+            (Some(r"corp\host$"), Some("S-1-5-18"), Some("machine-account")),
+            (Some("system"), Some("S-1-5-18"), Some("system-account")),
+            (Some(r"nt authority\system"), None, Some("system-account")),
+            (Some(r"nt-autorität\system"), Some("S-1-5-18"), Some("system-account")),
+            (Some(r"corp\system"), Some("S-1-5-21-1-2-3-1106"), None),
+            (Some(r"window manager\dwm-1"), Some("S-1-5-90-0-1"), Some("system-account")),
+            (Some(r"nt service\mssql"), Some("S-1-5-80-1-2"), Some("system-account")),
+            (Some(r"nt authority\anonymous logon"), None, Some("anonymous")),
+            (Some(r"nt-autorität\anonymous-anmeldung"), Some("S-1-5-7"), Some("anonymous")),
+            (Some("s-1-5-21-1-2-3-1104"), Some("S-1-5-21-1-2-3-1104"), None),
+            (None, None, None),
+        ];
+        for (user, sid, expected) in rows {
+            assert_eq!(noise(user, sid), expected, "{user:?} {sid:?}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_the_machine_itself() {
+        for source in ["127.0.0.1", "127.8.9.1", "::1", "::1%0", "localhost"] {
+            assert!(is_loopback(source), "{source}");
+        }
+        for source in ["10.0.0.1", "128.0.0.1", "fe80::1%4", "wks7", "1270.0.0.1", ""] {
+            assert!(!is_loopback(source), "{source}");
         }
     }
 }

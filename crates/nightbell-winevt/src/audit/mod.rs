@@ -10,7 +10,10 @@ What an audit event means: from the parts an event tells to [`Audit`], which rul
 | Source | IpAddress or ClientAddress; the workstation's name for 4776, the caller's for 4740, which have no address |
 | Share, Folder, File, Path | ObjectName of files, or ShareName and RelativeTargetName; see [`Location`] |
 | Access | AccessMask, else AccessList |
-| Reason | SubStatus, else Status, else FailureReason; Kerberos results; the first refusal of AccessReason; AuditPolicyChanges |
+| Object | share, folder and file in one, without a stream's name: what one file is counted once by |
+| Reason | SubStatus, else Status, else FailureReason; Kerberos results; the first refusal of AccessReason; what AuditPolicyChanges did to which subcategory |
+| Channel | the cleared log of `log-cleared`, else the log that holds the event |
+| Noise | the first that fits of not-a-file, anonymous, machine-account, system-account, loopback |
 
 | action | events |
 |---|---|
@@ -20,7 +23,7 @@ What an audit event means: from the parts an event tells to [`Audit`], which rul
 | privilege | 4672–4674, 4964 |
 | open | 4656 and 5145: rights were asked for, and granted or denied |
 | read, write, delete, permission | 4663 by the rights used, in the order delete, permission, write, read; `open` if none of them |
-| delete | also 4659 and 4660; 4660 has no name, so `$.Audit.File = "*"` counts each deletion once |
+| delete | also 4659 and 4660; 4660 has no name, so `$.Audit.File = "*"` and counting different Objects counts each file once |
 | permission | also 4670 |
 | handle | 4656, 4659, 4663, 4670 on anything but files and folders (processes, keys, tokens, pipes); 4661, 4662, 4690 |
 | close, link | 4658; 4664 |
@@ -76,6 +79,7 @@ pub fn audit(told: &Told<'_>) -> Option<Audit> {
         reason: reason(told, meaning.why),
         logon_type: told.get(Part::LogonType).and_then(codes::number).and_then(codes::logon_type),
         process: told.get(Part::ProcessName).map(str::to_lowercase),
+        channel: channel(told, meaning.action),
         ..Audit::default()
     };
     let place = place(told, kind);
@@ -87,6 +91,7 @@ pub fn audit(told: &Told<'_>) -> Option<Audit> {
         audit.file = place.file;
         audit.path = place.path;
     }
+    audit.noise = noise(told, meaning.who, &audit);
     Some(audit)
 }
 
@@ -150,6 +155,25 @@ fn source(told: &Told<'_>, id: Option<u32>) -> Option<String> {
     address.or(name).and_then(account::source)
 }
 
+fn channel(told: &Told<'_>, action: Action) -> Option<String> {
+    let cleared = told.get(Part::ClearedChannel).filter(|_| action == Action::Is("log-cleared"));
+    cleared.or_else(|| told.get(Part::Channel)).map(str::to_lowercase)
+}
+
+/// In the order of [`nightbell_core::fields::audit::NOISE`].
+fn noise(told: &Told<'_>, who: Who, audit: &Audit) -> Option<&'static str> {
+    if audit.action == Some("handle") || audit.share.as_deref() == Some("ipc$") {
+        return Some("not-a-file");
+    }
+    let sid = match who {
+        Who::Subject => told.get(Part::SubjectUserSid),
+        Who::Target | Who::TargetName => told.get(Part::TargetSid),
+        Who::Account => None,
+    };
+    let from_itself = || audit.source.as_deref().is_some_and(account::is_loopback).then_some("loopback");
+    account::noise(audit.user.as_deref(), sid).or_else(from_itself)
+}
+
 fn place(told: &Told<'_>, kind: access::Kind) -> Option<Location> {
     if kind != access::Kind::File {
         return None;
@@ -211,7 +235,9 @@ fn reason(told: &Told<'_>, why: Why) -> Option<String> {
                 .take(access::REASONS_MAX)
                 .filter_map(codes::policy_change)
                 .collect();
-            (!changes.is_empty()).then(|| changes.join(", "))
+            let of = told.get(Part::SubcategoryGuid).and_then(codes::subcategory);
+            let of = of.map(|name| format!("{name}: ")).unwrap_or_default();
+            (!changes.is_empty()).then(|| of + &changes.join(", "))
         }
     }
 }

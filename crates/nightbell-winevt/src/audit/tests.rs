@@ -45,6 +45,8 @@ fn a_denied_file_is_told_in_full() {
         reason: Some("not granted".to_owned()),
         logon_type: None,
         process: None,
+        channel: Some("security".to_owned()),
+        noise: None,
     };
     assert_eq!(security(4656, FAILURE, &data), expected);
 }
@@ -74,6 +76,7 @@ fn a_failed_logon_is_told_in_full() {
         source: Some("146.56.6.166".to_owned()),
         reason: Some("wrong password".to_owned()),
         logon_type: Some("Network"),
+        channel: Some("security".to_owned()),
         ..Audit::default()
     };
     assert_eq!(security(4625, FAILURE, &data), expected);

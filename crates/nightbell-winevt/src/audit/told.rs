@@ -14,6 +14,7 @@ pub enum Part {
     EventId,
     Provider,
     Computer,
+    Channel,
     Keywords,
     RenderedKeyword,
     SubjectUserSid,
@@ -43,6 +44,7 @@ pub enum Part {
     AccessReason,
     ProcessName,
     AuditPolicyChanges,
+    SubcategoryGuid,
     ClearedChannel,
 }
 
@@ -68,6 +70,7 @@ impl<'a> Told<'a> {
             "EventID" => Part::EventId,
             "Provider" => Part::Provider,
             "Computer" => Part::Computer,
+            "Channel" => Part::Channel,
             "Keywords" => Part::Keywords,
             _ => return,
         };
@@ -136,6 +139,7 @@ fn part_of_data(name: &str) -> Option<Part> {
         "AccessReason" => Part::AccessReason,
         "ProcessName" => Part::ProcessName,
         "AuditPolicyChanges" => Part::AuditPolicyChanges,
+        "SubcategoryGuid" => Part::SubcategoryGuid,
         "Channel" => Part::ClearedChannel,
         _ => return None,
     })

@@ -1,5 +1,6 @@
 use super::*;
 use crate::alarm::judge::{Point, judge};
+use crate::alarm::{Measure, SeriesMeasure};
 use crate::metric::Series;
 
 /// 2021-06-01T18:00:00Z.
@@ -8,15 +9,18 @@ const START_S: i64 = 1_622_570_400;
 fn alarm(n: u32, m: Option<u32>, missing_data: MissingData) -> MetricAlarm {
     MetricAlarm {
         arn: "arn:aws:cloudwatch:us-east-2:123456789012:alarm:AccessDenied".to_owned(),
+        region: "us-east-2".to_owned(),
         name: "AccessDenied".to_owned(),
         description: None,
         actions_enabled: true,
         ok_actions: Vec::new(),
         alarm_actions: Vec::new(),
         insufficient_data_actions: Vec::new(),
-        series: Series::new("us-east-2", "folder/secret/4656", "4656", Vec::new()),
-        unit: None,
-        statistic: "Sum".to_owned(),
+        measure: Measure::Series(SeriesMeasure {
+            series: Series::new("us-east-2", "folder/secret/4656", "4656", Vec::new()),
+            unit: None,
+            statistic: "Sum".to_owned(),
+        }),
         period_s: 60,
         evaluation_periods: n,
         datapoints_to_alarm: m,
@@ -132,7 +136,7 @@ fn data_of_one_point() {
 #[test]
 fn data_without_points_and_with_a_unit() {
     let mut alarm = alarm(1, None, MissingData::Missing);
-    alarm.unit = Some("Count".to_owned());
+    alarm.single_mut().unwrap().unit = Some("Count".to_owned());
     let verdict = judge(&slots(&[GAP, GAP, GAP]), Rule::of(&alarm)).unwrap();
     let now = Timestamp::from_millis(START_S * 1_000);
     assert_eq!(

@@ -12,11 +12,11 @@ fn the_notification_without_and_with_options() {
     let mut t = transition();
     t.alarm.description = None;
     t.alarm.datapoints_to_alarm = None;
-    t.alarm.unit = Some("Count".to_owned());
-    t.alarm.statistic = "p99.9".to_owned();
+    t.alarm.single_mut().unwrap().unit = Some("Count".to_owned());
+    t.alarm.single_mut().unwrap().statistic = "p99.9".to_owned();
     t.alarm.evaluate_low_sample_count_percentile = "ignore".to_owned();
-    t.alarm.series.region = "werk-süd".to_owned();
-    t.alarm.series.dimensions = vec![("Folder".to_owned(), r"\secret".to_owned())];
+    t.alarm.region = "werk-süd".to_owned();
+    t.alarm.single_mut().unwrap().series.dimensions = vec![("Folder".to_owned(), r"\secret".to_owned())];
     t.alarm.missing_data = MissingData::Missing;
     let json = alarm_json(&t);
     for part in [
@@ -34,7 +34,7 @@ fn the_notification_without_and_with_options() {
         ("Minimum", "MINIMUM"),
         ("Maximum", "MAXIMUM"),
     ] {
-        t.alarm.statistic = statistic.to_owned();
+        t.alarm.single_mut().unwrap().statistic = statistic.to_owned();
         assert!(
             alarm_json(&t).contains(&format!(r#""StatisticType":"Statistic","Statistic":"{spelling}","#))
         );
@@ -46,7 +46,7 @@ fn subjects() {
     let subject = |name: &str, region: &str, to| {
         let mut t = transition();
         t.alarm.name = name.to_owned();
-        t.alarm.series.region = region.to_owned();
+        t.alarm.region = region.to_owned();
         t.to = to;
         alarm_subject(&t)
     };
@@ -109,8 +109,9 @@ State Change Actions:
 "#;
     // A middle dot stands for a blank at a line's end.
     assert_eq!(alarm_text(&t, Some("https://bell.example.org/x")), expected.replace('·', " "));
-    t.alarm.series.dimensions = vec![("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())];
-    t.alarm.unit = Some("Count".to_owned());
+    t.alarm.single_mut().unwrap().series.dimensions =
+        vec![("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())];
+    t.alarm.single_mut().unwrap().unit = Some("Count".to_owned());
     let text = alarm_text(&t, None);
     assert!(!text.contains("View this alarm"));
     assert!(text.contains("- Dimensions:                          [a = 1], [b = 2]\n"), "{text}");

@@ -1,0 +1,607 @@
+/*!
+An alarm that counts per contributor: one question, a standing for each group of its query.
+
+A contributor is made by its first data and forgotten when it is OK and its data is out of reach. The alarm as a whole is
+ALARM while any contributor is. Nothing here knows where data comes from or who is told.
+
+Memory is bounded: at the cap those that counted least give way, together, and what they could have reached at most is
+kept as a `Floor` that newcomers are credited with (Space-Saving: Metwally, Agrawal, El Abbadi, "Efficient Computation
+of Frequent and Top-k Elements in Data Streams"). A contributor whose own count crosses the line fires as always. One that
+crosses only together with its credit may or may not have: then the contributor [`OTHERS`] fires, which says so, instead
+of a thousand false alarms or a missed one.
+*/
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::runtime::Runtime;
+use super::standing::{Arrived, Judging, Late, Question, Standing, transition};
+use super::{Contributor, MetricAlarm, MissingData, State, Transition, judge, reason};
+use crate::evidence::Evidence;
+use crate::insights::{After, Function, Query};
+use crate::metric::Datum;
+use crate::statistic::Statistic;
+use crate::time::{DAY_MS, SECOND_MS, Timestamp};
+use crate::window::Window;
+
+/// Contributors of one alarm held at once, where nothing else is configured.
+pub const CONTRIBUTORS_MAX: usize = 100_000;
+/// Dimensions that an alarm may group by.
+pub const GROUP_DIMENSIONS_MAX: usize = 3;
+/// Share of the contributors that give way together, as one in so many.
+const GIVE_WAY_SHARE: usize = 10;
+/// How many of those that give way together leave their evidence behind.
+const FLOOR_EVIDENCE_MAX: usize = 1_000;
+/// The attribute value of the contributor that stands for those that gave way.
+pub const OTHERS: &str = "(others)";
+/// How long a contributor is remembered after its last data, where missing data is breaching.
+pub const REMEMBERED_S: i64 = 7 * DAY_MS / SECOND_MS;
+
+/// The values of GROUP BY, in its order.
+pub type Group = Vec<String>;
+
+/// An alarm and its contributors.
+#[derive(Clone, Debug)]
+pub(crate) struct ContributorsWatch {
+    question: Question,
+    query: Query,
+    contributors_max: usize,
+    contributors: HashMap<Group, Held>,
+    /// How many of them, [`OTHERS`] included, are in ALARM.
+    alarming: usize,
+    /// What else each contributor's samples depend on, where the query says AFTER.
+    before: HashMap<Group, Before>,
+    /// The alarm as a whole.
+    runtime: Runtime,
+    evaluated: Option<i64>,
+    floors: Vec<Floor>,
+    /// Stands for those that gave way, while one of them may have crossed the line.
+    others: Option<Standing>,
+    gave_way: u64,
+}
+
+/// A contributor.
+#[derive(Clone, Debug)]
+struct Held {
+    standing: Standing,
+    /// What it may have counted before it was made, had it been there and given way.
+    credit: f64,
+}
+
+/// What those that gave way had counted at most, until their newest data has left every window.
+#[derive(Clone, Debug)]
+struct Floor {
+    weight: f64,
+    newest: i64,
+    evidence: Evidence,
+}
+
+/// The condition's own counts, and the samples that wait for it to hold.
+#[derive(Clone, Debug)]
+struct Before {
+    counts: Window,
+    waiting: Window,
+}
+
+/// What came for the contributors in one step.
+#[derive(Debug, Default)]
+pub(crate) struct Came {
+    groups: BTreeMap<Group, Arrived>,
+}
+
+/// What a step of a contributors' alarm did.
+#[derive(Debug, Default)]
+pub(crate) struct Moved {
+    /// Transitions, by contributor; the alarm's own comes last.
+    pub(crate) transitions: Vec<Transition>,
+    /// Contributors whose runtime is to be kept (`Some`) or forgotten.
+    pub(crate) saved: Vec<(Group, Option<Runtime>)>,
+    /// Whether the alarm's own runtime is to be kept.
+    pub(crate) parent: bool,
+}
+
+impl ContributorsWatch {
+    /// An alarm in the state of `runtime`, without contributors.
+    pub(crate) fn new(alarm: MetricAlarm, query: Query, runtime: Runtime, contributors_max: usize) -> Self {
+        let statistic = Statistic::parse(query.function.statistic()).unwrap_or(Statistic::SampleCount);
+        Self {
+            question: Question::new(alarm, statistic, None),
+            query,
+            contributors_max: contributors_max.max(GIVE_WAY_SHARE),
+            contributors: HashMap::new(),
+            alarming: 0,
+            before: HashMap::new(),
+            runtime,
+            evaluated: None,
+            floors: Vec::new(),
+            others: None,
+            gave_way: 0,
+        }
+    }
+
+    pub(crate) fn question(&self) -> &Question {
+        &self.question
+    }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Contributors held, and how many gave way since the alarm was put or restored.
+    pub(crate) fn counts(&self) -> (usize, u64) {
+        (self.contributors.len(), self.gave_way)
+    }
+
+    /// All contributors with their states, in no order.
+    pub(crate) fn contributors(&self) -> impl Iterator<Item = (Contributor, &Runtime)> {
+        let others = self.others.iter().map(|others| (self.others_group(), &others.runtime));
+        let all = self.contributors.iter().map(|(group, held)| (group.clone(), &held.standing.runtime));
+        all.chain(others).map(|(group, runtime)| (self.named(&group), runtime))
+    }
+
+    /// Takes the evaluations up to `now` as done.
+    pub(crate) fn skip_to(&mut self, now: Timestamp) {
+        self.evaluated = Some(self.question.grid(now.second()));
+    }
+
+    /// Puts a contributor back as it was saved.
+    pub(crate) fn restore_contributor(&mut self, now: Option<Timestamp>, group: Group, runtime: Runtime) {
+        self.alarming += usize::from(runtime.state == State::Alarm);
+        if group == self.others_group() {
+            // What had given way is not known any more; the next tick ends it unless it happens again.
+            self.others = Some(Standing::new(&self.question, runtime));
+            return;
+        }
+        let mut standing = Standing::new(&self.question, runtime);
+        if let Some(now) = now {
+            standing.skip_to(&self.question, now);
+        }
+        self.contributors.insert(group, Held { standing, credit: 0.0 });
+    }
+
+    /// Folds a datum in without judging it.
+    pub(crate) fn restore(&mut self, now: Option<Timestamp>, datum: Datum) {
+        self.fold(now, datum);
+    }
+
+    /// Folds a datum that just arrived in and notes it in `came`.
+    pub(crate) fn take(&mut self, now: Timestamp, datum: Datum, came: &mut Came) {
+        let too_late = self.question.is_too_late(now, datum.second);
+        let late = Late::of(now, &datum, &self.question);
+        let Some((group, buckets)) = self.fold(Some(now), datum).filter(|_| !too_late) else { return };
+        let arrived = came.groups.entry(group).or_default();
+        for bucket in buckets {
+            arrived.note(bucket, late);
+        }
+    }
+
+    /// The contributor and the buckets that took something; `None` when it is not for this alarm.
+    fn fold(&mut self, now: Option<Timestamp>, datum: Datum) -> Option<(Group, Vec<i64>)> {
+        if !self.question.admits(now, &datum) {
+            return None;
+        }
+        if self.query.admits_after(&datum.series) {
+            return self.fold_condition(now, datum);
+        }
+        if !self.query.admits(&datum.series) {
+            return None;
+        }
+        let group: Group = self.query.group_of(&datum.series)?.into_iter().map(str::to_owned).collect();
+        if let Some(after) = &self.query.after {
+            let period_s = self.question.alarm.period_s;
+            let before = self.before.entry(group.clone()).or_insert_with(|| Before::new(&self.question));
+            if !holds(after, &before.counts, period_s, datum.second) {
+                before.waiting.take(datum.second, datum.aggregate, datum.evidence);
+                return Some((group, Vec::new()));
+            }
+        }
+        let second = datum.second;
+        let standing = self.standing(now, &group, second);
+        let bucket = standing.window.take(second, datum.aggregate, datum.evidence);
+        Some((group, vec![bucket]))
+    }
+
+    /// The standing of a contributor, made if there is none yet.
+    fn standing(&mut self, now: Option<Timestamp>, group: &Group, second: i64) -> &mut Standing {
+        let known = self.contributors.contains_key(group);
+        if !known && self.contributors.len() >= self.contributors_max {
+            self.make_room(now.map_or(second, Timestamp::second));
+        }
+        let credit = if known { 0.0 } else { self.credit(second) };
+        let question = &self.question;
+        let made = || {
+            let runtime = Runtime::contributor(now.unwrap_or(Timestamp::from_seconds(second)));
+            Held { standing: Standing::new(question, runtime), credit }
+        };
+        &mut self.contributors.entry(group.clone()).or_insert_with(made).standing
+    }
+
+    /// Counts towards the condition, and lets the samples through that waited for it.
+    fn fold_condition(&mut self, now: Option<Timestamp>, datum: Datum) -> Option<(Group, Vec<i64>)> {
+        let after = self.query.after.clone()?;
+        let group: Group = self.query.group_of(&datum.series)?.into_iter().map(str::to_owned).collect();
+        let period_s = self.question.alarm.period_s;
+        let second = datum.second;
+        let before = self.before.entry(group.clone()).or_insert_with(|| Before::new(&self.question));
+        before.counts.take(second, datum.aggregate, datum.evidence);
+        let waiting: Vec<i64> =
+            before.waiting.range(second..second.saturating_add(period_s + 1)).map(|(at, _)| at).collect();
+        let passing: Vec<i64> =
+            waiting.into_iter().filter(|at| holds(&after, &before.counts, period_s, *at)).collect();
+        let mut buckets = Vec::new();
+        for at in passing {
+            for (second, bucket) in self.before.get_mut(&group)?.waiting.take_out(at..at + 1) {
+                let standing = self.standing(now, &group, second);
+                let evidence = bucket.evidence.map(|evidence| *evidence).unwrap_or_default();
+                buckets.push(standing.window.take(second, bucket.aggregate, evidence));
+            }
+        }
+        Some((group, buckets))
+    }
+
+    /// Judges what just arrived.
+    pub(crate) fn arrive(&mut self, judging: Judging<'_>, came: &Came) -> Moved {
+        let mut moved = Moved::default();
+        for (group, arrived) in &came.groups {
+            let Some(held) = self.contributors.get_mut(group) else { continue };
+            let transition = held.standing.arrive(&self.question, judging, arrived);
+            match transition {
+                Some(transition) => self.note(group, transition, &mut moved),
+                None => self.suspect(judging, group, &mut moved),
+            }
+        }
+        self.settle(judging, &mut moved);
+        moved
+    }
+
+    /// Judges the complete slots of every contributor, once for each point of the grid, and forgets those that are over.
+    pub(crate) fn tick(&mut self, complete: Timestamp, judging: Judging<'_>) -> Moved {
+        let grid = self.question.grid(complete.second());
+        if self.evaluated.is_some_and(|evaluated| grid <= evaluated) {
+            return Moved::default();
+        }
+        self.evaluated = Some(grid);
+        let mut moved = Moved::default();
+        let needed = self.question.needed_from(complete.second());
+        for group in self.due(needed) {
+            self.tick_one(&group, complete, judging, &mut moved);
+        }
+        self.before.retain(|_, before| before.expire(needed));
+        self.lift_floors(complete, judging, &mut moved);
+        self.settle(judging, &mut moved);
+        moved
+    }
+
+    /// Judges at once, as after the configuration changed.
+    pub(crate) fn evaluate(&mut self, judging: Judging<'_>, anew: bool) -> Moved {
+        self.evaluated = Some(self.question.grid(judging.now.second()));
+        let mut moved = Moved::default();
+        let mut groups: Vec<Group> = self.contributors.keys().cloned().collect();
+        groups.sort();
+        for group in groups {
+            let Some(held) = self.contributors.get_mut(&group) else { continue };
+            let was_ok = held.standing.runtime.clone();
+            let transition = held.standing.evaluate(&self.question, judging, anew);
+            self.note_unless_idle(&group, was_ok, transition, &mut moved);
+        }
+        self.settle(judging, &mut moved);
+        moved
+    }
+
+    /// The contributors that a tick can move, sorted. Most can be moved by arrivals only and are just kept short.
+    fn due(&mut self, needed: i64) -> Vec<Group> {
+        let arrivals_decide = self.question.only_arrivals_alarm();
+        let sums = self.question.statistic == Statistic::Sum;
+        let mut due = Vec::new();
+        for (group, held) in &mut self.contributors {
+            let standing = &mut held.standing;
+            standing.window.expire_before(needed);
+            let quiet = standing.runtime.state == State::Ok
+                && arrivals_decide
+                && !(sums && standing.holds_negative());
+            if !quiet || standing.window.is_empty() {
+                due.push(group.clone());
+            }
+        }
+        due.sort();
+        due
+    }
+
+    fn tick_one(&mut self, group: &Group, complete: Timestamp, judging: Judging<'_>, moved: &mut Moved) {
+        let breaching = self.question.alarm.missing_data == MissingData::Breaching;
+        let Some(held) = self.contributors.get_mut(group) else { return };
+        let standing = &mut held.standing;
+        let silent = standing.window.is_empty();
+        let alarm = standing.runtime.state == State::Alarm;
+        if silent
+            && alarm
+            && judging.now.since(standing.runtime.state_transitioned) > REMEMBERED_S * SECOND_MS
+        {
+            let reason = format!("Forgotten after {} days without data.", REMEMBERED_S * SECOND_MS / DAY_MS);
+            let transition = standing.force(&self.question, judging, State::Ok, reason, None);
+            transition.into_iter().for_each(|transition| self.note(group, transition, moved));
+        } else if silent && !alarm && !breaching {
+            self.forget(group, moved);
+        } else {
+            let before = standing.runtime.clone();
+            let transition = standing.tick(&self.question, complete, judging);
+            self.note_unless_idle(group, before, transition, moved);
+        }
+    }
+
+    fn forget(&mut self, group: &Group, moved: &mut Moved) {
+        if let Some(held) = self.contributors.remove(group)
+            && !held.standing.runtime.reason.is_empty()
+        {
+            moved.saved.push((group.clone(), None)); // one that never moved was never saved
+        }
+    }
+
+    /// Notes a transition, unless a contributor that was OK has only run out of data: that is no news.
+    fn note_unless_idle(
+        &mut self,
+        group: &Group,
+        before: Runtime,
+        transition: Option<Transition>,
+        moved: &mut Moved,
+    ) {
+        match transition {
+            Some(told) if (told.from, told.to) == (State::Ok, State::InsufficientData) => {
+                if let Some(held) = self.contributors.get_mut(group) {
+                    held.standing.runtime = before;
+                }
+            }
+            Some(transition) => self.note(group, transition, moved),
+            None => {}
+        }
+    }
+
+    /// Gives a transition its contributor and keeps count.
+    fn note(&mut self, group: &Group, mut transition: Transition, moved: &mut Moved) {
+        self.alarming += usize::from(transition.to == State::Alarm);
+        self.alarming -= usize::from(transition.from == State::Alarm).min(self.alarming);
+        transition.contributor = Some(self.named(group));
+        // The events that the condition counted belong to the explanation.
+        if let (Some(before), Some((from, to))) = (self.before.get(group), transition.window) {
+            let from = from.second().saturating_sub(self.question.alarm.period_s);
+            transition.evidence.merge(&before.counts.evidence(from..to.second()));
+        }
+        let runtime = self.contributors.get(group).map(|held| held.standing.runtime.clone());
+        moved.saved.push((group.clone(), runtime));
+        moved.transitions.push(transition);
+    }
+
+    /// Sets the state of the alarm as a whole by hand; contributors keep theirs.
+    pub(crate) fn force(
+        &mut self,
+        judging: Judging<'_>,
+        state: State,
+        reason: String,
+        reason_data: Option<String>,
+    ) -> Option<Transition> {
+        self.runtime.forced = true;
+        let before = self.runtime.enter(judging.now, state, reason, reason_data);
+        (before.0 != state).then(|| transition(&self.question, judging, &self.runtime, before))
+    }
+
+    /// Contributors whose runtimes were ever saved, sorted.
+    pub(crate) fn saved(&self) -> Vec<Group> {
+        let moved = |(group, held): (&Group, &Held)| {
+            (!held.standing.runtime.reason.is_empty()).then(|| group.clone())
+        };
+        let mut saved: Vec<Group> = self.contributors.iter().filter_map(moved).collect();
+        saved.extend(self.others.as_ref().map(|_| self.others_group()));
+        saved.sort();
+        saved
+    }
+
+    /// Takes over what is known about the alarm that this one replaces.
+    pub(crate) fn succeed(&mut self, old: Self, keep_data: bool) {
+        if self.query == old.query {
+            for (group, old) in old.contributors {
+                let mut standing = Standing::new(&self.question, old.standing.runtime);
+                if keep_data {
+                    standing.take_over(old.standing.window);
+                }
+                self.contributors.insert(group, Held { standing, credit: old.credit });
+            }
+            self.alarming = old.alarming;
+            if keep_data {
+                self.before = old.before;
+            }
+            self.others = old.others;
+            self.floors = old.floors;
+        }
+        self.gave_way = old.gave_way;
+        self.runtime = old.runtime;
+    }
+
+    /// The alarm's own state follows its contributors'.
+    fn settle(&mut self, judging: Judging<'_>, moved: &mut Moved) {
+        let state = if self.alarming > 0 { State::Alarm } else { State::Ok };
+        let partial = !self.floors.is_empty();
+        if self.runtime.partial != partial {
+            self.runtime.partial = partial;
+            moved.parent = true;
+        }
+        moved.parent |= std::mem::take(&mut self.runtime.forced);
+        if self.runtime.state == state {
+            return;
+        }
+        let alarming = self.alarming;
+        let all = self.contributors.len() + usize::from(self.others.is_some());
+        let reason = format!("{alarming} out of {all} time series evaluated to ALARM");
+        let before = self.runtime.enter(judging.now, state, reason, None);
+        let mut told = transition(&self.question, judging, &self.runtime, before);
+        told.acts = false; // actions run per contributor
+        moved.transitions.push(told);
+        moved.parent = true;
+    }
+
+    fn named(&self, group: &Group) -> Contributor {
+        Contributor::of(&self.query.group_by, group)
+    }
+
+    fn others_group(&self) -> Group {
+        vec![OTHERS.to_owned(); self.query.group_by.len()]
+    }
+}
+
+/// Room for newcomers.
+impl ContributorsWatch {
+    /// Lets those that counted least give way.
+    fn make_room(&mut self, now_s: i64) {
+        let mut weights: Vec<(f64, i64, &Group)> = self
+            .contributors
+            .iter()
+            .filter(|(_, held)| held.standing.runtime.state != State::Alarm)
+            .map(|(group, held)| {
+                let newest = held.standing.window.end().unwrap_or(i64::MIN);
+                let own = self.weight(&held.standing.window, now_s);
+                (own + held.credit.min(self.credit(newest)), newest, group)
+            })
+            .collect();
+        weights.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2))));
+        weights.truncate((self.contributors_max / GIVE_WAY_SHARE).max(1));
+        let mut floor = Floor { weight: 0.0, newest: i64::MIN, evidence: Evidence::default() };
+        let leaving: Vec<Group> = weights
+            .into_iter()
+            .map(|(weight, newest, group)| {
+                floor.weight = floor.weight.max(weight);
+                floor.newest = floor.newest.max(newest);
+                group.clone()
+            })
+            .collect();
+        let gone: Vec<Held> = leaving.iter().filter_map(|group| self.contributors.remove(group)).collect();
+        leaving.iter().for_each(|group| drop(self.before.remove(group)));
+        self.gave_way += gone.len() as u64;
+        let told = |held: &Held| held.standing.window.evidence(i64::MIN..i64::MAX);
+        floor.evidence =
+            Evidence::merged(gone.iter().take(FLOOR_EVIDENCE_MAX).map(told).collect::<Vec<_>>().iter());
+        if floor.weight > 0.0 {
+            self.floors.push(floor);
+            self.merge_floors();
+        }
+    }
+
+    /// What a contributor's windows hold at most: what it is measured by when room is needed.
+    fn weight(&self, window: &Window, now_s: i64) -> f64 {
+        let span_s =
+            self.question.alarm.period_s.saturating_mul(i64::from(self.question.alarm.evaluation_periods));
+        let recent = now_s.saturating_sub(span_s)..i64::MAX;
+        let with_values = !self.question.statistic.reads_totals();
+        self.question.statistic.value(&window.fold(recent, with_values)).unwrap_or(0.0)
+    }
+
+    /// What a contributor with data up to `newest` may have lost when it gave way.
+    fn credit(&self, newest: i64) -> f64 {
+        let range_s =
+            self.question.alarm.period_s.saturating_mul(i64::from(self.question.alarm.evaluation_periods));
+        let reaching = self.floors.iter().filter(|floor| floor.newest.saturating_add(range_s) > newest);
+        reaching.map(|floor| floor.weight).fold(0.0, f64::max)
+    }
+
+    /// Floors are kept as few: the newest, and one for all before.
+    fn merge_floors(&mut self) {
+        while self.floors.len() > 2 {
+            let old = self.floors.remove(0);
+            let into = &mut self.floors[0];
+            into.weight = into.weight.max(old.weight);
+            into.newest = into.newest.max(old.newest);
+            into.evidence.merge(&old.evidence);
+        }
+    }
+
+    /// Fires [`OTHERS`] when a contributor crosses the line only together with what it may have lost.
+    fn suspect(&mut self, judging: Judging<'_>, group: &Group, moved: &mut Moved) {
+        if self.floors.is_empty()
+            || !matches!(
+                self.question.statistic,
+                Statistic::Sum | Statistic::SampleCount | Statistic::Distinct
+            )
+        {
+            return;
+        }
+        let Some(held) = self.contributors.get(group).filter(|held| held.credit > 0.0) else { return };
+        let window = &held.standing.window;
+        let newest = window.end().unwrap_or(i64::MIN);
+        let own = self.weight(window, newest);
+        let credit = held.credit.min(self.credit(newest));
+        let alarm = &self.question.alarm;
+        let suspected = held.standing.runtime.state != State::Alarm
+            && credit > 0.0
+            && judge::crosses(own + credit, alarm.comparison, alarm.threshold);
+        if suspected {
+            self.fire_others(judging, own, credit, moved);
+        }
+    }
+
+    fn fire_others(&mut self, judging: Judging<'_>, own: f64, credit: f64, moved: &mut Moved) {
+        let group = self.others_group();
+        let standing = self
+            .others
+            .get_or_insert_with(|| Standing::new(&self.question, Runtime::contributor(judging.now)));
+        if standing.runtime.state == State::Alarm {
+            return;
+        }
+        let reason = format!(
+            "More than {} contributors at once: those that counted least gave way, each after {} at most, so one of them may have crossed the threshold ({}) unseen.",
+            self.contributors_max,
+            reason::double(credit),
+            reason::double(self.question.alarm.threshold)
+        );
+        let before = standing.runtime.enter(judging.now, State::Alarm, reason, None);
+        moved.saved.push((group.clone(), Some(standing.runtime.clone())));
+        let mut told = transition(&self.question, judging, &standing.runtime, before);
+        told.contributor = Some(self.named(&group));
+        told.evidence = Evidence::merged(self.floors.iter().map(|floor| &floor.evidence));
+        told.value = Some(own + credit);
+        moved.transitions.push(told);
+        self.alarming += 1;
+    }
+
+    /// Drops floors whose data has left every window; without any, [`OTHERS`] is over.
+    fn lift_floors(&mut self, complete: Timestamp, judging: Judging<'_>, moved: &mut Moved) {
+        let range_s =
+            self.question.alarm.period_s.saturating_mul(i64::from(self.question.alarm.evaluation_periods));
+        self.floors.retain(|floor| floor.newest.saturating_add(range_s) > complete.second());
+        if !self.floors.is_empty() {
+            return;
+        }
+        let Some(mut others) = self.others.take() else { return };
+        let group = self.others_group();
+        moved.saved.push((group.clone(), None));
+        if others.runtime.state != State::Alarm {
+            return;
+        }
+        let reason = "All contributors are counted one by one again.".to_owned();
+        let before = others.runtime.enter(judging.now, State::Ok, reason, None);
+        let mut told = transition(&self.question, judging, &others.runtime, before);
+        told.contributor = Some(self.named(&group));
+        moved.transitions.push(told);
+        self.alarming -= usize::from(self.alarming > 0);
+    }
+}
+
+/// Whether a sample at second `at` counts: the condition has reached its number in the period up to it.
+fn holds(after: &After, counts: &Window, period_s: i64, at: i64) -> bool {
+    let before = counts.fold(at.saturating_sub(period_s)..at.saturating_add(1), false);
+    let reached = if after.function == Function::Count { before.count } else { before.sum };
+    reached >= after.at_least
+}
+
+impl Before {
+    fn new(question: &Question) -> Self {
+        let window = Window::new(0, question.alarm.period_s);
+        Self { counts: window.clone(), waiting: window }
+    }
+
+    /// Drops what no judgement can need; `false` when nothing is left.
+    fn expire(&mut self, needed: i64) -> bool {
+        self.counts.expire_before(needed);
+        self.waiting.expire_before(needed);
+        !(self.counts.is_empty() && self.waiting.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests;

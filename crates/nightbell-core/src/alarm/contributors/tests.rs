@@ -1,0 +1,158 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::alarm::{Comparison, Measure, QueryMeasure};
+use crate::metric::{Aggregate, Series};
+
+const BASE_S: i64 = 1_767_225_600;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_seconds(BASE_S + second)
+}
+
+fn alarm(text: &str, threshold: f64) -> MetricAlarm {
+    MetricAlarm {
+        arn: "arn:aws:cloudwatch:site:123456789012:alarm:a".to_owned(),
+        region: "site".to_owned(),
+        name: "a".to_owned(),
+        description: None,
+        actions_enabled: true,
+        ok_actions: Vec::new(),
+        alarm_actions: Vec::new(),
+        insufficient_data_actions: Vec::new(),
+        measure: Measure::Query(QueryMeasure { id: "q".to_owned(), label: None, text: text.to_owned() }),
+        period_s: 300,
+        evaluation_periods: 1,
+        datapoints_to_alarm: None,
+        threshold,
+        comparison: Comparison::GreaterThanOrEqualToThreshold,
+        missing_data: MissingData::NotBreaching,
+        evaluate_low_sample_count_percentile: String::new(),
+        updated: at(0),
+    }
+}
+
+fn watch(text: &str, threshold: f64, contributors_max: usize) -> ContributorsWatch {
+    let alarm = alarm(text, threshold);
+    alarm.check().unwrap();
+    ContributorsWatch::new(alarm, Query::parse(text).unwrap(), Runtime::created(at(0)), contributors_max)
+}
+
+fn sample(metric: &str, user: &str, second: i64, key: Option<u64>) -> Datum {
+    Datum {
+        series: Series::new("site", "logons", metric, vec![("User".to_owned(), user.to_owned())]),
+        second: BASE_S + second,
+        unit: None,
+        aggregate: key.map_or(Aggregate::one(1.0), Aggregate::keyed),
+        evidence: Evidence::default(),
+    }
+}
+
+/// The values of those that moved, with the state they moved to, in one step.
+fn step(watch: &mut ContributorsWatch, second: i64, data: Vec<Datum>) -> Vec<(String, State)> {
+    let mut came = Came::default();
+    for datum in data {
+        watch.take(at(second), datum, &mut came);
+    }
+    told(&watch.arrive(Judging { now: at(second), account: "123456789012" }, &came))
+}
+
+fn tick(watch: &mut ContributorsWatch, second: i64) -> Vec<(String, State)> {
+    told(&watch.tick(at(second), Judging { now: at(second), account: "123456789012" }))
+}
+
+fn told(moved: &Moved) -> Vec<(String, State)> {
+    let one = |told: &Transition| told.contributor.as_ref().map(|one| (one.attributes[0].1.clone(), told.to));
+    moved.transitions.iter().filter_map(one).collect()
+}
+
+const FAILED: &str = "SELECT SUM(Failed) FROM logons GROUP BY User";
+
+#[test]
+fn past_the_cap_one_over_the_threshold_is_found_in_the_noise() {
+    let mut watch = watch(FAILED, 5.0, 100);
+    let mut found = BTreeSet::new();
+    for n in 0..3_000_i64 {
+        let mut data = vec![sample("Failed", &format!("noise{n}"), n / 30, None)];
+        if n % 60 == 0 {
+            data.push(sample("Failed", "mallory", n / 30, None)); // once in two seconds
+        }
+        found.extend(step(&mut watch, n / 30, data).into_iter().map(|(user, _)| user));
+    }
+    assert!(watch.counts().0 <= 100);
+    assert_eq!(watch.counts().1 as usize + watch.counts().0, 3_001 + readmitted(&watch));
+    assert!(found.contains("mallory") || found.contains(OTHERS), "{found:?}");
+    assert!(found.iter().all(|user| !user.starts_with("noise")), "no false alarm: {found:?}");
+    assert!(watch.runtime().partial, "being at the cap is reported");
+}
+
+/// Contributors that gave way and came again count twice among those that gave way.
+fn readmitted(watch: &ContributorsWatch) -> usize {
+    (watch.counts().1 as usize + watch.counts().0).saturating_sub(3_001)
+}
+
+#[test]
+fn others_are_over_when_all_that_gave_way_has_left_the_window() {
+    let mut watch = watch(FAILED, 2.0, 10);
+    let flood = |from: i64| (from..from + 40).map(|n| sample("Failed", &format!("u{n}"), 1, None)).collect();
+    let first = step(&mut watch, 1, flood(0));
+    assert_eq!(first, [(OTHERS.to_owned(), State::Alarm)], "any of them may have failed twice");
+    assert_eq!(tick(&mut watch, 120), []);
+    assert_eq!(tick(&mut watch, 600), [(OTHERS.to_owned(), State::Ok)]);
+    assert_eq!((watch.runtime().state, watch.runtime().partial), (State::Ok, false));
+}
+
+#[test]
+fn below_the_cap_nothing_gives_way() {
+    let mut watch = watch(FAILED, 5.0, 1_000);
+    for n in 0..1_000 {
+        step(&mut watch, 1, vec![sample("Failed", &format!("u{n}"), 1, None)]);
+    }
+    assert_eq!(watch.counts(), (1_000, 0));
+    assert!(!watch.runtime().partial);
+    tick(&mut watch, 7_200);
+    assert_eq!(watch.counts(), (0, 0), "what is over is forgotten");
+}
+
+#[test]
+fn distinct_counts_keys_once_in_any_order() {
+    let text = "SELECT COUNT_DISTINCT(Accounts) FROM logons GROUP BY User";
+    let mut watch = watch(text, 3.0, 100);
+    let keyed = |key| vec![sample("Accounts", "10.0.0.1", 1, Some(key))];
+    for key in [1, 1, 2, 2, 1] {
+        assert_eq!(step(&mut watch, 2, keyed(key)), []);
+    }
+    assert_eq!(step(&mut watch, 2, keyed(3)), [("10.0.0.1".to_owned(), State::Alarm)]);
+}
+
+#[test]
+fn after_counts_only_what_follows() {
+    let text = "SELECT SUM(Succeeded) FROM logons GROUP BY User AFTER SUM(Failed) >= 3";
+    let failed = |user: &str, second| sample("Failed", user, second, None);
+    let succeeded = |user: &str, second| sample("Succeeded", user, second, None);
+
+    let mut in_order = watch(text, 1.0, 100);
+    assert_eq!(step(&mut in_order, 5, (1..=3).map(|s| failed("ann", s)).collect()), []);
+    assert_eq!(step(&mut in_order, 10, vec![succeeded("ann", 9)]), [("ann".to_owned(), State::Alarm)]);
+
+    let mut before = watch(text, 1.0, 100);
+    assert_eq!(step(&mut before, 1, vec![succeeded("ann", 1)]), [], "a logon before");
+    assert_eq!(step(&mut before, 10, (5..=9).map(|s| failed("ann", s)).collect()), []);
+    assert_eq!(step(&mut before, 400, vec![succeeded("ann", 399)]), [], "longer ago than a period");
+
+    let mut late = watch(text, 1.0, 100);
+    assert_eq!(step(&mut late, 10, vec![succeeded("ann", 9)]), []);
+    assert_eq!(step(&mut late, 20, vec![failed("ann", 1), failed("ann", 2)]), []);
+    assert_eq!(step(&mut late, 30, vec![failed("bob", 3)]), [], "somebody else's");
+    assert_eq!(step(&mut late, 40, vec![failed("ann", 3)]), [("ann".to_owned(), State::Alarm)]);
+}
+
+#[test]
+fn identities_are_stable_and_depend_on_every_attribute() {
+    let watch = watch("SELECT SUM(M) FROM n GROUP BY A, B", 1.0, 10);
+    let named = |a: &str, b: &str| watch.named(&vec![a.to_owned(), b.to_owned()]).id;
+    assert_eq!(named("x", "y"), named("x", "y"));
+    assert_eq!(named("x", "y").len(), 16);
+    assert_ne!(named("x", "y"), named("xy", ""));
+    assert_ne!(named("x", "y"), named("y", "x"));
+}

@@ -1,3 +1,0 @@
-/*!
-Incidents: one stay of one contributor in ALARM, from start to end.
-*/

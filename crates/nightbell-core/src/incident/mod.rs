@@ -1,0 +1,374 @@
+/*!
+Incidents: one stay of one contributor in ALARM, from start to end, and when it is told of again.
+
+Owns what was counted since the start, who and what stood behind it, and the schedule of its messages: one at the start
+(the alarm's transition itself), then at doubling intervals as long as there is news, and one at the end. A message is
+written from the [`Note`] alone, without a search. Knows no topic, no endpoint and no wording; whether a message goes
+out by itself or in a digest is `crate::budget`'s business. [`EvidenceMemory`] holds the evidence of all open incidents
+within one limit.
+*/
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::evidence::{Evidence, Sample};
+use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
+
+pub use memory::{EvidenceMemory, OPEN_EVIDENCE_BYTES_MAX};
+
+mod memory;
+
+/// From the first message of an incident to its first update; each further interval is twice as long.
+pub const FIRST_UPDATE_AFTER_MS: i64 = 5 * MINUTE_MS;
+/// The longest interval between two updates.
+pub const UPDATE_INTERVAL_MAX_MS: i64 = 24 * HOUR_MS;
+/// How long an incident is kept after its end.
+pub const INCIDENT_AGE_MAX_MS: i64 = 90 * DAY_MS;
+/// How long an incident may be muted at a time.
+pub const INCIDENT_MUTE_MAX_MS: i64 = 30 * DAY_MS;
+/// Bytes kept of the name of who acknowledged.
+pub const ACKNOWLEDGED_BY_BYTES_MAX: usize = 256;
+
+// An end that is told once a mute is over must find its incident still kept.
+const _: () = assert!(INCIDENT_MUTE_MAX_MS < INCIDENT_AGE_MAX_MS);
+
+/// Which contributor of an alarm an incident is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ContributorName {
+    /// 16 hexadecimal digits, made from the attributes.
+    pub id: String,
+    /// Name and value of each dimension, in the order of the alarm's GROUP BY.
+    pub attributes: Vec<(String, String)>,
+}
+
+/// Which window value is the worst of an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Extreme {
+    /// The largest: the alarm fires above its threshold.
+    Highest,
+    /// The smallest: the alarm fires below its threshold.
+    Lowest,
+}
+
+/// What the alarm's statistic came to over one window.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WindowValue {
+    /// The end of the window.
+    pub at: Timestamp,
+    /// The statistic.
+    pub value: f64,
+}
+
+/// What is known when a contributor goes into ALARM.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Opening {
+    /// The alarm's ARN.
+    pub alarm_arn: String,
+    /// The alarm's name.
+    pub alarm_name: String,
+    /// The contributor; `None` where the alarm does not count per contributor.
+    pub contributor: Option<ContributorName>,
+    /// The window that fired: from (inclusive) and to (exclusive), in event time.
+    pub window: Option<(Timestamp, Timestamp)>,
+    /// The statistic of that window.
+    pub value: Option<f64>,
+    /// What the samples of that window add up to.
+    pub count: f64,
+    /// What the events of that window have to say.
+    pub evidence: Evidence,
+    /// Which window value counts as the peak.
+    pub extreme: Extreme,
+    /// The end of a mute that held the first message back; `None` when it was sent.
+    pub muted_until: Option<Timestamp>,
+}
+
+/// Somebody has taken an incident on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledgement {
+    /// When.
+    pub at: Timestamp,
+    /// Who, as they were signed in; hostile text: escape it.
+    pub who: String,
+}
+
+/// What came since the last message.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct News {
+    /// Data points that said something: a value other than zero, or events.
+    pub points: u64,
+    /// What their samples add up to.
+    pub count: f64,
+    /// What their events have to say.
+    pub evidence: Evidence,
+}
+
+/// One stay of one contributor in ALARM.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// 16 hexadecimal digits, see [`Incident::id_of`].
+    pub id: String,
+    /// The alarm's ARN.
+    pub alarm_arn: String,
+    /// The alarm's name at the start.
+    pub alarm_name: String,
+    /// The contributor; `None` where the alarm does not count per contributor.
+    pub contributor: Option<ContributorName>,
+    /// When it went into ALARM, by the server's clock.
+    pub started: Timestamp,
+    /// When it left ALARM, by the server's clock; `None` while it lasts.
+    pub ended: Option<Timestamp>,
+    /// The first second of event time that belongs to it: the start of the window that fired.
+    pub first_second: i64,
+    /// The latest second of event time that was counted into it.
+    pub last_second: i64,
+    /// What all samples since the start of the window that fired add up to.
+    pub count: f64,
+    /// The worst window, where a value is known.
+    pub peak: Option<WindowValue>,
+    /// Which window value counts as the peak.
+    pub extreme: Extreme,
+    /// What all events have to say; its samples are the earliest.
+    pub evidence: Evidence,
+    /// The latest event seen as a sample.
+    pub last_sample: Option<Sample>,
+    /// Whether parts of the evidence were given up to stay inside [`OPEN_EVIDENCE_BYTES_MAX`].
+    pub condensed: bool,
+    /// Messages sent so far, the first included.
+    pub told: u32,
+    /// When the last of them was sent.
+    pub told_at: Option<Timestamp>,
+    /// What came since then.
+    pub news: News,
+    /// Whether its end is still to be told.
+    pub end_owed: bool,
+    /// Who takes care of it: it sends no more updates, only its end.
+    pub acknowledged: Option<Acknowledgement>,
+    /// It sends nothing before this instant.
+    pub muted_until: Option<Timestamp>,
+}
+
+/// What a [`Note`] is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NoteKind {
+    /// The incident lasts. Number 1 stands in for a first message that a mute held back.
+    Update,
+    /// The incident is over.
+    End,
+}
+
+/// One message about an incident after its start: everything needed to write it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Note {
+    /// What it is for.
+    pub kind: NoteKind,
+    /// Which message of the incident it is; the first one is number 1.
+    pub number: u32,
+    /// When it was caused.
+    pub at: Timestamp,
+    /// When the message before was sent, or the incident's start.
+    pub since: Timestamp,
+    /// What came since then.
+    pub news: News,
+    /// The incident as it stands, this message counted.
+    pub incident: Incident,
+}
+
+impl Incident {
+    /// An incident that starts at `now`. Its first message is the transition that caused it, and counts as sent unless
+    /// `opening` says that a mute holds it back; then [`Incident::tick`] makes up for it once the mute is over.
+    pub fn open(now: Timestamp, opening: Opening) -> Self {
+        let Opening { alarm_arn, alarm_name, contributor, window, value, count, evidence, extreme, .. } =
+            opening;
+        let muted_until = opening.muted_until.filter(|until| *until > now).map(|until| mute_end(now, until));
+        let (from, to) = window.unwrap_or((now, now));
+        let id = Self::id_of(&alarm_arn, contributor.as_ref().map(|name| name.id.as_str()), now);
+        let last = evidence.last.unwrap_or(to.plus_millis(-1));
+        let held_back = muted_until.is_some();
+        let count = finite_sum(0.0, count);
+        let mut incident = Self {
+            id,
+            alarm_arn,
+            alarm_name,
+            contributor,
+            started: now,
+            ended: None,
+            first_second: from.second(),
+            last_second: last.second().max(from.second()),
+            count,
+            peak: None,
+            extreme,
+            last_sample: evidence.samples.last().cloned(),
+            news: News::default(),
+            evidence,
+            condensed: false,
+            told: u32::from(!held_back),
+            told_at: (!held_back).then_some(now),
+            end_owed: false,
+            acknowledged: None,
+            muted_until,
+        };
+        incident.see_window(value.map(|value| WindowValue { at: to, value }));
+        if held_back {
+            incident.news = News { points: 1, count, evidence: incident.evidence.clone() };
+        }
+        incident
+    }
+
+    /// The id of the incident of this alarm and contributor that started at `started`: 16 hexadecimal digits of
+    /// SHA-256, because an id that somebody could aim at would let one incident hide behind another. Two starts in the
+    /// same millisecond have one id; the caller starts the second a millisecond later.
+    pub fn id_of(alarm_arn: &str, contributor: Option<&str>, started: Timestamp) -> String {
+        let mut hash = Sha256::new();
+        for part in [alarm_arn, contributor.unwrap_or_default()] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hash.update(started.as_millis().to_be_bytes());
+        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Counts a data point of the event-time second `second` in: `value` is what its samples add up to (their number
+    /// for an alarm on SampleCount), `window` the alarm's statistic with it. Late data may be counted into an incident
+    /// that is over; it is no news then.
+    pub fn observe(&mut self, second: i64, value: f64, evidence: &Evidence, window: Option<WindowValue>) {
+        self.last_second = self.last_second.max(second);
+        self.see_window(window);
+        if value == 0.0 && evidence.is_empty() {
+            return;
+        }
+        self.count = finite_sum(self.count, value);
+        self.evidence.merge(evidence);
+        if let Some(sample) = evidence.samples.last()
+            && self.last_sample.as_ref().is_none_or(|held| held < sample)
+        {
+            self.last_sample = Some(sample.clone());
+        }
+        if self.ended.is_none() || self.end_owed {
+            self.news.points = self.news.points.saturating_add(1);
+            self.news.count = finite_sum(self.news.count, value);
+            self.news.evidence.merge(evidence);
+        }
+    }
+
+    /// The update that is due at `now`, or the end that a mute held back; `None` before [`Incident::next_message`].
+    pub fn tick(&mut self, now: Timestamp) -> Option<Note> {
+        (self.next_message()? <= now).then(|| self.tell(now))
+    }
+
+    /// Ends the incident at `now` and gives the message that says so. `None` while a mute holds it back, when nothing
+    /// was ever told of the incident, and when it was over before.
+    pub fn close(&mut self, now: Timestamp) -> Option<Note> {
+        if self.ended.is_some() {
+            return None;
+        }
+        self.ended = Some(now.max(self.started));
+        self.end_owed = self.told > 0;
+        self.tick(now)
+    }
+
+    /// The earliest instant of the next message, as things stand; in the past when it is overdue. `None` when none is
+    /// owed: there is no news, or somebody takes care of it, or everything was told.
+    pub fn next_message(&self) -> Option<Timestamp> {
+        let due = match self.ended {
+            Some(ended) => self.end_owed.then_some(ended)?,
+            None if self.acknowledged.is_some() || self.news.points == 0 => return None,
+            None => self.earliest_update(),
+        };
+        Some(self.muted_until.map_or(due, |until| until.max(due)))
+    }
+
+    /// When the next update may go out at the earliest, should there be news; mutes set aside.
+    pub fn earliest_update(&self) -> Timestamp {
+        self.told_at.map_or(self.started, |at| at.plus_millis(update_interval_ms(self.told)))
+    }
+
+    /// `who` takes care of it: no more updates, only the end. Whether that changed anything: the first to acknowledge
+    /// stays, and what is over is not acknowledged.
+    pub fn acknowledge(&mut self, now: Timestamp, who: &str) -> bool {
+        let takes = self.ended.is_none() && self.acknowledged.is_none();
+        if takes {
+            let who = who[..who.floor_char_boundary(ACKNOWLEDGED_BY_BYTES_MAX)].to_owned();
+            self.acknowledged = Some(Acknowledgement { at: now, who });
+        }
+        takes
+    }
+
+    /// Sends nothing before `until`, at most [`INCIDENT_MUTE_MAX_MS`] from `now`; an instant that is past ends the mute.
+    /// Until when it is muted now. The end of an incident that ends while it is muted is told when the mute is over.
+    pub fn mute(&mut self, now: Timestamp, until: Timestamp) -> Option<Timestamp> {
+        self.muted_until = (until > now).then(|| mute_end(now, until));
+        self.muted_until
+    }
+
+    /// Whether data of this second of event time belongs to the incident: from the window that fired to its end. Late
+    /// data that an incident covers must not start another one.
+    pub fn covers(&self, second: i64) -> bool {
+        second >= self.first_second
+            && self.ended.is_none_or(|ended| second < ended.second() || second <= self.last_second)
+    }
+
+    /// Whether it is over for longer than [`INCIDENT_AGE_MAX_MS`] and owes no message.
+    pub fn is_outlived(&self, now: Timestamp) -> bool {
+        !self.end_owed && self.ended.is_some_and(|ended| now.since(ended) > INCIDENT_AGE_MAX_MS)
+    }
+
+    fn see_window(&mut self, window: Option<WindowValue>) {
+        let Some(window) = window.filter(|window| window.value.is_finite()) else { return };
+        let worse = self.peak.is_none_or(|peak| match self.extreme {
+            Extreme::Highest => window.value > peak.value,
+            Extreme::Lowest => window.value < peak.value,
+        });
+        if worse {
+            self.peak = Some(window);
+        }
+    }
+
+    fn tell(&mut self, now: Timestamp) -> Note {
+        let kind = if self.ended.is_some() { NoteKind::End } else { NoteKind::Update };
+        let since = self.told_at.unwrap_or(self.started);
+        let news = std::mem::take(&mut self.news);
+        self.told = self.told.saturating_add(1);
+        self.told_at = Some(now);
+        self.end_owed = false;
+        Note { kind, number: self.told, at: now, since, news, incident: self.clone() }
+    }
+}
+
+impl ContributorName {
+    /// `Folder=\secret, User=awscorp\ann`: hostile text, escape it. At most `bytes_max` bytes.
+    pub fn text(&self, bytes_max: usize) -> String {
+        let mut text = String::new();
+        for (name, value) in &self.attributes {
+            if text.len() >= bytes_max {
+                break;
+            }
+            if !text.is_empty() {
+                text.push_str(", ");
+            }
+            text.push_str(name);
+            text.push('=');
+            text.push_str(value);
+        }
+        text.truncate(text.floor_char_boundary(bytes_max));
+        text
+    }
+}
+
+/// How long after message number `told` the next update waits.
+fn update_interval_ms(told: u32) -> i64 {
+    let doublings = told.saturating_sub(1).min(16);
+    (FIRST_UPDATE_AFTER_MS << doublings).min(UPDATE_INTERVAL_MAX_MS)
+}
+
+fn mute_end(now: Timestamp, until: Timestamp) -> Timestamp {
+    until.min(now.plus_millis(INCIDENT_MUTE_MAX_MS))
+}
+
+/// `sum + value`, without what would leave a sum that is no number.
+fn finite_sum(sum: f64, value: f64) -> f64 {
+    let more = sum + value;
+    if more.is_finite() { more } else { sum }
+}
+
+#[cfg(test)]
+mod tests;

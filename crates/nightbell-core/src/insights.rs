@@ -1,3 +1,0 @@
-/*!
-Metrics Insights queries: `SELECT SUM(Denied) FROM "files" WHERE … GROUP BY Folder`.
-*/

@@ -1,0 +1,124 @@
+/*!
+What an alarm's mail says in one line: its title, its headline, and when.
+
+Where events stand behind the number, `story` tells them; else the number speaks.
+*/
+
+use nightbell_core::alarm::{State, Transition};
+
+use super::story::{self, NAME_CHARS_MAX, Wording};
+use super::{moment, text};
+
+/// Dimensions named in a sentence.
+const DIMENSIONS_SAID_MAX: usize = 3;
+
+/// The subject without its state: `ann denied 6 times in \secret (1 min)`, or `name: Sum 6 > 5 (1 min)` where no
+/// events stand behind the number or the alarm is not in ALARM.
+pub(super) fn title(transition: &Transition) -> String {
+    if moment::is_silence(transition) {
+        return silence(transition);
+    }
+    let told = (transition.to == State::Alarm).then(|| story::headline(&transition.evidence, Wording::Short));
+    if let Some(told) = told.flatten() {
+        return format!("{told} ({})", text::window(moment::window_ms(transition)));
+    }
+    let alarm = &transition.alarm;
+    let about = text::line_of_ends(&alarm.name, 2 * NAME_CHARS_MAX);
+    let judged = match (transition.value, transition.to) {
+        (Some(value), State::Alarm) => measured(transition, value, moment::sign(alarm)),
+        (Some(value), State::Ok) => measured(transition, value, moment::opposite_sign(alarm)),
+        _ if moment::is_set_by_hand(transition) => format!("set to {}", transition.to.name()),
+        (None, State::Ok) => "back to OK".to_owned(),
+        (None, State::Alarm) => "no data".to_owned(),
+        (_, State::InsufficientData) => "too little data".to_owned(),
+    };
+    format!("{about}: {judged} ({}){}", moment::periods_short(alarm), counted_for_tail(transition))
+}
+
+/// `Sum 6 > 5`
+fn measured(transition: &Transition, value: f64, sign: &str) -> String {
+    let alarm = &transition.alarm;
+    let statistic = moment::statistic(alarm);
+    format!("{statistic} {} {sign} {}", text::number(value), text::number(alarm.threshold))
+}
+
+/// `fs01 has been silent for 10 min`
+fn silence(transition: &Transition) -> String {
+    let values = moment::counted_for(transition).iter().take(DIMENSIONS_SAID_MAX);
+    let values: Vec<String> = values.map(|(_, value)| text::line_of_ends(value, NAME_CHARS_MAX)).collect();
+    let who = match values.is_empty() {
+        true => text::line_of_ends(&transition.alarm.name, 2 * NAME_CHARS_MAX),
+        false => values.join(", "),
+    };
+    format!("{who} has been silent for {}", text::window(moment::window_ms(transition)))
+}
+
+/// `, Folder=\secret`: what it was counted for.
+fn counted_for_tail(transition: &Transition) -> String {
+    let dimensions = moment::counted_for(transition).iter().take(DIMENSIONS_SAID_MAX);
+    dimensions
+        .map(|(name, value)| {
+            format!(", {}={}", text::line(name, NAME_CHARS_MAX), text::line_of_ends(value, NAME_CHARS_MAX))
+        })
+        .collect()
+}
+
+/// What happened, as a sentence without its end and without when.
+pub(super) fn headline(transition: &Transition) -> String {
+    let alarm = &transition.alarm;
+    if moment::is_silence(transition) {
+        return silence(transition);
+    }
+    if transition.to == State::Alarm
+        && let Some(told) = story::headline(&transition.evidence, Wording::Full)
+    {
+        return told;
+    }
+    let metric = moment::metric(alarm);
+    let statistic = moment::statistic(alarm);
+    let for_what = counted_for_tail(transition);
+    match (transition.value, transition.to) {
+        _ if moment::is_set_by_hand(transition) => {
+            let name = text::line_of_ends(&alarm.name, 2 * NAME_CHARS_MAX);
+            format!("{name} was set to {}", transition.to.name())
+        }
+        (_, State::InsufficientData) => {
+            format!("Too little data to judge {statistic} of {metric}{for_what}")
+        }
+        (Some(value), State::Alarm) => {
+            format!("{statistic} of {metric} was {}{for_what}", text::number(value))
+        }
+        (Some(value), State::Ok) => {
+            format!("Back to OK: {statistic} of {metric} was {}{for_what}", text::number(value))
+        }
+        (None, State::Ok) => format!("Back to OK: {statistic} of {metric}{for_what}"),
+        (None, State::Alarm) => format!("No data for {statistic} of {metric}{for_what}"),
+    }
+}
+
+/// `between 2026-09-14 05:42:01 and 05:42:43 UTC`, or when the state changed where no event tells.
+pub(super) fn when(transition: &Transition) -> String {
+    let evidence = &transition.evidence;
+    match (evidence.first, evidence.last) {
+        (Some(first), Some(last)) if evidence.events > 0 && first.second() != last.second() => {
+            let (first, last) = (first.plain(), last.plain());
+            format!("between {} and {}", first.trim_end_matches(" UTC"), without_same_day(&first, &last))
+        }
+        (Some(first), Some(_)) if evidence.events > 0 => format!("at {}", first.plain()),
+        _ => match transition.window {
+            Some((from, to)) => {
+                let (from, to) = (from.plain(), to.plain());
+                format!("from {} to {}", from.trim_end_matches(" UTC"), without_same_day(&from, &to))
+            }
+            None => format!("at {}", transition.at.plain()),
+        },
+    }
+}
+
+/// `last` without its date where `first` has the same.
+fn without_same_day<'a>(first: &str, last: &'a str) -> &'a str {
+    match (first.split_once(' '), last.split_once(' ')) {
+        (Some((day, _)), Some((same, time))) if day == same => time,
+        _ => last,
+    }
+}
