@@ -6,7 +6,10 @@ A delivery's id is made from what caused it, so a repeated delivery is known as 
 
 use serde::{Deserialize, Serialize};
 
-use crate::alarm::Transition;
+use crate::alarm::composite::CompositeTransition;
+use crate::alarm::{MetricAlarm, Transition};
+use crate::budget::Digest;
+use crate::incident::Note;
 use crate::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use crate::topic::Endpoint;
 
@@ -27,6 +30,23 @@ pub enum Content {
         /// The link that says yes.
         confirm_url: String,
     },
+    /// An incident goes on, or is over.
+    Incident(Box<IncidentMessage>),
+    /// Many messages about incidents, a line each.
+    Digest(Box<Digest>),
+    /// A composite alarm changed its state.
+    Composite(Box<CompositeTransition>),
+}
+
+/// A message about an incident after its first one, which is the alarm's own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IncidentMessage {
+    /// The alarm as it was configured at that moment.
+    pub alarm: MetricAlarm,
+    /// 12 digits.
+    pub account: String,
+    /// What is to be said.
+    pub note: Note,
 }
 
 /// One message to one endpoint.

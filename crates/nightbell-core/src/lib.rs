@@ -10,6 +10,7 @@ Reading order: [`event`] and [`fields`] (what comes in), [`pattern`] and [`rules
 
 pub mod alarm;
 pub mod anomaly;
+pub mod backtest;
 pub mod budget;
 pub mod delivery;
 pub mod distinct;

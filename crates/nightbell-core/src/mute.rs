@@ -174,6 +174,11 @@ impl<T> Muted<T> {
         self.before
     }
 
+    /// The change whose actions run when the window ends, to be looked at.
+    pub fn newest(&self) -> &T {
+        &self.newest
+    }
+
     /// The change whose actions run when the window ends.
     pub fn into_newest(self) -> T {
         self.newest

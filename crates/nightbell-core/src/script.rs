@@ -14,6 +14,8 @@ at 3m    brute-force   OK -> ALARM
 reason   Threshold Crossed: …
 alarm by-machine   Sum(FailedLogons) >= 5  period 5m  by Instance
 event 9m FailedLogons{Instance=ws1} x5
+alarm too-many     m1 / (m1 + m2) > 0.5  metrics m1=Sum(Failed) m2=Sum(Good)  period 1m
+alarm unusual      Sum(FailedLogons) > band 3  period 1m
 at 9m    by-machine{ws1} OK -> ALARM
 at 5m    brute-force   is ALARM
 until 20m
@@ -22,7 +24,8 @@ until 20m
 Times count from the start. `load` puts one sample of each value at the start of each step, `6x1` is six samples of 1,
 `_` none. Alarms are made just before the start; what their first evaluation says is not listed. An `at` line speaks of
 the ten seconds from its time on, because slots are judged a few seconds after they are complete; `is` speaks of their
-end. An alarm with one `->` line must have a line for each of its transitions; one with such a line for a contributor,
+end. An alarm over `metrics` has an expression in front of its comparison; `> band 3`, `< band 3` and `<> band 3` hold a
+statistic against what is usual, three deviations wide. An alarm with one `->` line must have a line for each of its transitions; one with such a line for a contributor,
 for those of all its contributors.
 */
 
@@ -267,7 +270,7 @@ fn state_of(watch: &Watch, expectation: &Expectation) -> &'static str {
 fn into_transition(effect: Effect) -> Option<Transition> {
     match effect {
         Effect::Transition(transition) => Some(*transition),
-        Effect::Saved { .. } | Effect::SavedContributor { .. } => None,
+        _ => None,
     }
 }
 
@@ -299,6 +302,7 @@ fn blank_alarm(name: &str, metric: &str, statistic: &str) -> MetricAlarm {
         evaluation_periods: 1,
         datapoints_to_alarm: None,
         threshold: 0.0,
+        band: None,
         comparison: Comparison::GreaterThanThreshold,
         missing_data: MissingData::Missing,
         evaluate_low_sample_count_percentile: String::new(),

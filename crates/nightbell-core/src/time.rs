@@ -58,6 +58,11 @@ impl Timestamp {
         self.zoned("%Y-%m-%dT%H:%M:%S%.3f+0000")
     }
 
+    /// Reads `2026-11-22T08:00:00Z`, with or without fractions, also with an offset; `None` when it is none.
+    pub fn parse_iso(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|at| Self::from_millis(at.as_millisecond()))
+    }
+
     /// `2026-09-14T05:42:01.123Z`: ISO 8601, how SNS and awsQuery write an instant.
     pub fn iso(self) -> String {
         self.zoned("%Y-%m-%dT%H:%M:%S%.3fZ")

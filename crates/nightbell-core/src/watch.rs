@@ -13,24 +13,50 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
+use crate::alarm::composite::{CompositeAlarm, CompositeRuntime, CompositeTransition};
 use crate::alarm::contributors::{self, CONTRIBUTORS_MAX, ContributorsWatch, Group, Moved};
+use crate::alarm::expression::{ExpressionWatch, models_of};
 use crate::alarm::metric::MetricWatch;
 pub use crate::alarm::runtime::Runtime;
 use crate::alarm::standing::{self, Arrived, Judging, Question};
 use crate::alarm::{Contributor, Measure, MetricAlarm, State, Transition};
+use crate::anomaly::models::{Lesson, ModelKey, Models};
+use crate::anomaly::{self, AnomalyDetector, Model};
+use crate::delivery::IncidentMessage;
+use crate::incident::Incident;
 use crate::insights::{Function, Query};
+use crate::math::MetricQuery;
 use crate::metric::{Datum, Series};
+use crate::mute::{MuteRule, Muted};
+use crate::records::{Channel, EventLog, Finding, RecordSpans};
 use crate::time::Timestamp;
 
+pub(crate) use incidents::Followed;
+use incidents::{Concerns, Incidents};
+pub use incidents::{INCIDENTS_HELD_MAX, INCIDENTS_SAVED_PER_TICK_MAX};
+
+use composites::{Composites, Forced};
+use muted::Mutes;
+pub use muted::{Act, MUTED_WHOLE_MAX};
+
+mod composites;
+mod expressions;
+mod incidents;
+mod muted;
+mod records;
+
 /// What the watcher is told.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "an input lives for one step; a box would cost each caller a word"
-)]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Input {
     /// Data points arrived.
     Data(Vec<Datum>),
+    /// Batches arrived that held these record numbers.
+    Records {
+        /// What [`Watch::follows_records`] said when they were read; those of another time are not taken.
+        since: Timestamp,
+        /// The numbers.
+        spans: RecordSpans,
+    },
     /// Time passed.
     Tick,
     /// An alarm was made or replaced.
@@ -57,6 +83,52 @@ pub enum Input {
         /// `StateReasonData`, a JSON document.
         reason_data: Option<String>,
     },
+    /// What was stored before is taught to a model, which is made where there is none. Comes before the alarm that needs it;
+    /// see [`Watch::untaught`].
+    Teach(Lesson),
+    /// An anomaly detector was made or replaced.
+    PutDetector {
+        /// Its configuration; it passes [`AnomalyDetector::check`].
+        detector: AnomalyDetector,
+        /// What [`Watch::untaught`] names, of the time before this input.
+        past: Vec<Lesson>,
+    },
+    /// An anomaly detector was deleted. The models that alarms need go on without its settings.
+    DeleteDetector {
+        /// What it watched; an unknown one is ignored.
+        watched: anomaly::Watched,
+    },
+    /// Somebody takes care of an incident: it sends no more updates, only its end.
+    AckIncident {
+        /// Its id; one that is over or not known is ignored.
+        id: String,
+        /// Who.
+        who: String,
+    },
+    /// An incident is to send nothing for a while.
+    MuteIncident {
+        /// Its id; one that is not known is ignored.
+        id: String,
+        /// Until when; an instant that is past ends the mute.
+        until: Timestamp,
+    },
+    /// A composite alarm was made or replaced.
+    PutComposite {
+        /// Its configuration; it passes [`CompositeAlarm::check`], its rule can be read and holds no circle.
+        alarm: CompositeAlarm,
+    },
+    /// A mute rule was made or replaced.
+    PutMuteRule {
+        /// Its configuration; it passes [`MuteRule::check`].
+        rule: MuteRule,
+    },
+    /// A mute rule was deleted: what it mutes now is muted no longer.
+    DeleteMuteRule {
+        /// The region it lived in.
+        region: String,
+        /// Its name; unknown ones are ignored.
+        name: String,
+    },
 }
 
 /// What is to happen outside.
@@ -79,6 +151,55 @@ pub enum Effect {
         group: Group,
         /// Its runtime from now on; `None` when it is over.
         runtime: Option<Runtime>,
+    },
+    /// A model learned something: keep it likewise, or forget it.
+    SavedModel {
+        /// What it is of.
+        key: Box<ModelKey>,
+        /// The model from now on; `None` when it is no more.
+        model: Option<Box<Model>>,
+    },
+    /// An incident started, changed or ended: keep it, so that a restart goes on from it.
+    Incident(Box<Incident>),
+    /// Nothing more comes of an incident: it is kept to be read, and need not be restored.
+    IncidentOver {
+        /// Its id.
+        id: String,
+    },
+    /// There is something to say about an incident after its first message, which is its transition's.
+    Note(Box<IncidentMessage>),
+    /// A composite alarm changed its state.
+    CompositeTransition(Box<CompositeTransition>),
+    /// The actions of a transition that was told of before run now: a suppressor or a mute rule had held them back.
+    Act(Box<Act>),
+    /// A composite alarm's runtime changed: keep it, so that a restart goes on from it.
+    SavedComposite {
+        /// The alarm's ARN.
+        arn: String,
+        /// Its runtime from now on.
+        runtime: Box<CompositeRuntime>,
+    },
+    /// What mute rules hold back changed: keep it likewise.
+    SavedMuted {
+        /// The alarm's ARN.
+        arn: String,
+        /// The contributor's id; empty where it is about the alarm as a whole.
+        contributor: String,
+        /// What is held back from now on; `None` when there is nothing any more.
+        muted: Option<Box<Muted<Act>>>,
+    },
+    /// Something was found in record numbers; what alarms count of it follows as data.
+    Found(Box<Finding>),
+    /// The watch made data of its own and has judged it: keep it with what came.
+    Data(Vec<Datum>),
+    /// Since when record numbers are followed: keep it, so that a restart goes on from it.
+    RecordsSince(Option<Timestamp>),
+    /// What is known of the record numbers of an event log changed: keep it likewise, or forget it.
+    SavedRecords {
+        /// Which log.
+        log: Box<EventLog>,
+        /// What is known from now on; `None` when that is nothing.
+        channel: Option<Box<Channel>>,
     },
 }
 
@@ -121,14 +242,20 @@ pub struct Watch {
     by_series: HashMap<Series, Vec<String>>,
     /// ARNs of the alarms on all series of a metric: region, namespace and name.
     by_metric: HashMap<String, HashMap<String, HashMap<String, Vec<String>>>>,
+    models: Models,
+    incidents: Incidents,
+    composites: Composites,
+    mutes: Mutes,
+    record_watch: records::RecordWatch,
 }
 
-/// One alarm of either kind. A query that cannot be read watches nothing; such an alarm does not pass
+/// One alarm of any kind. A query that cannot be read watches nothing; such an alarm does not pass
 /// [`MetricAlarm::check`].
 #[derive(Clone, Debug)]
 enum Watched {
     Series(Box<MetricWatch>),
     Contributors(Box<ContributorsWatch>),
+    Expression(Box<ExpressionWatch>),
 }
 
 /// What came for one alarm in one step.
@@ -149,6 +276,11 @@ impl Watch {
             alarms: BTreeMap::new(),
             by_series: HashMap::new(),
             by_metric: HashMap::new(),
+            models: Models::default(),
+            incidents: Incidents::default(),
+            composites: Composites::default(),
+            mutes: Mutes::default(),
+            record_watch: records::RecordWatch::default(),
         }
     }
 
@@ -166,33 +298,79 @@ impl Watch {
         let now = self.now.map_or(now, |last| last.max(now));
         self.now = Some(now);
         let mut effects = Vec::new();
+        self.release_muted(now, &mut effects);
+        let concerns = Concerns::of(&input);
+        let ticks = matches!(input, Input::Tick);
         match input {
             Input::Data(data) => self.take(now, data, &mut effects),
+            Input::Records { since, spans } => self.take_records(now, since, &spans, &mut effects),
             Input::Tick => {
                 self.ticked = Some(complete);
+                self.judge_records(now, complete, &mut effects);
                 let judging = Judging { now, account: &self.account };
                 for (arn, watched) in &mut self.alarms {
-                    watched.tick(arn, complete, judging, &mut effects);
+                    watched.tick(arn, complete, judging, &self.models, &mut effects);
                 }
+                self.models.tick(complete);
+                self.save_models(&mut effects);
             }
             Input::PutAlarm { alarm, history } => self.put(now, alarm, history, &mut effects),
             Input::DeleteAlarm { arn } => {
                 if let Some(watched) = self.alarms.remove(&arn) {
                     self.unlist(&arn, &watched.question().alarm);
+                    self.release_model(&watched.question().alarm);
+                    self.save_models(&mut effects);
                 }
+                self.composites.remove(&arn);
+                self.forget_muted(&arn, &mut effects);
             }
             Input::SetState { arn, state, reason, reason_data } => {
-                let judging = Judging { now, account: &self.account };
-                if let Some(watched) = self.alarms.get_mut(&arn) {
-                    let transition = match watched {
-                        Watched::Series(one) => one.force(judging, state, reason, reason_data),
-                        Watched::Contributors(many) => many.force(judging, state, reason, reason_data),
-                    };
-                    report(&arn, watched.runtime(), transition, true, &mut effects);
-                }
+                self.force(now, &arn, Forced { state, reason, reason_data }, &mut effects);
+            }
+            Input::Teach(lesson) => self.models.teach(now, &lesson),
+            Input::PutDetector { detector, past } => {
+                self.models.put_detector(now, detector, past);
+                self.save_models(&mut effects);
+            }
+            Input::DeleteDetector { watched } => {
+                self.delete_detector(&watched);
+                self.save_models(&mut effects);
+            }
+            Input::AckIncident { id, who } => self.acknowledge(now, &id, &who, &mut effects),
+            Input::MuteIncident { id, until } => self.mute(now, &id, until, &mut effects),
+            Input::PutComposite { alarm } => self.put_composite(now, alarm, &mut effects),
+            Input::PutMuteRule { rule } => self.restore_mute_rule(rule),
+            Input::DeleteMuteRule { region, name } => {
+                self.delete_mute_rule(region, name);
+                self.release_muted(now, &mut effects);
             }
         }
+        if let Concerns::Alarm(arn) = &concerns {
+            self.note_asking(arn);
+            self.stop_records(&mut effects);
+        }
+        self.follow(now, &concerns, &mut effects);
+        self.weigh_composites(now, ticks, &mut effects);
+        self.hold_muted(now, &mut effects);
         effects
+    }
+
+    /// Sets the state of an alarm by hand.
+    fn force(&mut self, now: Timestamp, arn: &str, forced: Forced, effects: &mut Vec<Effect>) {
+        if self.composites.get(arn).is_some() {
+            self.force_composite(now, arn, forced, effects);
+            return;
+        }
+        let Forced { state, reason, reason_data } = forced;
+        let judging = Judging { now, account: &self.account };
+        if let Some(watched) = self.alarms.get_mut(arn) {
+            let transition = match watched {
+                Watched::Series(one) => one.force(judging, state, reason, reason_data),
+                Watched::Contributors(many) => many.force(judging, state, reason, reason_data),
+                Watched::Expression(one) => one.force(judging, state, reason, reason_data),
+            };
+            report(arn, watched.runtime(), transition, true, effects);
+        }
     }
 
     /// Puts an alarm back as it was saved, without effects. Call [`Watch::restore_clock`] before,
@@ -204,7 +382,11 @@ impl Watch {
         if let Some(now) = self.now {
             watched.skip_to(now.max(written)); // writing an alarm evaluates it, too
         }
+        if let Some(key) = models_of(&watched.question().alarm) {
+            self.models.require(self.ticked.unwrap_or(written), &key);
+        }
         self.list(&arn, watched);
+        self.note_asking(&arn);
     }
 
     /// Puts a contributor of a restored alarm back as it was saved; one of an unknown alarm is ignored.
@@ -218,6 +400,7 @@ impl Watch {
     /// [`Input::Data`].
     pub fn restore_data(&mut self, data: &[Datum]) {
         for datum in data {
+            self.models.take(self.now, datum, false);
             for arn in self.alarms_on(&datum.series) {
                 if let Some(watched) = self.alarms.get_mut(&arn) {
                     watched.restore(self.now, datum.clone());
@@ -242,6 +425,16 @@ impl Watch {
     pub fn needs(alarm: &MetricAlarm) -> Vec<Needed> {
         match &alarm.measure {
             Measure::Series(single) => vec![Needed::Series(single.series.clone())],
+            Measure::Expression(measure) => {
+                let mut needed: Vec<Needed> = Vec::new();
+                for stat in measure.entries.iter().filter_map(MetricQuery::stat) {
+                    let series = Needed::Series(stat.series.clone());
+                    if !needed.contains(&series) {
+                        needed.push(series);
+                    }
+                }
+                needed
+            }
             Measure::Query(query) => {
                 let Ok(query) = Query::parse(&query.text) else { return Vec::new() };
                 let names =
@@ -281,7 +474,7 @@ impl Watch {
     /// How many contributors each alarm holds that counts per contributor, by ARN.
     pub fn held(&self) -> impl Iterator<Item = (&str, Held)> {
         self.alarms.iter().filter_map(|(arn, watched)| match watched {
-            Watched::Series(_) => None,
+            Watched::Series(_) | Watched::Expression(_) => None,
             Watched::Contributors(many) => {
                 let (contributors, gave_way) = many.counts();
                 Some((arn.as_str(), Held { contributors, gave_way }))
@@ -289,9 +482,11 @@ impl Watch {
         })
     }
 
-    /// Whether some alarm watches `series`.
+    /// Whether some alarm or model watches `series`.
     pub fn is_watched(&self, series: &Series) -> bool {
-        self.by_series.contains_key(series) || self.on_metric(series).next().is_some()
+        self.by_series.contains_key(series)
+            || self.models.is_watched(series)
+            || self.on_metric(series).next().is_some()
     }
 
     fn on_metric(&self, series: &Series) -> impl Iterator<Item = &String> {
@@ -307,6 +502,7 @@ impl Watch {
     fn take(&mut self, now: Timestamp, data: Vec<Datum>, effects: &mut Vec<Effect>) {
         let mut touched: BTreeMap<String, Came> = BTreeMap::new();
         for datum in data {
+            self.models.take(Some(now), &datum, true);
             let arns = self.alarms_on(&datum.series);
             let Some((last, others)) = arns.split_last() else { continue };
             for arn in others {
@@ -314,6 +510,7 @@ impl Watch {
             }
             self.take_one(now, last, datum, &mut touched);
         }
+        self.feed_incidents(&mut touched);
         let judging = Judging { now, account: &self.account };
         for (arn, came) in &touched {
             match (self.alarms.get_mut(arn), came) {
@@ -333,12 +530,20 @@ impl Watch {
 
     fn take_one(&mut self, now: Timestamp, arn: &str, datum: Datum, touched: &mut BTreeMap<String, Came>) {
         let Some(watched) = self.alarms.get_mut(arn) else { return };
+        if let Watched::Expression(one) = watched {
+            return one.take(Some(now), &datum); // judged by ticks only
+        }
         if !touched.contains_key(arn) {
             touched.insert(arn.to_owned(), watched.nothing_yet());
         }
+        let followed = self.incidents.of(arn);
         match (watched, touched.get_mut(arn)) {
-            (Watched::Series(one), Some(Came::Series(arrived))) => one.take(now, datum, arrived),
-            (Watched::Contributors(many), Some(Came::Contributors(came))) => many.take(now, datum, came),
+            (Watched::Series(one), Some(Came::Series(arrived))) => {
+                one.take(now, datum, followed.is_some(), arrived);
+            }
+            (Watched::Contributors(many), Some(Came::Contributors(came))) => {
+                many.take(now, datum, followed, came);
+            }
             _ => {}
         }
     }
@@ -347,8 +552,10 @@ impl Watch {
         let arn = alarm.arn.clone();
         let mut watched = Watched::new(alarm, Runtime::created(now), self.contributors_max);
         let mut anew = true;
+        let mut replaced = None;
         if let Some(old) = self.alarms.remove(&arn) {
             self.unlist(&arn, &old.question().alarm);
+            replaced = Some(old.question().alarm.clone());
             anew = watched.question().differs_from(&old.question().alarm);
             if watched.question().alarm.measure != old.question().alarm.measure {
                 effects.extend(old.saved().into_iter().map(|group| Effect::SavedContributor {
@@ -363,6 +570,10 @@ impl Watch {
             watched.restore(Some(now), datum);
         }
         let anew = anew || watched.runtime().forced;
+        if let Some(key) = models_of(&watched.question().alarm) {
+            self.models.require(now, &key);
+        }
+        self.save_models(effects);
         let judging = Judging { now, account: &self.account };
         match &mut watched {
             Watched::Series(one) => {
@@ -374,8 +585,16 @@ impl Watch {
                 moved.parent = true;
                 report_moved(&arn, many.runtime(), moved, effects);
             }
+            Watched::Expression(one) => {
+                let transition = one.evaluate(judging, &self.models);
+                report(&arn, one.runtime(), transition, true, effects);
+            }
         }
         self.list(&arn, watched);
+        if let Some(replaced) = replaced {
+            self.release_model(&replaced);
+            self.save_models(effects);
+        }
     }
 
     fn list(&mut self, arn: &str, watched: Watched) {
@@ -432,6 +651,9 @@ impl Watched {
                 let query = Query::parse(&measure.text).unwrap_or_else(|_| of_nothing());
                 Self::Contributors(Box::new(ContributorsWatch::new(alarm, query, runtime, contributors_max)))
             }
+            Measure::Expression(measure) => {
+                Self::Expression(Box::new(ExpressionWatch::new(alarm, &measure, runtime)))
+            }
         }
     }
 
@@ -439,6 +661,7 @@ impl Watched {
         match self {
             Self::Series(one) => one.question(),
             Self::Contributors(many) => many.question(),
+            Self::Expression(one) => one.question(),
         }
     }
 
@@ -446,20 +669,21 @@ impl Watched {
         match self {
             Self::Series(one) => one.runtime(),
             Self::Contributors(many) => many.runtime(),
+            Self::Expression(one) => one.runtime(),
         }
     }
 
     /// Contributors whose runtimes were ever saved.
     fn saved(&self) -> Vec<Group> {
         match self {
-            Self::Series(_) => Vec::new(),
+            Self::Series(_) | Self::Expression(_) => Vec::new(),
             Self::Contributors(many) => many.saved(),
         }
     }
 
     fn nothing_yet(&self) -> Came {
         match self {
-            Self::Series(_) => Came::Series(Arrived::default()),
+            Self::Series(_) | Self::Expression(_) => Came::Series(Arrived::default()),
             Self::Contributors(_) => Came::Contributors(contributors::Came::default()),
         }
     }
@@ -468,6 +692,7 @@ impl Watched {
         match self {
             Self::Series(one) => one.skip_to(now),
             Self::Contributors(many) => many.skip_to(now),
+            Self::Expression(one) => one.skip_to(now),
         }
     }
 
@@ -475,10 +700,18 @@ impl Watched {
         match self {
             Self::Series(one) => one.restore(now, datum),
             Self::Contributors(many) => many.restore(now, datum),
+            Self::Expression(one) => one.take(now, &datum),
         }
     }
 
-    fn tick(&mut self, arn: &str, complete: Timestamp, judging: Judging<'_>, effects: &mut Vec<Effect>) {
+    fn tick(
+        &mut self,
+        arn: &str,
+        complete: Timestamp,
+        judging: Judging<'_>,
+        models: &Models,
+        effects: &mut Vec<Effect>,
+    ) {
         match self {
             Self::Series(one) => {
                 let forced = one.runtime().forced;
@@ -490,6 +723,12 @@ impl Watched {
                 let moved = many.tick(complete, judging);
                 report_moved(arn, many.runtime(), moved, effects);
             }
+            Self::Expression(one) => {
+                let forced = one.runtime().forced;
+                let transition = one.tick(complete, judging, models);
+                let saved = transition.is_some() || one.runtime().forced != forced;
+                report(arn, one.runtime(), transition, saved, effects);
+            }
         }
     }
 
@@ -497,6 +736,9 @@ impl Watched {
         match (self, old) {
             (Self::Series(one), Self::Series(old)) => one.succeed(*old, keep_data),
             (Self::Contributors(many), Self::Contributors(old)) => many.succeed(*old, keep_data),
+            (Self::Expression(one), Self::Expression(old)) => one.succeed(*old, keep_data),
+            (Self::Expression(one), old @ Self::Series(_)) => one.inherit(old.runtime().clone()),
+            (Self::Series(one), old @ Self::Expression(_)) => one.inherit(old.runtime().clone()),
             _ => {}
         }
     }

@@ -94,7 +94,7 @@ pub fn alt(chart: &Chart) -> String {
         text += &format!(", line at {}", number(line));
     }
     if let Some((lower, upper)) = told(chart, &slots).and_then(|slot| slot.band) {
-        text += &format!(", usually {} to {}", number(lower), number(upper));
+        text += &format!(", band {} to {}", number(lower), number(upper));
     }
     let values = || slots.iter().map(|slot| slot.value);
     let (lowest, highest) = (values().fold(f64::MAX, f64::min), values().fold(f64::MIN, f64::max));

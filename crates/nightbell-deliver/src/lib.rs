@@ -1,16 +1,15 @@
 /*!
 Channels, one file each, and the messages they carry.
 
-A [`Channel`] sends one [`Delivery`] once and says [`SendError::Later`] or [`SendError::Never`] where that fails; retry,
-order and record are the caller's. Nothing here can reach store or alarms, and time is an argument. No error, log or
-`Debug` text holds a secret.
+[`render`] writes the [`Mail`] that a delivery stands for; a [`Channel`] sends it once and says [`SendError::Later`] or
+[`SendError::Never`] where that fails; retry, order and record are the caller's. Nothing here can reach store or alarms,
+and time is an argument. No error, log or `Debug` text holds a secret.
 */
 
-use nightbell_core::delivery::Delivery;
 use nightbell_core::time::Timestamp;
 
 pub use mailbox::Mailbox;
-pub use message::{Enclosure, Mail, Origin, RawEvent, Template, TemplateError};
+pub use message::{Enclosure, Mail, Origin, Pictures, RawEvent, Template, TemplateError, render};
 pub use smtp::{Smtp, SmtpConfig};
 
 pub mod chart;
@@ -29,36 +28,16 @@ pub enum Channel {
 }
 
 impl Channel {
-    /// Sends one message, once, written at `now` with nothing enclosed.
+    /// Sends one mail, once, at `now`. Writing it is [`render`]'s, which may draw: that belongs where blocking is
+    /// allowed.
     ///
     /// # Errors
     ///
     /// [`SendError::Later`] when another try may work, [`SendError::Never`] when none will.
-    pub async fn send(
-        &self,
-        delivery: &Delivery,
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<Receipt, SendError> {
-        self.send_with(delivery, origin, Enclosure::default(), now).await
-    }
-
-    /// Sends one message, once, with the topic's template and the events behind it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Channel::send`].
-    pub async fn send_with(
-        &self,
-        delivery: &Delivery,
-        origin: &Origin,
-        enclosure: Enclosure<'_>,
-        now: Timestamp,
-    ) -> Result<Receipt, SendError> {
-        let mail = message::render(delivery, origin, enclosure, now);
+    pub async fn send(&self, mail: &Mail, now: Timestamp) -> Result<Receipt, SendError> {
         match self {
-            Self::Smtp(smtp) => smtp.send(&mail, now).await,
-            Self::Mailbox(mailbox) => mailbox.send(&mail).await,
+            Self::Smtp(smtp) => smtp.send(mail, now).await,
+            Self::Mailbox(mailbox) => mailbox.send(mail).await,
         }
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use nightbell_core::delivery::{Content, Delivery};
 use nightbell_core::time::Timestamp;
 use nightbell_core::topic::Endpoint;
-use nightbell_deliver::{Channel, Origin, Receipt, SendError, Smtp, SmtpConfig};
+use nightbell_deliver::{Channel, Enclosure, Origin, Receipt, SendError, Smtp, SmtpConfig, render};
 
 const PASSWORD: &str = "correct-horse-7";
 const NOW: Timestamp = Timestamp::from_seconds(1_789_364_521);
@@ -115,7 +115,7 @@ fn delivery(id: &str, to: &str) -> Delivery {
 
 async fn send(channel: &Channel, to: &str) -> Result<Receipt, SendError> {
     let origin = Origin::new("Nightbell <nightbell@example.org>", None).unwrap();
-    channel.send(&delivery("d1", to), &origin, NOW).await
+    channel.send(&render(&delivery("d1", to), &origin, Enclosure::default(), NOW), NOW).await
 }
 
 fn connections(said: &[serde_json::Value]) -> usize {

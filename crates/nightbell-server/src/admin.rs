@@ -1,5 +1,5 @@
 /*!
-What only Nightbell's own commands ask for: `/_nightbell/import` and `/_nightbell/reset`.
+What only Nightbell's own commands ask for: `/_nightbell/import`, `/_nightbell/reset` and others under `/_nightbell/`.
 
 Import takes recorded events of any age, which PutLogEvents must not; it is signed like every other request.
 */
@@ -12,16 +12,21 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use nightbell_core::event::{Batch, Event, Group};
+use nightbell_core::mute::MuteRule;
 use nightbell_core::time::Timestamp;
 use nightbell_store::{Durability, Kind, Scan, Space, Write};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use crate::app::App;
+use crate::aws::Cx;
+use crate::backtest::{self, BacktestRequest};
 use crate::catalog::{Failure, Key, put};
 use crate::manage::groups::{self, GroupOptions};
-use crate::manage::{Refusal, alarms};
+use crate::manage::{Refusal, alarms, composites, mutes};
 use crate::{auth, clock, intake};
+
+pub(crate) mod incidents;
 
 /// Most events of one import request.
 pub(crate) const IMPORT_EVENTS_MAX: usize = 10_000;
@@ -72,8 +77,11 @@ pub(crate) async fn answer(app: &Arc<App>, parts: &Parts, body: Bytes) -> Respon
         Err(error) => return text(StatusCode::FORBIDDEN, &error.message),
     };
     match parts.uri.path() {
+        "/_nightbell/backtest" => try_rule(app, caller.scope.region, &body).await,
         "/_nightbell/import" => import(app, &caller.scope.region, &body).await,
-        _ => text(StatusCode::NOT_FOUND, "there is nothing here"),
+        path => incidents::answer(app, &caller.scope.region, path, &body)
+            .await
+            .unwrap_or_else(|| text(StatusCode::NOT_FOUND, "there is nothing here")),
     }
 }
 
@@ -106,6 +114,34 @@ async fn import(app: &App, region: &str, body: &[u8]) -> Response {
     }
 }
 
+async fn try_rule(app: &Arc<App>, region: String, body: &[u8]) -> Response {
+    let request: BacktestRequest = match serde_json::from_slice(body) {
+        Ok(request) => request,
+        Err(error) => {
+            return text(StatusCode::BAD_REQUEST, &format!("the backtest request is not right: {error}"));
+        }
+    };
+    // Searches and backtests share the same room: neither may starve what comes in.
+    let Ok(_room) = app.searches.acquire().await else {
+        return text(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping");
+    };
+    let cx = Cx { app: Arc::clone(app), region, now: clock::now() };
+    match tokio::task::spawn_blocking(move || backtest::run(&cx, request)).await {
+        Ok(Ok(answer)) => answer_json(&answer),
+        Ok(Err(Refusal::Invalid(reason) | Refusal::Limit(reason))) => text(StatusCode::BAD_REQUEST, &reason),
+        Ok(Err(Refusal::Alarm(error))) => text(StatusCode::BAD_REQUEST, &error.to_string()),
+        Ok(Err(Refusal::Missing(_))) => text(StatusCode::NOT_FOUND, "there is no alarm of this name"),
+        Ok(Err(other)) => {
+            warn!(error = ?other, "a backtest was interrupted");
+            text(StatusCode::SERVICE_UNAVAILABLE, "the store cannot be read now")
+        }
+        Err(failure) => {
+            warn!(error = %failure, "a backtest ended badly");
+            text(StatusCode::INTERNAL_SERVER_ERROR, "the backtest ended badly")
+        }
+    }
+}
+
 async fn take(app: &App, region: &str, request: ImportRequest) -> Result<ImportProgress, Refusal> {
     let now = clock::now();
     let group = Group { region: region.to_owned(), name: request.group };
@@ -134,8 +170,8 @@ async fn take(app: &App, region: &str, request: ImportRequest) -> Result<ImportP
     Ok(progress)
 }
 
-fn answer_json(progress: &ImportProgress) -> Response {
-    let body = serde_json::to_vec(progress).expect("progress is numbers");
+fn answer_json<T: Serialize>(answer: &T) -> Response {
+    let body = serde_json::to_vec(answer).expect("answers are plain data");
     ([(http::header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
@@ -168,6 +204,17 @@ fn empty(app: &App) -> Result<(), Failure> {
     let mut change = Write::new();
     for (alarm, _) in alarms::list_all(&app.records)? {
         alarms::push(&mut change, clock::now(), nightbell_core::watch::Input::DeleteAlarm { arn: alarm.arn });
+    }
+    for (alarm, _) in composites::list_taken(&app.records)? {
+        alarms::push(&mut change, clock::now(), nightbell_core::watch::Input::DeleteAlarm { arn: alarm.arn });
+    }
+    for rule in mutes::list_all(&app.records)? {
+        let MuteRule { region, name, .. } = rule;
+        alarms::push(
+            &mut change,
+            clock::now(),
+            nightbell_core::watch::Input::DeleteMuteRule { region, name },
+        );
     }
     let positions = Key::prefix(&["position"], "");
     for space in Space::ALL {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use nightbell_core::time::Timestamp;
 use nightbell_deliver::{Channel, Origin};
 use nightbell_store::{Journal, Position};
 use nightbell_winevt::DialectReader;
@@ -37,6 +38,9 @@ pub(crate) struct App {
     pub(crate) matched: watch::Sender<Position>,
     /// Position up to which data points are judged.
     pub(crate) judged: watch::Sender<Position>,
+    /// Since when record numbers are followed, as the watcher has saved it; `None` while no alarm asks for gaps. The matcher
+    /// reads them only then, and under this name.
+    pub(crate) records_followed: watch::Sender<Option<Timestamp>>,
     /// Rung when something was put into the outbox.
     pub(crate) outbox_bell: Notify,
     /// How messages leave.
@@ -51,6 +55,8 @@ pub(crate) struct App {
     pub(crate) telemetry: Telemetry,
     /// Whether everything may be emptied by request.
     pub(crate) allow_reset: bool,
+    /// Contributors that one alarm holds at once.
+    pub(crate) contributors_max: usize,
     /// How often it was.
     pub(crate) emptied: AtomicU64,
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use nightbell_core::alarm::contributors::CONTRIBUTORS_MAX;
 use nightbell_deliver::smtp::SmtpConfig;
 use serde::Deserialize;
 
@@ -67,6 +68,10 @@ pub(crate) struct Settings {
     #[arg(long, env = "NIGHTBELL_ALLOW_RESET", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub(crate) allow_reset: Option<bool>,
 
+    /// Contributors (users, folders, machines …) that one alarm counts at once, 100 to 1000000 (default: 100000)
+    #[arg(long, env = "NIGHTBELL_CONTRIBUTORS_MAX", value_name = "N")]
+    pub(crate) contributors_max: Option<usize>,
+
     /// What is logged: error, warn, info, debug, or a tracing filter such as info,nightbell=debug (default: info)
     #[arg(long, env = "NIGHTBELL_LOG", value_name = "FILTER")]
     pub(crate) log: Option<String>,
@@ -95,6 +100,8 @@ pub(crate) struct Config {
     pub(crate) region: String,
     /// Whether everything may be emptied by request.
     pub(crate) allow_reset: bool,
+    /// Contributors that one alarm holds at once.
+    pub(crate) contributors_max: usize,
     /// Filter of log lines.
     pub(crate) log: String,
     /// Whether log lines are JSON.
@@ -121,6 +128,7 @@ impl Settings {
             account_id: self.account_id.or(below.account_id),
             region: self.region.or(below.region),
             allow_reset: self.allow_reset.or(below.allow_reset),
+            contributors_max: self.contributors_max.or(below.contributors_max),
             log: self.log.or(below.log),
             log_format: self.log_format.or(below.log_format),
         })
@@ -159,6 +167,10 @@ impl Settings {
         if allow_reset && !listen.ip().is_loopback() {
             bail!("allow_reset: works on a loopback address only, and listen is {listen}");
         }
+        let contributors_max = self.contributors_max.unwrap_or(CONTRIBUTORS_MAX);
+        if !(100..=1_000_000).contains(&contributors_max) {
+            bail!("contributors_max: {contributors_max} is outside 100 to 1000000");
+        }
         let log_json = match self.log_format.as_deref().unwrap_or("text") {
             "text" => false,
             "json" => true,
@@ -179,6 +191,7 @@ impl Settings {
             account,
             region: self.region_name()?,
             allow_reset,
+            contributors_max,
             log: self.log.clone().unwrap_or_else(|| "info".to_owned()),
             log_json,
         })

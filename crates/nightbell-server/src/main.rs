@@ -13,6 +13,7 @@ mod admission;
 mod app;
 mod auth;
 mod aws;
+mod backtest;
 mod bounded;
 mod catalog;
 mod client;
@@ -43,7 +44,8 @@ Examples:
   nightbell serve                               start the server on 127.0.0.1:8600
   eval \"$(nightbell env)\"                       point the AWS CLI at it
   nightbell watch denied-access --folder '\\secret' --threshold 5 --within 1m --mail security@example.org
-  nightbell import Security.evtx --group windows";
+  nightbell import Security.evtx --group windows
+  nightbell backtest failed-logons --group windows --threshold 3..20";
 
 #[derive(Subcommand)]
 enum Command {
@@ -53,8 +55,12 @@ enum Command {
     Env(command::env::Env),
     /// Set up a whole rule in one line: filter, alarm, topic and subscription
     Watch(command::watch::Watch),
+    /// Try a rule on the stored events: when would it have fired, with which messages
+    Backtest(command::backtest::Backtest),
     /// Read recorded Windows logs (EVTX) into a log group
     Import(command::import::Import),
+    /// See what is going on, take it on, or mute it
+    Incidents(command::incidents::Incidents),
     /// See it work: a server in a temporary folder, two recorded attacks, the mails they cause
     Demo(command::demo::Demo),
 }
@@ -64,7 +70,9 @@ fn main() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Env(env) => env.run(),
         Command::Watch(watch) => watch.run(),
+        Command::Backtest(backtest) => backtest.run(),
         Command::Import(import) => import.run(),
+        Command::Incidents(incidents) => incidents.run(),
         Command::Demo(demo) => demo.run(),
     };
     match done {

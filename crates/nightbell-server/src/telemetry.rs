@@ -2,7 +2,12 @@
 What `/metrics` shows, in Prometheus' text form. Labels are bounded: operations we serve, error codes we give.
 */
 
-use prometheus::{Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
+
+/// What can be found in record numbers; each is shown from the start, so that a first one is a rise.
+const FINDINGS: [&str; 4] = ["gap", "filled", "restarted", "selective"];
 
 /// The server's own counters.
 pub(crate) struct Telemetry {
@@ -27,6 +32,16 @@ pub(crate) struct Telemetry {
     pub(crate) dropped_points: IntCounter,
     /// Alarm transitions by new state.
     pub(crate) transitions: IntCounterVec,
+    /// Incidents that are not over.
+    pub(crate) open_incidents: IntGauge,
+    /// Messages that went into a digest.
+    pub(crate) gathered: IntCounter,
+    /// What was found in record numbers: gap, filled, restarted, selective.
+    pub(crate) findings: IntCounterVec,
+    /// Event logs whose record numbers are followed.
+    pub(crate) record_logs: IntGauge,
+    /// Batches of event logs that were not followed because too many others are.
+    pub(crate) unfollowed: IntGauge,
     /// Attempts at a delivery by outcome: sent, later, never, given_up, unsubscribed.
     pub(crate) deliveries: IntCounterVec,
     /// Seconds from the arrival of an alarm's last event to the acceptance of its message.
@@ -48,6 +63,20 @@ impl Telemetry {
             registry.register(Box::new(counters.clone())).expect("each name is registered once");
             counters
         };
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(format!("nightbell_{name}"), help).expect("the name is sound");
+            registry.register(Box::new(gauge.clone())).expect("each name is registered once");
+            gauge
+        };
+        let open_incidents = gauge("incidents_open", "Incidents that are not over.");
+        let record_logs = gauge("record_logs", "Event logs whose record numbers are followed.");
+        let unfollowed =
+            gauge("record_batches_unfollowed", "Batches of event logs that are beyond those followed.");
+        let findings =
+            by("record_findings_total", "What was found in the record numbers of event logs.", &["finding"]);
+        for word in FINDINGS {
+            findings.with_label_values(&[word]);
+        }
         let buckets = vec![0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0, 300.0];
         let help =
             "Seconds from the arrival of the last event behind an alarm to the acceptance of its message.";
@@ -73,6 +102,11 @@ impl Telemetry {
                 "Data points of too many new series in one hour.",
             ),
             transitions: by("alarm_transitions_total", "Alarm transitions by new state.", &["state"]),
+            open_incidents,
+            gathered: counter("messages_gathered_total", "Messages that went into a digest."),
+            findings,
+            record_logs,
+            unfollowed,
             deliveries: by("deliveries_total", "Attempts at a delivery by outcome.", &["outcome"]),
             event_to_accepted,
             registry,

@@ -66,6 +66,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     let channel = channel(config)?;
     // The console has no pages yet, so messages carry no link to it.
     let origin = Origin::new(&config.mail_from, None).context("mail_from")?;
+    let origin = origin.with_endpoint(&public_url).context("public_url")?;
     let app = Arc::new(App {
         account: config.account.clone(),
         public_url,
@@ -76,6 +77,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         reader: DialectReader,
         matched: watch::Sender::new(Position::default()),
         judged: watch::Sender::new(Position::default()),
+        records_followed: watch::Sender::new(None),
         outbox_bell: Notify::new(),
         channel,
         origin,
@@ -83,6 +85,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         health: Health::default(),
         telemetry: Telemetry::new(),
         allow_reset: config.allow_reset,
+        contributors_max: config.contributors_max,
         emptied: AtomicU64::new(0),
     });
     let (stop, stopping) = watch::channel(false);

@@ -36,12 +36,21 @@ pub enum Space {
     History,
     /// Deliveries that wait, in the order they are due.
     Outbox,
+    /// Incidents, by id and by when they started.
+    Incidents,
 }
 
 impl Space {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Catalog, Self::Series, Self::Points, Self::Watch, Self::History, Self::Outbox];
+    pub const ALL: [Self; 7] = [
+        Self::Catalog,
+        Self::Series,
+        Self::Points,
+        Self::Watch,
+        Self::History,
+        Self::Outbox,
+        Self::Incidents,
+    ];
 
     /// Its name in messages and on disk.
     pub const fn name(self) -> &'static str {
@@ -52,6 +61,7 @@ impl Space {
             Self::Watch => "watch",
             Self::History => "history",
             Self::Outbox => "outbox",
+            Self::Incidents => "incidents",
         }
     }
 }

@@ -8,6 +8,7 @@ The judge here is a slow second version of the engine: it counts each window ane
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use nightbell_core::event::Group;
 use nightbell_core::fields::{Selector, Subject};
 use nightbell_core::pattern::Pattern;
 use nightbell_core::recipe::{self, Built, BuiltFilter, Options, Question, RECIPES, Recipe};
@@ -160,7 +161,8 @@ fn recipes_fire_on_recorded_logs_where_they_should_and_nowhere_else() {
 
 #[test]
 fn exclusions_show_what_they_removed_from_recorded_logs() {
-    let rows: [(&str, &str, &[(&str, usize)]); 5] = [
+    type Row<'a> = (&'a str, &'a str, &'a [(&'a str, usize)]);
+    let rows: [Row<'_>; 5] = [
         ("ssh-unknown-users-4625-4776", "failed-logons", &[("ntlm-validation", 5)]),
         ("kerberos-user-enumeration-4768-4771", "failed-logons", &[("machine-account", 1)]),
         ("mixed-server-security", "password-spray", &[("loopback", 4)]),
@@ -487,10 +489,11 @@ fn d15_machines_that_are_denied_are_noise_unless_included() {
 
 fn spans(events: &[Event]) -> RecordSpans {
     let reader = RecordReader::default();
+    let group = Group { region: "here".to_owned(), name: "windows".to_owned() };
     let mut spans = RecordSpans::default();
     for (time, message) in events {
         if let Some(mark) = reader.read(&subject(message)) {
-            spans.note("windows", mark, *time);
+            spans.note(&group, mark, *time);
         }
     }
     spans
@@ -515,7 +518,7 @@ fn a_whole_log_has_no_gaps_though_its_clock_was_set_back() {
     for size in [1, 7, 100, 636] {
         assert_eq!(findings(&events, size), [], "{size}");
     }
-    let mut holed = events.clone();
+    let mut holed = events;
     holed.drain(300..303);
     for size in [1, 7, 100, 633] {
         let found = findings(&holed, size);
@@ -538,4 +541,45 @@ fn a_cleared_log_is_marked_and_its_numbers_go_on() {
     assert_eq!(marks.len(), 91);
     assert!(own.contains(&"system") && own.contains(&"security"), "{own:?}");
     assert_eq!(own.len(), 2, "{own:?}");
+}
+
+/// The page of each recipe in the book.
+const PAGES: [(&str, &str); 11] = [
+    ("denied-access", include_str!("../../../docs/book/guide/watches/denied-access.md")),
+    ("failed-logons", include_str!("../../../docs/book/guide/watches/failed-logons.md")),
+    ("mass-delete", include_str!("../../../docs/book/guide/watches/mass-delete.md")),
+    ("mass-read", include_str!("../../../docs/book/guide/watches/mass-read.md")),
+    ("password-spray", include_str!("../../../docs/book/guide/watches/password-spray.md")),
+    ("lockout", include_str!("../../../docs/book/guide/watches/lockout.md")),
+    ("success-after-failures", include_str!("../../../docs/book/guide/watches/success-after-failures.md")),
+    ("log-cleared", include_str!("../../../docs/book/guide/watches/log-cleared.md")),
+    ("audit-policy-changed", include_str!("../../../docs/book/guide/watches/audit-policy-changed.md")),
+    ("silent-machine", include_str!("../../../docs/book/guide/watches/silent-machine.md")),
+    ("missing-events", include_str!("../../../docs/book/guide/watches/missing-events.md")),
+];
+
+#[test]
+fn the_book_tells_the_defaults_of_each_recipe() {
+    assert_eq!(
+        PAGES.map(|(name, _)| name).as_slice(),
+        RECIPES.iter().map(|one| one.name).collect::<Vec<_>>()
+    );
+    for (recipe, (_, page)) in RECIPES.iter().zip(PAGES) {
+        let by: Vec<_> = recipe.by.iter().map(|by| format!("`{}`", by.name)).collect();
+        let mut rows = vec![
+            format!("`--group` | `{}` |", recipe.group),
+            format!("`--threshold` | {} |", recipe.threshold),
+            format!("`--within` | `{}m` |", recipe.within_s / 60),
+            format!("`--by` | {};", by.join(", ")),
+        ];
+        for exclusion in recipe.exclusions {
+            let when = if exclusion.on { "unless `--include`d" } else { "when `--exclude`d" };
+            rows.push(format!("| `{}` | {when} | {} |", exclusion.name, exclusion.summary));
+        }
+        for row in &rows {
+            assert!(page.contains(row), "{}: {row}", recipe.name);
+        }
+        assert_eq!(page.contains("`--folder`"), recipe.in_folder, "{}", recipe.name);
+        assert_eq!(page.matches("`d | ").count(), recipe.exclusions.len(), "{}", recipe.name);
+    }
 }

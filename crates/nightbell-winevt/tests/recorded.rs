@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::PathBuf;
 
+use nightbell_core::fields::audit::NOISE;
 use nightbell_core::fields::{Audit, Fields};
 use nightbell_winevt::evtx::{Counts, Position, Reader, Record};
 use nightbell_winevt::xml::Document;
@@ -197,6 +198,38 @@ fn an_ordinary_server_has_fifteen_failed_logons() {
     assert_eq!(audits.len(), 636);
     let failed = |audit: &Audit| audit.action == Some("logon") && audit.outcome == Some("failure");
     assert_eq!(audits.iter().filter(|(id, audit)| *id == 4625 && failed(audit)).count(), 15);
+}
+
+#[test]
+fn noise_is_named() {
+    let rows: [(&str, &[(&str, usize)]); 5] = [
+        ("denied-file-opens-4656.evtx", &[]),
+        ("share-enumeration-5140-5145.evtx", &[("not-a-file", 78)]),
+        ("process-handles-4656-4663-4658-not-files.evtx", &[("machine-account", 1), ("not-a-file", 3)]),
+        ("ssh-valid-users-4625-4624.evtx", &[("machine-account", 4), ("system-account", 1)]),
+        (
+            "mixed-server-security.evtx",
+            &[("anonymous", 12), ("loopback", 23), ("machine-account", 292), ("system-account", 184)],
+        ),
+    ];
+    for (name, expected) in rows {
+        let mut noise = BTreeMap::new();
+        for (_, audit) in audits(name) {
+            if let Some(kind) = audit.noise {
+                assert!(NOISE.contains(&kind), "{kind}");
+                *noise.entry(kind).or_insert(0) += 1;
+            }
+        }
+        assert_eq!(noise, expected.iter().copied().collect(), "{name}");
+    }
+}
+
+#[test]
+fn a_cleared_log_is_told_by_its_name() {
+    let audits = audits("log-cleared-104-1102.evtx");
+    let channels: Vec<_> = audits.iter().filter_map(|(_, audit)| audit.channel.as_deref()).collect();
+    assert_eq!(channels.len(), 91);
+    assert!(channels.contains(&"security") && channels.contains(&"forwardedevents"), "{channels:?}");
 }
 
 #[test]

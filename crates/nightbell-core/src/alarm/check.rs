@@ -6,8 +6,10 @@ Says which rule is broken and of which kind; the error code and the protocol's f
 
 use super::contributors::GROUP_DIMENSIONS_MAX;
 use super::judge::Rule;
-use super::{Measure, MetricAlarm, QueryMeasure, SeriesMeasure};
+use super::{ExpressionMeasure, Measure, MetricAlarm, QueryMeasure, SeriesMeasure};
+use crate::anomaly::model::PERIOD_MIN_S;
 use crate::insights::Query;
+use crate::math::{Purpose, Queries};
 use crate::metric::{NAME_CHARS_MAX, UNITS};
 use crate::statistic::Statistic;
 
@@ -57,60 +59,19 @@ impl MetricAlarm {
     /// # Errors
     /// The first rule that is broken.
     pub fn check(&self) -> Result<(), AlarmError> {
-        self.check_texts()?;
-        self.check_actions()?;
+        check_texts(&self.name, self.description.as_deref())?;
+        check_actions([&self.ok_actions, &self.alarm_actions, &self.insufficient_data_actions])?;
         self.check_measure()?;
         self.check_periods()
-    }
-
-    fn check_texts(&self) -> Result<(), AlarmError> {
-        if self.name.is_empty() {
-            return Err(error(AlarmErrorKind::Absent, "AlarmName", "is required"));
-        }
-        if longer_than(&self.name, NAME_CHARS_MAX) {
-            return Err(error(
-                AlarmErrorKind::Form,
-                "AlarmName",
-                format!("must have 1 to {NAME_CHARS_MAX} characters"),
-            ));
-        }
-        if self.description.as_deref().is_some_and(|text| longer_than(text, DESCRIPTION_CHARS_MAX)) {
-            let message = format!("must have at most {DESCRIPTION_CHARS_MAX} characters");
-            return Err(error(AlarmErrorKind::Form, "AlarmDescription", message));
-        }
-        Ok(())
-    }
-
-    fn check_actions(&self) -> Result<(), AlarmError> {
-        let lists = [
-            ("OKActions", &self.ok_actions),
-            ("AlarmActions", &self.alarm_actions),
-            ("InsufficientDataActions", &self.insufficient_data_actions),
-        ];
-        for (field, actions) in lists {
-            if actions.len() > ACTIONS_MAX {
-                return Err(error(
-                    AlarmErrorKind::Form,
-                    field,
-                    format!("must have at most {ACTIONS_MAX} members"),
-                ));
-            }
-            if actions.iter().any(|action| action.is_empty() || longer_than(action, ACTION_CHARS_MAX)) {
-                let message = format!("must have members of 1 to {ACTION_CHARS_MAX} characters");
-                return Err(error(AlarmErrorKind::Form, field, message));
-            }
-            if let Some(action) = actions.iter().find(|action| !action.starts_with("arn:")) {
-                return Err(error(AlarmErrorKind::Value, field, format!("must be ARNs. action={action}")));
-            }
-        }
-        Ok(())
     }
 
     fn check_measure(&self) -> Result<(), AlarmError> {
         match &self.measure {
             Measure::Series(single) => check_series(single)?,
             Measure::Query(query) => check_query(query)?,
+            Measure::Expression(measure) => self.check_expression(measure)?,
         }
+        self.check_band()?;
         if !self.threshold.is_finite() {
             return Err(error(AlarmErrorKind::Value, "Threshold", "must be a finite number"));
         }
@@ -118,6 +79,58 @@ impl MetricAlarm {
         if !["", "evaluate", "ignore"].contains(&low_samples) {
             let message = "must be evaluate or ignore";
             return Err(error(AlarmErrorKind::Value, "EvaluateLowSampleCountPercentile", message));
+        }
+        Ok(())
+    }
+
+    fn check_expression(&self, measure: &ExpressionMeasure) -> Result<(), AlarmError> {
+        let purpose = match &self.band {
+            Some(id) => Purpose::BandAlarm { threshold_metric_id: id },
+            None => Purpose::Alarm,
+        };
+        let queries = Queries::check(&measure.entries, purpose).map_err(|broken| {
+            error(AlarmErrorKind::Form, "Metrics", format!("must be in order: {broken}"))
+        })?;
+        if measure.entries.iter().any(|entry| entry.select().is_some()) {
+            let message = "must have a query alone, without expressions beside it";
+            return Err(error(AlarmErrorKind::Value, "Metrics", message));
+        }
+        if queries.period_s() != Some(self.period_s) {
+            let message = format!("must have the period of the alarm. period={}", self.period_s);
+            return Err(error(AlarmErrorKind::Value, "Metrics", message));
+        }
+        let Some(id) = &self.band else { return Ok(()) };
+        let of = queries.band(id).map(|(stat, _)| stat);
+        let watched = measure.watched(self.band.as_deref()).and_then(|entry| entry.stat());
+        if measure.entries.len() != 2 || watched.is_none() || of != watched {
+            let message = "must be one metric and the ANOMALY_DETECTION_BAND of it";
+            return Err(error(AlarmErrorKind::Value, "Metrics", message));
+        }
+        if self.period_s < PERIOD_MIN_S {
+            let message = format!("must be at least {PERIOD_MIN_S} with a band. period={}", self.period_s);
+            return Err(error(AlarmErrorKind::Value, "Period", message));
+        }
+        Ok(())
+    }
+
+    /// A band goes with an operator that looks at one, and with no threshold.
+    fn check_band(&self) -> Result<(), AlarmError> {
+        let of_band = self.comparison.of_band().is_some();
+        if of_band != self.band.is_some() {
+            let message = if of_band {
+                "is for alarms with a ThresholdMetricId"
+            } else {
+                "must be one for bands where there is a ThresholdMetricId"
+            };
+            return Err(error(AlarmErrorKind::Combination, "ComparisonOperator", message));
+        }
+        if self.band.is_some() && !matches!(self.measure, Measure::Expression(_)) {
+            let message = "is for alarms with Metrics";
+            return Err(error(AlarmErrorKind::Combination, "ThresholdMetricId", message));
+        }
+        if self.band.is_some() && self.threshold != 0.0 {
+            let message = "and ThresholdMetricId are mutually exclusive";
+            return Err(error(AlarmErrorKind::Combination, "Threshold", message));
         }
         Ok(())
     }
@@ -147,6 +160,42 @@ impl MetricAlarm {
         }
         Ok(())
     }
+}
+
+/// The limits of an alarm's name and description, whatever it watches.
+pub(super) fn check_texts(name: &str, description: Option<&str>) -> Result<(), AlarmError> {
+    if name.is_empty() {
+        return Err(error(AlarmErrorKind::Absent, "AlarmName", "is required"));
+    }
+    if longer_than(name, NAME_CHARS_MAX) {
+        let message = format!("must have 1 to {NAME_CHARS_MAX} characters");
+        return Err(error(AlarmErrorKind::Form, "AlarmName", message));
+    }
+    if description.is_some_and(|text| longer_than(text, DESCRIPTION_CHARS_MAX)) {
+        let message = format!("must have at most {DESCRIPTION_CHARS_MAX} characters");
+        return Err(error(AlarmErrorKind::Form, "AlarmDescription", message));
+    }
+    Ok(())
+}
+
+/// The limits of an alarm's actions: those of OK, of ALARM and of INSUFFICIENT_DATA.
+pub(super) fn check_actions([ok, alarm, insufficient_data]: [&[String]; 3]) -> Result<(), AlarmError> {
+    let lists =
+        [("OKActions", ok), ("AlarmActions", alarm), ("InsufficientDataActions", insufficient_data)];
+    for (field, actions) in lists {
+        if actions.len() > ACTIONS_MAX {
+            let message = format!("must have at most {ACTIONS_MAX} members");
+            return Err(error(AlarmErrorKind::Form, field, message));
+        }
+        if actions.iter().any(|action| action.is_empty() || longer_than(action, ACTION_CHARS_MAX)) {
+            let message = format!("must have members of 1 to {ACTION_CHARS_MAX} characters");
+            return Err(error(AlarmErrorKind::Form, field, message));
+        }
+        if let Some(action) = actions.iter().find(|action| !action.starts_with("arn:")) {
+            return Err(error(AlarmErrorKind::Value, field, format!("must be ARNs. action={action}")));
+        }
+    }
+    Ok(())
 }
 
 fn check_series(measure: &SeriesMeasure) -> Result<(), AlarmError> {
@@ -182,11 +231,11 @@ fn check_query(measure: &QueryMeasure) -> Result<(), AlarmError> {
     Err(error(AlarmErrorKind::Value, "Metrics", message))
 }
 
-fn error(kind: AlarmErrorKind, field: &'static str, message: impl Into<String>) -> AlarmError {
+pub(super) fn error(kind: AlarmErrorKind, field: &'static str, message: impl Into<String>) -> AlarmError {
     AlarmError { kind, field, message: message.into() }
 }
 
-fn longer_than(text: &str, chars_max: usize) -> bool {
+pub(super) fn longer_than(text: &str, chars_max: usize) -> bool {
     text.chars().nth(chars_max).is_some()
 }
 
@@ -216,6 +265,7 @@ mod tests {
             evaluation_periods: 1,
             datapoints_to_alarm: Some(1),
             threshold: 5.0,
+            band: None,
             comparison: Comparison::GreaterThanThreshold,
             missing_data: MissingData::NotBreaching,
             evaluate_low_sample_count_percentile: String::new(),

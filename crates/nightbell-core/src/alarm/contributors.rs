@@ -4,24 +4,30 @@ An alarm that counts per contributor: one question, a standing for each group of
 A contributor is made by its first data and forgotten when it is OK and its data is out of reach. The alarm as a whole is
 ALARM while any contributor is. Nothing here knows where data comes from or who is told.
 
-Memory is bounded: at the cap those that counted least give way, together, and what they could have reached at most is
-kept as a `Floor` that newcomers are credited with (Space-Saving: Metwally, Agrawal, El Abbadi, "Efficient Computation
+Memory is bounded: past the cap those that counted least give way, together, once they are judged, and what they could
+have reached at most is kept in `floors` that newcomers are credited with (Space-Saving: Metwally, Agrawal, El Abbadi, "Efficient Computation
 of Frequent and Top-k Elements in Data Streams"). A contributor whose own count crosses the line fires as always. One that
 crosses only together with its credit may or may not have: then the contributor [`OTHERS`] fires, which says so, instead
 of a thousand false alarms or a missed one.
 */
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+
+use floors::{Floors, Mark, Weight};
 
 use super::runtime::Runtime;
-use super::standing::{Arrived, Judging, Late, Question, Standing, transition};
+use super::standing::{self, Arrived, Fed, Judging, Late, Question, Standing, transition};
 use super::{Contributor, MetricAlarm, MissingData, State, Transition, judge, reason};
 use crate::evidence::Evidence;
 use crate::insights::{After, Function, Query};
-use crate::metric::Datum;
+use crate::metric::{Aggregate, Datum};
 use crate::statistic::Statistic;
 use crate::time::{DAY_MS, SECOND_MS, Timestamp};
-use crate::window::Window;
+use crate::watch::Followed;
+use crate::window::{Bucket, Window};
+
+mod floors;
 
 /// Contributors of one alarm held at once, where nothing else is configured.
 pub const CONTRIBUTORS_MAX: usize = 100_000;
@@ -53,7 +59,7 @@ pub(crate) struct ContributorsWatch {
     /// The alarm as a whole.
     runtime: Runtime,
     evaluated: Option<i64>,
-    floors: Vec<Floor>,
+    floors: Floors,
     /// Stands for those that gave way, while one of them may have crossed the line.
     others: Option<Standing>,
     gave_way: u64,
@@ -63,16 +69,8 @@ pub(crate) struct ContributorsWatch {
 #[derive(Clone, Debug)]
 struct Held {
     standing: Standing,
-    /// What it may have counted before it was made, had it been there and given way.
-    credit: f64,
-}
-
-/// What those that gave way had counted at most, until their newest data has left every window.
-#[derive(Clone, Debug)]
-struct Floor {
-    weight: f64,
-    newest: i64,
-    evidence: Evidence,
+    /// What gave way before it was made: it may have been among them.
+    mark: Mark,
 }
 
 /// The condition's own counts, and the samples that wait for it to hold.
@@ -86,6 +84,22 @@ struct Before {
 #[derive(Debug, Default)]
 pub(crate) struct Came {
     groups: BTreeMap<Group, Arrived>,
+}
+
+/// What became of a datum.
+struct Folded {
+    group: Group,
+    /// The buckets that took something.
+    buckets: Vec<i64>,
+    /// What an incident may count of it.
+    fed: Vec<Fed>,
+}
+
+impl Came {
+    /// What came for each contributor.
+    pub(crate) fn groups_mut(&mut self) -> impl Iterator<Item = (&Group, &mut Arrived)> {
+        self.groups.iter_mut()
+    }
 }
 
 /// What a step of a contributors' alarm did.
@@ -103,6 +117,7 @@ impl ContributorsWatch {
     /// An alarm in the state of `runtime`, without contributors.
     pub(crate) fn new(alarm: MetricAlarm, query: Query, runtime: Runtime, contributors_max: usize) -> Self {
         let statistic = Statistic::parse(query.function.statistic()).unwrap_or(Statistic::SampleCount);
+        let span_s = alarm.period_s.saturating_mul(i64::from(alarm.evaluation_periods));
         Self {
             question: Question::new(alarm, statistic, None),
             query,
@@ -112,7 +127,7 @@ impl ContributorsWatch {
             before: HashMap::new(),
             runtime,
             evaluated: None,
-            floors: Vec::new(),
+            floors: Floors::new(span_s),
             others: None,
             gave_way: 0,
         }
@@ -155,32 +170,49 @@ impl ContributorsWatch {
         if let Some(now) = now {
             standing.skip_to(&self.question, now);
         }
-        self.contributors.insert(group, Held { standing, credit: 0.0 });
+        self.contributors.insert(group, Held { standing, mark: Mark::default() });
     }
 
     /// Folds a datum in without judging it.
     pub(crate) fn restore(&mut self, now: Option<Timestamp>, datum: Datum) {
-        self.fold(now, datum);
+        self.fold(now, datum, None);
+        self.make_room();
     }
 
-    /// Folds a datum that just arrived in and notes it in `came`.
-    pub(crate) fn take(&mut self, now: Timestamp, datum: Datum, came: &mut Came) {
-        let too_late = self.question.is_too_late(now, datum.second);
-        let late = Late::of(now, &datum, &self.question);
-        let Some((group, buckets)) = self.fold(Some(now), datum).filter(|_| !too_late) else { return };
-        let arrived = came.groups.entry(group).or_default();
-        for bucket in buckets {
-            arrived.note(bucket, late);
+    /// The standing of the contributor with these values, if it is held.
+    pub(crate) fn standing_of(&self, group: &Group) -> Option<&Standing> {
+        match self.contributors.get(group) {
+            Some(held) => Some(&held.standing),
+            None => self.others.as_ref().filter(|_| *group == self.others_group()),
         }
     }
 
-    /// The contributor and the buckets that took something; `None` when it is not for this alarm.
-    fn fold(&mut self, now: Option<Timestamp>, datum: Datum) -> Option<(Group, Vec<i64>)> {
+    /// Folds a datum that just arrived in and notes it in `came`. What belongs to a contributor in `followed` may be
+    /// counted by an incident.
+    pub(crate) fn take(
+        &mut self,
+        now: Timestamp,
+        datum: Datum,
+        followed: Option<&Followed>,
+        came: &mut Came,
+    ) {
+        let too_late = self.question.is_too_late(now, datum.second);
+        let late = Late::of(now, &datum, &self.question);
+        let Some(folded) = self.fold(Some(now), datum, followed).filter(|_| !too_late) else { return };
+        let arrived = came.groups.entry(folded.group).or_default();
+        for bucket in folded.buckets {
+            arrived.note(bucket, late);
+        }
+        arrived.feed(folded.fed);
+    }
+
+    /// Folds a datum in; `None` when it is not for this alarm.
+    fn fold(&mut self, now: Option<Timestamp>, datum: Datum, followed: Option<&Followed>) -> Option<Folded> {
         if !self.question.admits(now, &datum) {
             return None;
         }
         if self.query.admits_after(&datum.series) {
-            return self.fold_condition(now, datum);
+            return self.fold_condition(now, datum, followed);
         }
         if !self.query.admits(&datum.series) {
             return None;
@@ -191,32 +223,46 @@ impl ContributorsWatch {
             let before = self.before.entry(group.clone()).or_insert_with(|| Before::new(&self.question));
             if !holds(after, &before.counts, period_s, datum.second) {
                 before.waiting.take(datum.second, datum.aggregate, datum.evidence);
-                return Some((group, Vec::new()));
+                return Some(Folded { group, buckets: Vec::new(), fed: Vec::new() });
             }
         }
         let second = datum.second;
+        let mut fed = self.fed(followed, &group, second, &datum.aggregate, &datum.evidence);
         let standing = self.standing(now, &group, second);
         let bucket = standing.window.take(second, datum.aggregate, datum.evidence);
-        Some((group, vec![bucket]))
+        fed.iter_mut().for_each(|fed| fed.bucket = bucket);
+        Some(Folded { group, buckets: vec![bucket], fed: fed.into_iter().collect() })
+    }
+
+    fn fed(
+        &self,
+        followed: Option<&Followed>,
+        group: &Group,
+        second: i64,
+        samples: &Aggregate,
+        evidence: &Evidence,
+    ) -> Option<Fed> {
+        let counts = followed.is_some_and(|followed| followed.contains_key(group));
+        counts.then(|| self.question.fed(second, samples, evidence))
     }
 
     /// The standing of a contributor, made if there is none yet.
     fn standing(&mut self, now: Option<Timestamp>, group: &Group, second: i64) -> &mut Standing {
-        let known = self.contributors.contains_key(group);
-        if !known && self.contributors.len() >= self.contributors_max {
-            self.make_room(now.map_or(second, Timestamp::second));
-        }
-        let credit = if known { 0.0 } else { self.credit(second) };
-        let question = &self.question;
+        let (question, mark) = (&self.question, self.floors.mark());
         let made = || {
             let runtime = Runtime::contributor(now.unwrap_or(Timestamp::from_seconds(second)));
-            Held { standing: Standing::new(question, runtime), credit }
+            Held { standing: Standing::new(question, runtime), mark }
         };
         &mut self.contributors.entry(group.clone()).or_insert_with(made).standing
     }
 
     /// Counts towards the condition, and lets the samples through that waited for it.
-    fn fold_condition(&mut self, now: Option<Timestamp>, datum: Datum) -> Option<(Group, Vec<i64>)> {
+    fn fold_condition(
+        &mut self,
+        now: Option<Timestamp>,
+        datum: Datum,
+        followed: Option<&Followed>,
+    ) -> Option<Folded> {
         let after = self.query.after.clone()?;
         let group: Group = self.query.group_of(&datum.series)?.into_iter().map(str::to_owned).collect();
         let period_s = self.question.alarm.period_s;
@@ -227,15 +273,18 @@ impl ContributorsWatch {
             before.waiting.range(second..second.saturating_add(period_s + 1)).map(|(at, _)| at).collect();
         let passing: Vec<i64> =
             waiting.into_iter().filter(|at| holds(&after, &before.counts, period_s, *at)).collect();
-        let mut buckets = Vec::new();
+        let (mut buckets, mut all_fed) = (Vec::new(), Vec::new());
         for at in passing {
             for (second, bucket) in self.before.get_mut(&group)?.waiting.take_out(at..at + 1) {
-                let standing = self.standing(now, &group, second);
                 let evidence = bucket.evidence.map(|evidence| *evidence).unwrap_or_default();
-                buckets.push(standing.window.take(second, bucket.aggregate, evidence));
+                let fed = self.fed(followed, &group, second, &bucket.aggregate, &evidence);
+                let standing = self.standing(now, &group, second);
+                let bucket = standing.window.take(second, bucket.aggregate, evidence);
+                all_fed.extend(fed.map(|fed| Fed { bucket, ..fed }));
+                buckets.push(bucket);
             }
         }
-        Some((group, buckets))
+        Some(Folded { group, buckets, fed: all_fed })
     }
 
     /// Judges what just arrived.
@@ -246,9 +295,11 @@ impl ContributorsWatch {
             let transition = held.standing.arrive(&self.question, judging, arrived);
             match transition {
                 Some(transition) => self.note(group, transition, &mut moved),
-                None => self.suspect(judging, group, &mut moved),
+                None => self.suspect(judging, group, arrived, &mut moved),
             }
         }
+        let gone = self.make_room();
+        moved.saved.extend(gone.into_iter().map(|group| (group, None)));
         self.settle(judging, &mut moved);
         moved
     }
@@ -402,14 +453,14 @@ impl ContributorsWatch {
                 if keep_data {
                     standing.take_over(old.standing.window);
                 }
-                self.contributors.insert(group, Held { standing, credit: old.credit });
+                self.contributors.insert(group, Held { standing, mark: old.mark });
             }
             self.alarming = old.alarming;
             if keep_data {
                 self.before = old.before;
             }
             self.others = old.others;
-            self.floors = old.floors;
+            self.floors.succeed(old.floors);
         }
         self.gave_way = old.gave_way;
         self.runtime = old.runtime;
@@ -448,89 +499,101 @@ impl ContributorsWatch {
 
 /// Room for newcomers.
 impl ContributorsWatch {
-    /// Lets those that counted least give way.
-    fn make_room(&mut self, now_s: i64) {
-        let mut weights: Vec<(f64, i64, &Group)> = self
-            .contributors
-            .iter()
-            .filter(|(_, held)| held.standing.runtime.state != State::Alarm)
-            .map(|(group, held)| {
-                let newest = held.standing.window.end().unwrap_or(i64::MIN);
-                let own = self.weight(&held.standing.window, now_s);
-                (own + held.credit.min(self.credit(newest)), newest, group)
-            })
-            .collect();
-        weights.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2))));
-        weights.truncate((self.contributors_max / GIVE_WAY_SHARE).max(1));
-        let mut floor = Floor { weight: 0.0, newest: i64::MIN, evidence: Evidence::default() };
-        let leaving: Vec<Group> = weights
-            .into_iter()
-            .map(|(weight, newest, group)| {
-                floor.weight = floor.weight.max(weight);
-                floor.newest = floor.newest.max(newest);
-                group.clone()
-            })
-            .collect();
-        let gone: Vec<Held> = leaving.iter().filter_map(|group| self.contributors.remove(group)).collect();
-        leaving.iter().for_each(|group| drop(self.before.remove(group)));
-        self.gave_way += gone.len() as u64;
-        let told = |held: &Held| held.standing.window.evidence(i64::MIN..i64::MAX);
-        floor.evidence =
-            Evidence::merged(gone.iter().take(FLOOR_EVIDENCE_MAX).map(told).collect::<Vec<_>>().iter());
-        if floor.weight > 0.0 {
-            self.floors.push(floor);
-            self.merge_floors();
+    /// Lets those that counted least give way where there are too many; those in ALARM stay. Gives those whose runtimes
+    /// were saved. What arrived is judged before: nobody who crosses the line gives way unseen.
+    fn make_room(&mut self) -> Vec<Group> {
+        let Some(too_many) = self.contributors.len().checked_sub(self.contributors_max + 1) else {
+            return Vec::new();
+        };
+        let leaving = self.lightest(too_many + 1 + self.contributors_max / GIVE_WAY_SHARE);
+        let (mut weight, mut newest) = (Weight::default(), i64::MIN);
+        let mut saved = Vec::new();
+        let mut told = Vec::new();
+        for (group, one) in leaving {
+            self.before.remove(&group);
+            let Some(held) = self.contributors.remove(&group) else { continue };
+            weight.own = weight.own.max(one.own);
+            weight.chained = weight.chained.max(one.chained);
+            newest = newest.max(held.standing.window.end().unwrap_or(i64::MIN));
+            self.gave_way += 1;
+            if told.len() < FLOOR_EVIDENCE_MAX {
+                told.push(held.standing.window.evidence(i64::MIN..i64::MAX));
+            }
+            if !held.standing.runtime.reason.is_empty() {
+                saved.push(group);
+            }
         }
-    }
-
-    /// What a contributor's windows hold at most: what it is measured by when room is needed.
-    fn weight(&self, window: &Window, now_s: i64) -> f64 {
-        let span_s =
-            self.question.alarm.period_s.saturating_mul(i64::from(self.question.alarm.evaluation_periods));
-        let recent = now_s.saturating_sub(span_s)..i64::MAX;
-        let with_values = !self.question.statistic.reads_totals();
-        self.question.statistic.value(&window.fold(recent, with_values)).unwrap_or(0.0)
-    }
-
-    /// What a contributor with data up to `newest` may have lost when it gave way.
-    fn credit(&self, newest: i64) -> f64 {
-        let range_s =
-            self.question.alarm.period_s.saturating_mul(i64::from(self.question.alarm.evaluation_periods));
-        let reaching = self.floors.iter().filter(|floor| floor.newest.saturating_add(range_s) > newest);
-        reaching.map(|floor| floor.weight).fold(0.0, f64::max)
-    }
-
-    /// Floors are kept as few: the newest, and one for all before.
-    fn merge_floors(&mut self) {
-        while self.floors.len() > 2 {
-            let old = self.floors.remove(0);
-            let into = &mut self.floors[0];
-            into.weight = into.weight.max(old.weight);
-            into.newest = into.newest.max(old.newest);
-            into.evidence.merge(&old.evidence);
+        if weight.chained > 0.0 {
+            self.floors.lay(weight, newest, Evidence::merged(&told));
         }
+        saved
+    }
+
+    /// The `count` contributors that counted least and are not in ALARM, with what they counted.
+    fn lightest(&self, count: usize) -> Vec<(Group, Weight)> {
+        let calm = self.contributors.iter().filter(|(_, held)| held.standing.runtime.state != State::Alarm);
+        let weighed = calm.map(|(group, held)| {
+            let window = &held.standing.window;
+            let own = self.highest(window, i64::MIN..i64::MAX);
+            let chained = own + self.floors.credit(held.mark, window.start().unwrap_or(i64::MAX));
+            (Weight { own, chained }, window.end().unwrap_or(i64::MIN), group)
+        });
+        let mut weighed: Vec<(Weight, i64, &Group)> = weighed.collect();
+        weighed.sort_by(|a, b| a.0.chained.total_cmp(&b.0.chained).then_with(|| (a.1, a.2).cmp(&(b.1, b.2))));
+        weighed.truncate(count);
+        weighed.into_iter().map(|(weight, _, group)| (group.clone(), weight)).collect()
+    }
+
+    /// The most that a window holds of those that end right after a bucket of `buckets`; of different values an upper bound.
+    fn highest(&self, window: &Window, buckets: Range<i64>) -> f64 {
+        let statistic = self.question.statistic;
+        let measure = |bucket: &Bucket| match statistic {
+            Statistic::Sum => bucket.aggregate.sum.max(0.0),
+            Statistic::SampleCount => bucket.aggregate.count,
+            Statistic::Distinct => bucket.aggregate.distinct.count(),
+            _ => statistic.value(&bucket.aggregate).unwrap_or(0.0),
+        };
+        let sums = matches!(statistic, Statistic::Sum | Statistic::SampleCount | Statistic::Distinct);
+        let span_s = self.span_s();
+        let from = buckets.start.saturating_sub(span_s);
+        let mut leaving = window.range(from..buckets.end).peekable();
+        let (mut highest, mut held) = (0.0_f64, 0.0);
+        for (start, bucket) in window.range(from..buckets.end) {
+            held = if sums { held + measure(bucket) } else { measure(bucket) };
+            let end = start.saturating_add(window.bucket_s());
+            while let Some((_, gone)) = leaving.next_if(|(gone, _)| gone.saturating_add(span_s) < end) {
+                held -= if sums { measure(gone) } else { 0.0 };
+            }
+            if start >= buckets.start {
+                highest = highest.max(held);
+            }
+        }
+        if statistic == Statistic::Distinct {
+            highest = highest.min(window.fold(from..buckets.end, true).distinct.count());
+        }
+        highest
+    }
+
+    fn span_s(&self) -> i64 {
+        self.question.alarm.period_s.saturating_mul(i64::from(self.question.alarm.evaluation_periods))
     }
 
     /// Fires [`OTHERS`] when a contributor crosses the line only together with what it may have lost.
-    fn suspect(&mut self, judging: Judging<'_>, group: &Group, moved: &mut Moved) {
-        if self.floors.is_empty()
-            || !matches!(
-                self.question.statistic,
-                Statistic::Sum | Statistic::SampleCount | Statistic::Distinct
-            )
-        {
+    fn suspect(&mut self, judging: Judging<'_>, group: &Group, arrived: &Arrived, moved: &mut Moved) {
+        let grows =
+            matches!(self.question.statistic, Statistic::Sum | Statistic::SampleCount | Statistic::Distinct);
+        if self.floors.is_empty() || !grows {
             return;
         }
-        let Some(held) = self.contributors.get(group).filter(|held| held.credit > 0.0) else { return };
-        let window = &held.standing.window;
-        let newest = window.end().unwrap_or(i64::MIN);
-        let own = self.weight(window, newest);
-        let credit = held.credit.min(self.credit(newest));
+        let Some((first, last)) = arrived.span() else { return };
+        let Some(held) = self.contributors.get(group) else { return };
+        let credit = self.floors.credit(held.mark, first);
+        if credit <= 0.0 || held.standing.runtime.state == State::Alarm {
+            return;
+        }
+        let own = self.highest(&held.standing.window, first..last.saturating_add(self.span_s()));
         let alarm = &self.question.alarm;
-        let suspected = held.standing.runtime.state != State::Alarm
-            && credit > 0.0
-            && judge::crosses(own + credit, alarm.comparison, alarm.threshold);
-        if suspected {
+        if judge::crosses(own + credit, alarm.comparison, alarm.threshold) {
             self.fire_others(judging, own, credit, moved);
         }
     }
@@ -553,18 +616,16 @@ impl ContributorsWatch {
         moved.saved.push((group.clone(), Some(standing.runtime.clone())));
         let mut told = transition(&self.question, judging, &standing.runtime, before);
         told.contributor = Some(self.named(&group));
-        told.evidence = Evidence::merged(self.floors.iter().map(|floor| &floor.evidence));
+        told.evidence = self.floors.evidence();
         told.value = Some(own + credit);
         moved.transitions.push(told);
         self.alarming += 1;
     }
 
-    /// Drops floors whose data has left every window; without any, [`OTHERS`] is over.
+    /// Drops floors that no data can reach any more; without any that data in time can reach, [`OTHERS`] is over.
     fn lift_floors(&mut self, complete: Timestamp, judging: Judging<'_>, moved: &mut Moved) {
-        let range_s =
-            self.question.alarm.period_s.saturating_mul(i64::from(self.question.alarm.evaluation_periods));
-        self.floors.retain(|floor| floor.newest.saturating_add(range_s) > complete.second());
-        if !self.floors.is_empty() {
+        self.floors.lift(standing::accepted_from(&self.question.alarm, complete.second()));
+        if self.floors.reach(complete.second()) {
             return;
         }
         let Some(mut others) = self.others.take() else { return };

@@ -119,13 +119,16 @@ pub fn judge(slots: &[Slot], rule: Rule) -> Option<Verdict> {
     }
 }
 
-/// Whether `value` is across the threshold.
+/// Whether `value` is across the threshold. What is held against a band is not held against a number.
 pub fn crosses(value: f64, comparison: Comparison, threshold: f64) -> bool {
     match comparison {
         Comparison::GreaterThanOrEqualToThreshold => value >= threshold,
         Comparison::GreaterThanThreshold => value > threshold,
         Comparison::LessThanThreshold => value < threshold,
         Comparison::LessThanOrEqualToThreshold => value <= threshold,
+        Comparison::LessThanLowerOrGreaterThanUpperThreshold
+        | Comparison::LessThanLowerThreshold
+        | Comparison::GreaterThanUpperThreshold => false,
     }
 }
 

@@ -39,8 +39,12 @@ impl MetricWatch {
         self.standing.restore(&self.question, now, datum);
     }
 
-    pub(crate) fn take(&mut self, now: Timestamp, datum: Datum, arrived: &mut Arrived) {
-        self.standing.take(&self.question, now, datum, arrived);
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    pub(crate) fn take(&mut self, now: Timestamp, datum: Datum, followed: bool, arrived: &mut Arrived) {
+        self.standing.take(&self.question, now, datum, followed, arrived);
     }
 
     pub(crate) fn arrive(&mut self, judging: Judging<'_>, arrived: &Arrived) -> Option<Transition> {
@@ -63,6 +67,11 @@ impl MetricWatch {
         reason_data: Option<String>,
     ) -> Option<Transition> {
         self.standing.force(&self.question, judging, state, reason, reason_data)
+    }
+
+    /// Goes on from the state of an alarm of another kind that this one replaces.
+    pub(crate) fn inherit(&mut self, runtime: Runtime) {
+        self.standing.runtime = runtime;
     }
 
     /// Takes over what is known about the alarm that this one replaces: the state and, where it watches the same data,

@@ -3,14 +3,16 @@ Alarms: what is watched for, what state they are in, and why.
 
 Here stand the types. `check` holds an alarm against the API's limits, `judge` decides a state from points, `crossing`
 finds the window that crosses a line at once, `standing` moves the state of one series or one contributor, `metric` and
-`contributors` are the alarms made of them, `reason` puts it into words.
+`contributors` are the alarms made of them, `expression` the alarms on math and on bands, `reason` puts it into words.
 */
 
 use serde::{Deserialize, Serialize};
 
+use crate::anomaly::BandComparison;
 use crate::distinct::key_of;
 use crate::evidence::Evidence;
 use crate::insights::Query;
+use crate::math::MetricQuery;
 use crate::metric::Series;
 use crate::time::Timestamp;
 
@@ -20,6 +22,7 @@ pub mod check;
 pub mod composite;
 pub mod contributors;
 mod crossing;
+pub(crate) mod expression;
 pub mod judge;
 pub(crate) mod metric;
 pub mod reason;
@@ -62,6 +65,29 @@ pub enum Comparison {
     LessThanThreshold,
     /// `<=`
     LessThanOrEqualToThreshold,
+    /// Outside a band, on either side.
+    LessThanLowerOrGreaterThanUpperThreshold,
+    /// Below a band.
+    LessThanLowerThreshold,
+    /// Above a band.
+    GreaterThanUpperThreshold,
+}
+
+impl Comparison {
+    /// How a value is held against a band; `None` where it is held against a number.
+    pub const fn of_band(self) -> Option<BandComparison> {
+        match self {
+            Self::LessThanLowerOrGreaterThanUpperThreshold => {
+                Some(BandComparison::LessThanLowerOrGreaterThanUpperThreshold)
+            }
+            Self::LessThanLowerThreshold => Some(BandComparison::LessThanLowerThreshold),
+            Self::GreaterThanUpperThreshold => Some(BandComparison::GreaterThanUpperThreshold),
+            Self::GreaterThanOrEqualToThreshold
+            | Self::GreaterThanThreshold
+            | Self::LessThanThreshold
+            | Self::LessThanOrEqualToThreshold => None,
+        }
+    }
 }
 
 /// What stands in for a period without data.
@@ -89,6 +115,8 @@ pub enum Measure {
     Series(SeriesMeasure),
     /// A number for each contributor: a Metrics Insights query with GROUP BY.
     Query(QueryMeasure),
+    /// What an expression over metrics comes to, or a metric beside the band of what is usual for it.
+    Expression(ExpressionMeasure),
 }
 
 /// A statistic of one series.
@@ -112,6 +140,20 @@ pub struct QueryMeasure {
     pub label: Option<String>,
     /// `SELECT SUM(Denied) FROM "files" GROUP BY Folder`, as it was given; see [`crate::insights::Query`].
     pub text: String,
+}
+
+/// The `Metrics` of an alarm on an expression or on a band.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExpressionMeasure {
+    /// The entries, in the order given.
+    pub entries: Vec<MetricQuery>,
+}
+
+impl ExpressionMeasure {
+    /// The entry whose result is watched: the one that returns data and is not the band.
+    pub fn watched(&self, band: Option<&str>) -> Option<&MetricQuery> {
+        self.entries.iter().find(|entry| entry.return_data && band != Some(entry.id.as_str()))
+    }
 }
 
 /// A metric alarm, as it was configured.
@@ -141,8 +183,10 @@ pub struct MetricAlarm {
     pub evaluation_periods: u32,
     /// M: how many of them must breach; `None` means all.
     pub datapoints_to_alarm: Option<u32>,
-    /// What the value is compared with.
+    /// What the value is compared with; 0 where that is a band.
     pub threshold: f64,
+    /// `ThresholdMetricId`: the entry of [`ExpressionMeasure`] that is the band; `None` for an alarm with a threshold.
+    pub band: Option<String>,
     /// How it is compared.
     pub comparison: Comparison,
     /// What stands in for missing data.
@@ -158,7 +202,7 @@ impl MetricAlarm {
     pub fn single(&self) -> Option<&SeriesMeasure> {
         match &self.measure {
             Measure::Series(single) => Some(single),
-            Measure::Query(_) => None,
+            Measure::Query(_) | Measure::Expression(_) => None,
         }
     }
 
@@ -166,7 +210,7 @@ impl MetricAlarm {
     pub fn single_mut(&mut self) -> Option<&mut SeriesMeasure> {
         match &mut self.measure {
             Measure::Series(single) => Some(single),
-            Measure::Query(_) => None,
+            Measure::Query(_) | Measure::Expression(_) => None,
         }
     }
 
@@ -205,6 +249,24 @@ impl Contributor {
         }
         let attributes = names.iter().cloned().zip(values.iter().cloned()).collect();
         Self { id: format!("{:016x}", key_of(&parts)), attributes }
+    }
+
+    /// `Folder=\secret, User=awscorp\ann`: hostile text, escape it. At most `bytes_max` bytes.
+    pub fn text(&self, bytes_max: usize) -> String {
+        let mut text = String::new();
+        for (name, value) in &self.attributes {
+            if text.len() >= bytes_max {
+                break;
+            }
+            if !text.is_empty() {
+                text.push_str(", ");
+            }
+            text.push_str(name);
+            text.push('=');
+            text.push_str(value);
+        }
+        text.truncate(text.floor_char_boundary(bytes_max));
+        text
     }
 }
 
@@ -248,8 +310,14 @@ pub struct Transition {
     pub evidence: Evidence,
     /// The alarm's statistic over the time before, oldest first; empty where the data tells none.
     pub curve: Vec<CurvePoint>,
+    /// What was usual at each point of `curve`, lower and upper bound, where the alarm is on a band that has a model.
+    pub band: Option<Vec<(f64, f64)>>,
+    /// `usually 0–3 on Sunday nights (00–06), now 41`, where the alarm is on a band and its model can say so.
+    pub usual: Option<String>,
     /// Whether the alarm's actions are run with it: they are enabled, and nothing mutes or replaces them.
     pub acts: bool,
     /// Whether its actions were held back by a mute rule that is over.
     pub after_mute: bool,
+    /// The id of the incident that starts or ends with it; `None` where it is none of an incident.
+    pub incident: Option<String>,
 }

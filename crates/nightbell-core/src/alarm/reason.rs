@@ -5,10 +5,13 @@ Consumers parse these texts, so they are exact: Java's way of writing doubles, s
 decided is handed in as a [`Verdict`]; nothing is judged here.
 */
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::judge::{Basis, Rule, Slot, Verdict};
-use super::{Comparison, MetricAlarm, MissingData, State};
+use super::{Comparison, Measure, MetricAlarm, MissingData, State};
+use crate::anomaly::Band;
 use crate::time::Timestamp;
 
 /// Reason of an alarm that was never judged.
@@ -17,8 +20,16 @@ pub const UNCHECKED: &str = "Unchecked: Initial alarm creation";
 /// Points listed in a reason or its data; more would not fit the API's 1,023 characters.
 const LISTED_POINTS_MAX: usize = 20;
 
+/// What was usual in the slots that were judged, by their first second.
+pub type Bands = BTreeMap<i64, Band>;
+
 /// `StateReason`.
 pub fn text(alarm: &MetricAlarm, verdict: &Verdict) -> String {
+    text_of(alarm, verdict, &Bands::new())
+}
+
+/// `StateReason` of an alarm whose values may be held against `bands`.
+pub fn text_of(alarm: &MetricAlarm, verdict: &Verdict, bands: &Bands) -> String {
     let rule = Rule::of(alarm);
     let n = rule.evaluation_periods;
     if verdict.basis == Basis::Nothing {
@@ -31,9 +42,11 @@ pub fn text(alarm: &MetricAlarm, verdict: &Verdict) -> String {
         let periods = if n == 1 { "period" } else { "periods" };
         return format!("Threshold Crossed: no datapoints were received for {n} {periods} and {filled}.");
     }
-    if alarm.datapoints_to_alarm.is_none() && n == 1 {
+    let band = alarm.comparison.of_band().is_some();
+    if alarm.datapoints_to_alarm.is_none() && n == 1 && !band {
         let points = listed(&verdict.decisive);
-        return format!("Threshold Crossed: 1 datapoint [{points}] was {}.", compared(alarm, verdict.state));
+        let compared = compared(alarm, verdict, bands);
+        return format!("Threshold Crossed: 1 datapoint [{points}] was {compared}.");
     }
     let k = verdict.decisive.len();
     let minimum = minimum(rule, verdict.state);
@@ -43,21 +56,33 @@ pub fn text(alarm: &MetricAlarm, verdict: &Verdict) -> String {
     let points = listed(&verdict.decisive);
     let was = if k == 1 { "was" } else { "were" };
     let and_filled = if fills > 0 { format!(" and {filled}") } else { String::new() };
+    let compared = compared(alarm, verdict, bands);
+    let crossed = if band { "Thresholds Crossed" } else { "Threshold Crossed" };
     format!(
-        "Threshold Crossed: {k} out of the last {n} datapoints [{points}] {was} {}{and_filled} {minimum}.",
-        compared(alarm, verdict.state)
+        "{crossed}: {k} out of the last {n} datapoints [{points}] {was} {compared}{and_filled} {minimum}."
     )
 }
 
 /// `StateReasonData`: a JSON document.
 pub fn data(alarm: &MetricAlarm, verdict: &Verdict, now: Timestamp) -> String {
+    data_of(alarm, verdict, &Bands::new(), now)
+}
+
+/// `StateReasonData` of an alarm whose values may be held against `bands`. What an expression comes to has no samples.
+pub fn data_of(alarm: &MetricAlarm, verdict: &Verdict, bands: &Bands, now: Timestamp) -> String {
+    let counted = !matches!(alarm.measure, Measure::Expression(_));
     let evaluated =
         verdict.decisive.iter().chain(&verdict.missing).take(LISTED_POINTS_MAX).map(|slot| Evaluated {
             timestamp: Timestamp::from_seconds(slot.start).alarm_text(),
-            sample_count: slot.point.map(|point| point.samples),
+            sample_count: slot.point.filter(|_| counted).map(|point| point.samples),
             value: slot.point.map(|point| point.value),
         });
     let recent = verdict.judged.iter().take(LISTED_POINTS_MAX).rev();
+    let band = alarm.comparison.of_band().is_some();
+    let bounds = |bound: fn(&Band) -> f64| -> Option<Vec<f64>> {
+        let of = |slot: &Slot| bands.get(&slot.start).map(bound);
+        band.then(|| recent.clone().filter_map(of).collect())
+    };
     let document = ReasonData {
         version: "1.0",
         query_date: now.alarm_text(),
@@ -65,8 +90,10 @@ pub fn data(alarm: &MetricAlarm, verdict: &Verdict, now: Timestamp) -> String {
         unit: alarm.single().and_then(|single| single.unit.as_deref()),
         statistic: alarm.single().map(|single| single.statistic.as_str()),
         period: alarm.period_s,
-        recent_datapoints: recent.filter_map(|slot| slot.point.map(|point| point.value)).collect(),
-        threshold: alarm.threshold,
+        recent_datapoints: recent.clone().filter_map(|slot| slot.point.map(|point| point.value)).collect(),
+        recent_lower_thresholds: bounds(|band| band.lower),
+        recent_upper_thresholds: bounds(|band| band.upper),
+        threshold: (!band).then_some(alarm.threshold),
         evaluated_datapoints: evaluated.collect(),
     };
     serde_json::to_string(&document).expect("strings and finite numbers always have a JSON form")
@@ -116,15 +143,35 @@ fn listed(slots: &[Slot]) -> String {
     text
 }
 
-fn compared(alarm: &MetricAlarm, state: State) -> String {
-    let not = if state == State::Alarm { "" } else { "not " };
+fn compared(alarm: &MetricAlarm, verdict: &Verdict, bands: &Bands) -> String {
+    let not = if verdict.state == State::Alarm { "" } else { "not " };
     let comparison = match alarm.comparison {
         Comparison::GreaterThanOrEqualToThreshold => "greater than or equal to",
         Comparison::GreaterThanThreshold => "greater than",
         Comparison::LessThanThreshold => "less than",
         Comparison::LessThanOrEqualToThreshold => "less than or equal to",
+        Comparison::LessThanLowerOrGreaterThanUpperThreshold
+        | Comparison::LessThanLowerThreshold
+        | Comparison::GreaterThanUpperThreshold => return compared_with_band(alarm, verdict, bands),
     };
     format!("{not}{comparison} the threshold ({})", double(alarm.threshold))
+}
+
+/// That of an OK says `not` on both sides (*assumed*).
+fn compared_with_band(alarm: &MetricAlarm, verdict: &Verdict, bands: &Bands) -> String {
+    let not = if verdict.state == State::Alarm { "" } else { "not " };
+    let listed = |bound: fn(&Band) -> f64| -> String {
+        let of = |slot: &Slot| bands.get(&slot.start).map(|band| double(bound(band)));
+        let bounds: Vec<String> = verdict.decisive.iter().take(LISTED_POINTS_MAX).filter_map(of).collect();
+        bounds.join(", ")
+    };
+    let lower = || format!("{not}less than the lower thresholds [{}]", listed(|band| band.lower));
+    let upper = || format!("{not}greater than the upper thresholds [{}]", listed(|band| band.upper));
+    match alarm.comparison {
+        Comparison::LessThanLowerThreshold => lower(),
+        Comparison::GreaterThanUpperThreshold => upper(),
+        _ => format!("{} or {}", lower(), upper()),
+    }
 }
 
 fn minimum(rule: Rule, state: State) -> String {
@@ -151,7 +198,12 @@ struct ReasonData<'a> {
     statistic: Option<&'a str>,
     period: i64,
     recent_datapoints: Vec<f64>,
-    threshold: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recent_lower_thresholds: Option<Vec<f64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recent_upper_thresholds: Option<Vec<f64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<f64>,
     evaluated_datapoints: Vec<Evaluated>,
 }
 

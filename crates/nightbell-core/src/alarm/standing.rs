@@ -15,7 +15,7 @@ use super::judge::{self, Basis, Rule, Slot, Verdict};
 use super::runtime::Runtime;
 use super::{CurvePoint, MetricAlarm, MissingData, SeriesMeasure, State, Transition, reason};
 use crate::evidence::Evidence;
-use crate::metric::Datum;
+use crate::metric::{Aggregate, Datum};
 use crate::statistic::{self, Statistic};
 use crate::time::Timestamp;
 use crate::window::Window;
@@ -69,6 +69,21 @@ pub(crate) struct Arrived {
     buckets: BTreeSet<i64>,
     /// What came more than a period after it happened: (milliseconds late, bucket).
     late: Vec<(i64, i64)>,
+    /// What an incident may count.
+    fed: Vec<Fed>,
+}
+
+/// Samples that an incident may count.
+#[derive(Clone, Debug)]
+pub(crate) struct Fed {
+    /// When they happened.
+    pub(crate) second: i64,
+    /// The bucket of the window that took them.
+    pub(crate) bucket: i64,
+    /// What they add up to.
+    pub(crate) count: f64,
+    /// What their events have to say.
+    pub(crate) evidence: Evidence,
 }
 
 /// A verdict together with what a message needs.
@@ -79,12 +94,12 @@ struct Change {
 }
 
 /// Seconds from the start of the evaluation range to its end.
-fn range_s(alarm: &MetricAlarm) -> i64 {
+pub(crate) fn range_s(alarm: &MetricAlarm) -> i64 {
     Rule::of(alarm).slots().saturating_mul(alarm.period_s)
 }
 
 /// The oldest second whose data can still fire at `now_s`.
-fn accepted_from(alarm: &MetricAlarm, now_s: i64) -> i64 {
+pub(crate) fn accepted_from(alarm: &MetricAlarm, now_s: i64) -> i64 {
     now_s.saturating_sub(range_s(alarm).max(LATENESS_MAX_S))
 }
 
@@ -107,6 +122,11 @@ impl Question {
         Self { alarm, statistic, unit, fires_early }
     }
 
+    /// The question of an alarm on an expression, which is judged on the slots of the clock only.
+    pub(crate) fn of_expression(alarm: MetricAlarm) -> Self {
+        Self { alarm, statistic: Statistic::SampleCount, unit: None, fires_early: false }
+    }
+
     /// Whether data on its way out of the window can change nothing: then a standing that is OK needs no tick.
     pub(crate) fn only_arrivals_alarm(&self) -> bool {
         self.fires_early
@@ -116,6 +136,16 @@ impl Question {
 
     pub(crate) fn needed_from(&self, now_s: i64) -> i64 {
         needed_from(&self.alarm, now_s)
+    }
+
+    /// What samples come to for an incident: their sum where the alarm is on `Sum`, else their number.
+    pub(crate) fn counted(&self, samples: &Aggregate) -> f64 {
+        if self.statistic == Statistic::Sum { samples.sum } else { samples.count }
+    }
+
+    /// What an incident may count of these samples; the bucket is told once they are folded in.
+    pub(crate) fn fed(&self, second: i64, samples: &Aggregate, evidence: &Evidence) -> Fed {
+        Fed { second, bucket: second, count: self.counted(samples), evidence: evidence.clone() }
     }
 
     fn cadence_s(&self) -> i64 {
@@ -167,6 +197,7 @@ impl Question {
             || Rule::of(this) != Rule::of(other)
             || this.threshold != other.threshold
             || this.comparison != other.comparison
+            || this.band != other.band
             || this.evaluate_low_sample_count_percentile != other.evaluate_low_sample_count_percentile
     }
 }
@@ -193,12 +224,22 @@ impl Standing {
         question.admits(now, &datum).then(|| self.window.take(datum.second, datum.aggregate, datum.evidence))
     }
 
-    /// Folds a datum that just arrived in and notes it in `arrived`, unless it came too late to fire.
-    pub(crate) fn take(&mut self, question: &Question, now: Timestamp, datum: Datum, arrived: &mut Arrived) {
+    /// Folds a datum that just arrived in and notes it in `arrived`, unless it came too late to fire. `followed`: an
+    /// incident may count it.
+    pub(crate) fn take(
+        &mut self,
+        question: &Question,
+        now: Timestamp,
+        datum: Datum,
+        followed: bool,
+        arrived: &mut Arrived,
+    ) {
         let too_late = question.is_too_late(now, datum.second);
         let late = Late::of(now, &datum, question);
+        let fed = followed.then(|| question.fed(datum.second, &datum.aggregate, &datum.evidence));
         let Some(bucket) = self.restore(question, Some(now), datum).filter(|_| !too_late) else { return };
         arrived.note(bucket, late);
+        arrived.feed(fed.map(|fed| Fed { bucket, ..fed }));
     }
 
     /// Judges what just arrived: the alarm fires if a window that holds some of it crosses the line.
@@ -346,8 +387,17 @@ impl Standing {
             told.evidence = self.window.evidence(from..to);
         }
         let end = change.window.map_or_else(|| question.grid(judging.now.second()), |(_, to)| to);
-        told.curve = self.curve(question, end);
+        let seen = self.window.end().unwrap_or(end).max(judging.now.second().saturating_add(1));
+        told.curve = self.curve(question, end.min(seen));
         told
+    }
+
+    /// The statistic over the one window that ends at `end`; `None` where it holds no data.
+    pub(crate) fn measure(&self, question: &Question, end: i64) -> Option<CurvePoint> {
+        let from = end.saturating_sub(question.alarm.period_s);
+        let samples = self.window.fold(from..end, !question.statistic.reads_totals());
+        let value = question.statistic.value(&samples)?;
+        Some(CurvePoint { at: Timestamp::from_seconds(end), value })
     }
 
     /// The statistic over windows that slide up to `end`, for whoever draws it. Where a window without data counts
@@ -415,8 +465,11 @@ pub(crate) fn transition(
         late_by_ms: None,
         evidence: Evidence::default(),
         curve: Vec::new(),
+        band: None,
+        usual: None,
         acts: question.alarm.actions_enabled,
         after_mute: false,
+        incident: None,
     }
 }
 
@@ -425,6 +478,26 @@ impl Arrived {
     pub(crate) fn note(&mut self, bucket: i64, late: Option<Late>) {
         self.buckets.insert(bucket);
         self.late.extend(late.map(|Late(late_ms)| (late_ms, bucket)));
+    }
+
+    /// Notes what an incident may count.
+    pub(crate) fn feed(&mut self, fed: impl IntoIterator<Item = Fed>) {
+        self.fed.extend(fed);
+    }
+
+    /// What an incident may count, in the order it came.
+    pub(crate) fn take_fed(&mut self) -> Vec<Fed> {
+        std::mem::take(&mut self.fed)
+    }
+
+    /// Forgets that anything came but into `buckets`: the rest belongs to an incident that is over.
+    pub(crate) fn keep(&mut self, buckets: &BTreeSet<i64>) {
+        self.buckets.retain(|bucket| buckets.contains(bucket));
+    }
+
+    /// The first and the last bucket that something came into, if anything did.
+    pub(crate) fn span(&self) -> Option<(i64, i64)> {
+        Some((*self.buckets.first()?, *self.buckets.last()?))
     }
 
     /// How late the latest of the data between `from` and `to` came, if any was late.
@@ -446,6 +519,6 @@ impl Late {
 }
 
 /// From the start of the oldest slot to the end of the newest.
-fn span(slots: &[Slot], period_s: i64) -> Option<(i64, i64)> {
+pub(crate) fn span(slots: &[Slot], period_s: i64) -> Option<(i64, i64)> {
     Some((slots.last()?.start, slots.first()?.start.saturating_add(period_s)))
 }

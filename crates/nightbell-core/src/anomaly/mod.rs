@@ -17,6 +17,7 @@ pub use usual::Usual;
 pub mod detector;
 mod expectation;
 pub mod model;
+pub mod models;
 mod scale;
 mod summary;
 #[cfg(test)]

@@ -238,7 +238,7 @@ fn a_new_level_is_usual_within_weeks_and_not_within_days() {
         days += 1;
         assert!(days < 28, "never");
     }
-    assert!((3..=17).contains(&days), "{days} days");
+    assert!((4..=12).contains(&days), "{days} days");
     assert!(band(&model, MONDAY_S + 4 * WEEK_S + 30 * DAY_S, 3.0).lower > 0.0);
 }
 

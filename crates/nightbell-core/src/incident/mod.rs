@@ -11,6 +11,7 @@ within one limit.
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::alarm::{Contributor, CurvePoint};
 use crate::evidence::{Evidence, Sample};
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
 
@@ -32,15 +33,6 @@ pub const ACKNOWLEDGED_BY_BYTES_MAX: usize = 256;
 // An end that is told once a mute is over must find its incident still kept.
 const _: () = assert!(INCIDENT_MUTE_MAX_MS < INCIDENT_AGE_MAX_MS);
 
-/// Which contributor of an alarm an incident is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ContributorName {
-    /// 16 hexadecimal digits, made from the attributes.
-    pub id: String,
-    /// Name and value of each dimension, in the order of the alarm's GROUP BY.
-    pub attributes: Vec<(String, String)>,
-}
-
 /// Which window value is the worst of an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Extreme {
@@ -48,15 +40,6 @@ pub enum Extreme {
     Highest,
     /// The smallest: the alarm fires below its threshold.
     Lowest,
-}
-
-/// What the alarm's statistic came to over one window.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct WindowValue {
-    /// The end of the window.
-    pub at: Timestamp,
-    /// The statistic.
-    pub value: f64,
 }
 
 /// What is known when a contributor goes into ALARM.
@@ -67,7 +50,7 @@ pub struct Opening {
     /// The alarm's name.
     pub alarm_name: String,
     /// The contributor; `None` where the alarm does not count per contributor.
-    pub contributor: Option<ContributorName>,
+    pub contributor: Option<Contributor>,
     /// The window that fired: from (inclusive) and to (exclusive), in event time.
     pub window: Option<(Timestamp, Timestamp)>,
     /// The statistic of that window.
@@ -112,19 +95,20 @@ pub struct Incident {
     /// The alarm's name at the start.
     pub alarm_name: String,
     /// The contributor; `None` where the alarm does not count per contributor.
-    pub contributor: Option<ContributorName>,
+    pub contributor: Option<Contributor>,
     /// When it went into ALARM, by the server's clock.
     pub started: Timestamp,
     /// When it left ALARM, by the server's clock; `None` while it lasts.
     pub ended: Option<Timestamp>,
     /// The first second of event time that belongs to it: the start of the window that fired.
     pub first_second: i64,
-    /// The latest second of event time that was counted into it.
+    /// The latest second of event time that was counted into it; before the first where nothing was yet.
     pub last_second: i64,
-    /// What all samples since the start of the window that fired add up to.
+    /// What all samples since the start of the window that fired add up to: their sum where the alarm is on `Sum`, else
+    /// their number.
     pub count: f64,
     /// The worst window, where a value is known.
-    pub peak: Option<WindowValue>,
+    pub peak: Option<CurvePoint>,
     /// Which window value counts as the peak.
     pub extreme: Extreme,
     /// What all events have to say; its samples are the earliest.
@@ -182,7 +166,11 @@ impl Incident {
         let muted_until = opening.muted_until.filter(|until| *until > now).map(|until| mute_end(now, until));
         let (from, to) = window.unwrap_or((now, now));
         let id = Self::id_of(&alarm_arn, contributor.as_ref().map(|name| name.id.as_str()), now);
-        let last = evidence.last.unwrap_or(to.plus_millis(-1));
+        let first_second = from.second();
+        let last_second = match (evidence.last, window) {
+            (None, None) => first_second.saturating_sub(1),
+            (last, _) => last.unwrap_or(to.plus_millis(-1)).second().max(first_second),
+        };
         let held_back = muted_until.is_some();
         let count = finite_sum(0.0, count);
         let mut incident = Self {
@@ -192,8 +180,8 @@ impl Incident {
             contributor,
             started: now,
             ended: None,
-            first_second: from.second(),
-            last_second: last.second().max(from.second()),
+            first_second,
+            last_second,
             count,
             peak: None,
             extreme,
@@ -207,7 +195,7 @@ impl Incident {
             acknowledged: None,
             muted_until,
         };
-        incident.see_window(value.map(|value| WindowValue { at: to, value }));
+        incident.see_window(value.map(|value| CurvePoint { at: to, value }));
         if held_back {
             incident.news = News { points: 1, count, evidence: incident.evidence.clone() };
         }
@@ -227,10 +215,10 @@ impl Incident {
         hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Counts a data point of the event-time second `second` in: `value` is what its samples add up to (their number
-    /// for an alarm on SampleCount), `window` the alarm's statistic with it. Late data may be counted into an incident
-    /// that is over; it is no news then.
-    pub fn observe(&mut self, second: i64, value: f64, evidence: &Evidence, window: Option<WindowValue>) {
+    /// Counts a data point of the event-time second `second` in: `value` is what its samples add up to (see
+    /// [`Incident::count`]), `window` the alarm's statistic with it. Late data may be counted into an incident that is
+    /// over; it is no news then.
+    pub fn observe(&mut self, second: i64, value: f64, evidence: &Evidence, window: Option<CurvePoint>) {
         self.last_second = self.last_second.max(second);
         self.see_window(window);
         if value == 0.0 && evidence.is_empty() {
@@ -282,6 +270,16 @@ impl Incident {
         self.told_at.map_or(self.started, |at| at.plus_millis(update_interval_ms(self.told)))
     }
 
+    /// The first message, which a mute had held back, goes out at `now` as the transition it is.
+    pub fn first_told(&mut self, now: Timestamp) {
+        if self.told == 0 {
+            self.told = 1;
+            self.told_at = Some(now);
+            self.news = News::default();
+            self.muted_until = None;
+        }
+    }
+
     /// `who` takes care of it: no more updates, only the end. Whether that changed anything: the first to acknowledge
     /// stays, and what is over is not acknowledged.
     pub fn acknowledge(&mut self, now: Timestamp, who: &str) -> bool {
@@ -300,11 +298,11 @@ impl Incident {
         self.muted_until
     }
 
-    /// Whether data of this second of event time belongs to the incident: from the window that fired to its end. Late
-    /// data that an incident covers must not start another one.
+    /// Whether data of this second of event time belongs to the incident: from the window that fired on and, once it is
+    /// over, up to its last data. Late data that an incident covers must not start another one; what happened after its
+    /// last data may, even if that was before the silence was noticed.
     pub fn covers(&self, second: i64) -> bool {
-        second >= self.first_second
-            && self.ended.is_none_or(|ended| second < ended.second() || second <= self.last_second)
+        second >= self.first_second && (self.ended.is_none() || second <= self.last_second)
     }
 
     /// Whether it is over for longer than [`INCIDENT_AGE_MAX_MS`] and owes no message.
@@ -312,7 +310,7 @@ impl Incident {
         !self.end_owed && self.ended.is_some_and(|ended| now.since(ended) > INCIDENT_AGE_MAX_MS)
     }
 
-    fn see_window(&mut self, window: Option<WindowValue>) {
+    fn see_window(&mut self, window: Option<CurvePoint>) {
         let Some(window) = window.filter(|window| window.value.is_finite()) else { return };
         let worse = self.peak.is_none_or(|peak| match self.extreme {
             Extreme::Highest => window.value > peak.value,
@@ -331,26 +329,6 @@ impl Incident {
         self.told_at = Some(now);
         self.end_owed = false;
         Note { kind, number: self.told, at: now, since, news, incident: self.clone() }
-    }
-}
-
-impl ContributorName {
-    /// `Folder=\secret, User=awscorp\ann`: hostile text, escape it. At most `bytes_max` bytes.
-    pub fn text(&self, bytes_max: usize) -> String {
-        let mut text = String::new();
-        for (name, value) in &self.attributes {
-            if text.len() >= bytes_max {
-                break;
-            }
-            if !text.is_empty() {
-                text.push_str(", ");
-            }
-            text.push_str(name);
-            text.push('=');
-            text.push_str(value);
-        }
-        text.truncate(text.floor_char_boundary(bytes_max));
-        text
     }
 }
 

@@ -28,7 +28,7 @@ fn opening() -> Opening {
     Opening {
         alarm_arn: "arn:aws:cloudwatch:eu-central-1:123456789012:alarm:denied".to_owned(),
         alarm_name: "denied".to_owned(),
-        contributor: Some(ContributorName {
+        contributor: Some(Contributor {
             id: "00112233445566ff".to_owned(),
             attributes: vec![("Folder".to_owned(), "\\secret".to_owned())],
         }),
@@ -119,7 +119,7 @@ fn a_long_name_is_cut_between_characters() {
     let mut incident = Incident::open(at(0), opening());
     incident.acknowledge(at(1), &"ü".repeat(ACKNOWLEDGED_BY_BYTES_MAX));
     assert_eq!(incident.acknowledged.unwrap().who.len(), ACKNOWLEDGED_BY_BYTES_MAX);
-    let name = ContributorName { id: String::new(), attributes: vec![("F".to_owned(), "ü".repeat(99))] };
+    let name = Contributor { id: String::new(), attributes: vec![("F".to_owned(), "ü".repeat(99))] };
     assert_eq!(name.text(5), "F=ü");
 }
 
@@ -179,13 +179,23 @@ fn covers_its_seconds_and_late_data_in_them_is_no_news() {
     for (second, covered) in [(first - 1, false), (first, true), (start, true), (start + 9_999, true)] {
         assert_eq!(incident.covers(second), covered, "while it lasts, second {}", second - start);
     }
+    observe(&mut incident, at(6));
     incident.close(at(10));
-    let end = at(10).second();
-    for (second, covered) in [(first - 1, false), (first, true), (end - 1, true), (end, false)] {
+    let last = at(6).second();
+    for (second, covered) in [(first - 1, false), (first, true), (last, true), (last + 1, false)] {
         assert_eq!(incident.covers(second), covered, "once it is over, second {}", second - start);
     }
     observe(&mut incident, at(5));
-    assert_eq!((incident.count, incident.news.points, incident.next_message()), (7.0, 0, None));
+    assert_eq!((incident.count, incident.news.points, incident.next_message()), (8.0, 0, None));
+}
+
+#[test]
+fn one_without_a_window_covers_nothing_before_its_first_data() {
+    let opened =
+        Opening { window: None, value: None, count: 0.0, evidence: Evidence::default(), ..opening() };
+    let mut incident = Incident::open(at(0), opened);
+    incident.close(at(1));
+    assert!(!incident.covers(at(0).second()), "an alarm set by hand hides nothing");
 }
 
 #[test]
@@ -202,7 +212,7 @@ fn the_peak_is_the_worst_window() {
     for (extreme, peak) in [(Extreme::Highest, (8.0, 2)), (Extreme::Lowest, (4.0, 3))] {
         let mut incident = Incident::open(at(0), Opening { extreme, ..opening() });
         for (minute, value) in [(1, 6.0), (2, 8.0), (3, 4.0), (4, 8.0), (5, f64::NAN), (6, f64::INFINITY)] {
-            let window = WindowValue { at: at(minute), value };
+            let window = CurvePoint { at: at(minute), value };
             incident.observe(at(minute).second(), 1.0, &Evidence::default(), Some(window));
         }
         assert_eq!(incident.peak.map(|peak| (peak.value, peak.at)), Some((peak.0, at(peak.1))));

@@ -329,6 +329,22 @@ impl Node {
         }
     }
 
+    /// Whether `METRICS()` stands in it, which refers to entries without naming them.
+    pub(super) fn takes_all_metrics(&self) -> bool {
+        match self {
+            Self::Id { .. } | Self::Number(_) | Self::Text(_) | Self::Word(_) => false,
+            Self::Call { signature, .. } if signature.function == Function::Metrics => true,
+            Self::Array { items: nodes, .. } | Self::Call { arguments: nodes, .. } => {
+                nodes.iter().any(Self::takes_all_metrics)
+            }
+            Self::Negate(node) => node.takes_all_metrics(),
+            Self::Power { base, exponent, .. } => base.takes_all_metrics() || exponent.takes_all_metrics(),
+            Self::Chain { first, steps, .. } => {
+                first.takes_all_metrics() || steps.iter().any(|step| step.node.takes_all_metrics())
+            }
+        }
+    }
+
     fn rank(&self) -> usize {
         match self {
             Self::Chain { level, .. } => *level,

@@ -159,6 +159,25 @@ impl Queries {
         self.entries.iter().find_map(stated_period_s)
     }
 
+    /// The period that the points of an entry have: the longest that it, or an entry it needs, states; `None` where none
+    /// states one.
+    pub fn period_of(&self, id: &str) -> Option<i64> {
+        let mut needed = vec![false; self.entries.len()];
+        let mut open = vec![*self.places.get(id)?];
+        let mut longest = None;
+        while let Some(place) = open.pop() {
+            if std::mem::replace(&mut needed[place], true) {
+                continue;
+            }
+            longest = longest.max(stated_period_s(&self.entries[place]));
+            open.extend(&self.references[place]);
+            if self.expressions[place].as_ref().is_some_and(|it| it.root().takes_all_metrics()) {
+                open.extend((0..self.entries.len()).filter(|place| self.entries[*place].stat().is_some()));
+            }
+        }
+        longest
+    }
+
     fn find_kinds(&self) -> Result<Vec<Kind>, MathError> {
         let mut kinds = vec![Kind::Series; self.entries.len()];
         for place in &self.order {

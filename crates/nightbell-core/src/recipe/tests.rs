@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::filter::MetricFilter;
+use crate::insights::Query;
 use crate::pattern::Pattern;
 use crate::time::Timestamp;
 
@@ -151,6 +152,15 @@ fn queries_name_the_metrics_of_their_filters() {
     ];
     for (name, asked, expected) in rows {
         assert_eq!(build(name, &asked).expect(name).query, expected, "{name}");
+    }
+    for (recipe, built) in all() {
+        let query = Query::parse(&built.query).expect(&built.query);
+        let Some(first) = built.filters.first() else { continue };
+        let metrics: Vec<_> = query.after.iter().map(|after| &after.metric).chain([&query.metric]).collect();
+        let counting = built.filters.iter().filter(|filter| filter.excluded.is_none());
+        assert_eq!(metrics, counting.map(|filter| &filter.metric).collect::<Vec<_>>(), "{}", recipe.name);
+        let dimensions: Vec<_> = first.dimensions.iter().map(|(name, _)| name.clone()).collect();
+        assert_eq!((query.namespace.as_str(), query.group_by), (NAMESPACE, dimensions), "{}", recipe.name);
     }
     let after = build("success-after-failures", &Options { threshold: Some(7), ..Options::default() });
     assert_eq!(after.expect("can be built").threshold, 1.0, "one success is enough");

@@ -16,8 +16,9 @@ use super::{
 };
 use crate::time::Timestamp;
 
+/// What is known of one event log, to be kept as it is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Channel {
+pub struct Channel {
     /// Nothing before the first [`LATENESS_MS`] have passed: what comes first need not be the first record.
     front: Option<Front>,
     /// Time of the first record since numbers began anew.
@@ -106,8 +107,19 @@ impl Channel {
         }
     }
 
-    /// Tells what is found by `now`.
-    pub(super) fn judge(&mut self, now: Timestamp, log: &EventLog, findings: &mut Vec<Finding>) {
+    /// Tells what is found by `now`, and whether anything is not as it was.
+    pub(super) fn judge(&mut self, now: Timestamp, log: &EventLog, findings: &mut Vec<Finding>) -> bool {
+        let measure = |channel: &Self, found: usize| {
+            (channel.front, channel.waiting.len(), channel.told.len(), channel.gaps.len(), found)
+        };
+        let before = measure(self, findings.len());
+        self.advance_to(now);
+        self.tell(log, findings);
+        measure(self, findings.len()) != before
+    }
+
+    /// Gives up what is late by `now`.
+    fn advance_to(&mut self, now: Timestamp) {
         let is_due = |arrival: Timestamp| now.since(arrival) >= LATENESS_MS;
         if self.front.is_none() && self.waiting.iter().any(|waiting| is_due(waiting.arrival)) {
             self.begin(None);
@@ -130,7 +142,6 @@ impl Channel {
                 break;
             }
         }
-        self.tell(log, findings);
     }
 
     /// Takes late records out of the told gaps they belong to.
@@ -225,18 +236,24 @@ impl Channel {
     }
 
     /// Begins with the lowest of the runs that wait: at first, or anew where `restart` says since when.
+    ///
+    /// A run is of later numbers where a higher one had ended before it began. Times alone do not tell: clocks are set
+    /// back by hours at the start of some machines.
     fn begin(&mut self, restart: Option<Timestamp>) {
-        let Some(began) = restart.or_else(|| self.waiting.iter().map(|waiting| waiting.run.began).min())
-        else {
+        let is_later = |run: &Run| {
+            let ended_before = |other: &Run| run.began.since(other.ended) > SKEW_MS && other.first > run.last;
+            self.waiting.iter().any(|waiting| ended_before(&waiting.run))
+        };
+        let Some(at) = self.waiting.iter().position(|waiting| !is_later(&waiting.run)) else {
+            // Times that contradict themselves.
+            self.waiting.clear();
             return;
         };
-        let earliest = |waiting: &Waiting| waiting.run.began.since(began) <= SKEW_MS;
-        let Some(at) = self.waiting.iter().position(earliest) else { return };
         let run = self.waiting.remove(at).run;
-        if restart.is_some() {
+        if let Some(at) = restart {
             self.restarted = restart;
             self.gaps.clear();
-            self.found.push(Found::Restarted { at: began, first: run.first });
+            self.found.push(Found::Restarted { at, first: run.first });
         }
         self.advance(&run, run.began);
         self.absorb();

@@ -11,16 +11,15 @@ machine set up again) they drop while time goes on; that is told as what it is. 
 its records has gaps everywhere; that is told once, and its gaps are not.
 */
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::time::{DAY_MS, MINUTE_MS, Timestamp};
 
+pub use channel::Channel;
 pub use spans::{EventLog, Mark, RecordMark, RecordReader, RecordSpans, Run};
-
-use channel::Channel;
 
 mod channel;
 mod spans;
@@ -53,10 +52,15 @@ pub const SELECTIVE_GAPS: usize = 20;
 /// See [`SELECTIVE_GAPS`].
 pub const SELECTIVE_NUMBERS: u64 = 2_000;
 
+/// Longest name of a machine or channel; records that bear a longer one are not followed.
+pub const NAME_BYTES_MAX: usize = 256;
+/// Runs that one [`RecordSpans`] should hold at most: adding one costs time in proportion. More go into another.
+pub const SPANS_RUNS_MAX: usize = 4_096;
+
 /// Namespace of the metric that gaps are counted in.
 pub const NAMESPACE: &str = "Nightbell/Records";
-/// The metric: record numbers that are missing, at the time of the record after them, with dimensions `LogGroup`,
-/// `Instance` and `Channel`.
+/// The metric: record numbers that are missing, at the second in which that was found, with dimensions `LogGroup`,
+/// `Instance` and `Channel`. The times of the records around them are older than alarms look back to.
 pub const MISSING_METRIC: &str = "MissingEvents";
 
 /// Numbers that are missing between two records of one event log.
@@ -124,11 +128,55 @@ pub enum Finding {
     },
 }
 
+impl Finding {
+    /// `gap`, `filled`, `restarted` or `selective`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Gap(_) => "gap",
+            Self::Filled { .. } => "filled",
+            Self::Restarted { .. } => "restarted",
+            Self::Selective { .. } => "selective",
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gap(gap) => gap.fmt(f),
+            Self::Filled { gap, left } => {
+                let EventLog { machine, channel, .. } = &gap.log;
+                let came = gap.missing.saturating_sub(*left);
+                write!(
+                    f,
+                    "{came} of {} missing records of {channel} on {machine} came after all",
+                    gap.missing
+                )
+            }
+            Self::Restarted { log, at, first } => {
+                let EventLog { machine, channel, .. } = log;
+                write!(
+                    f,
+                    "the record numbers of {channel} on {machine} began anew with {first} at {}",
+                    at.plain()
+                )
+            }
+            Self::Selective { log } => {
+                let EventLog { machine, channel, .. } = log;
+                write!(f, "of {channel} on {machine} only some records are sent; its gaps are not told")
+            }
+        }
+    }
+}
+
 /// What was seen of the record numbers of all event logs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Records {
     logs: BTreeMap<EventLog, Channel>,
     unfollowed: u64,
+    /// Logs that are not as they were when [`Records::take_changed`] was called.
+    #[serde(skip)]
+    changed: BTreeSet<EventLog>,
 }
 
 impl Records {
@@ -142,17 +190,40 @@ impl Records {
                 continue;
             }
             self.logs.entry(log.clone()).or_default().take(runs, clears, arrival);
+            self.changed.insert(log.clone());
         }
     }
 
     /// What is found by `now`, each finding once, by event log and rising numbers.
     pub fn judge(&mut self, now: Timestamp) -> Vec<Finding> {
         let mut findings = Vec::new();
-        for (log, channel) in &mut self.logs {
-            channel.judge(now, log, &mut findings);
-        }
-        self.logs.retain(|_, channel| now.since(channel.heard()) < LOG_IDLE_MS_MAX);
+        self.logs.retain(|log, channel| {
+            let stays = now.since(channel.heard()) < LOG_IDLE_MS_MAX;
+            if channel.judge(now, log, &mut findings) || !stays {
+                self.changed.insert(log.clone());
+            }
+            stays
+        });
         findings
+    }
+
+    /// What is to be kept of each event log that changed since the last call; `None` where nothing is.
+    pub fn take_changed(&mut self) -> Vec<(EventLog, Option<Channel>)> {
+        let kept = |log: EventLog| {
+            let channel = self.logs.get(&log).cloned();
+            (log, channel)
+        };
+        std::mem::take(&mut self.changed).into_iter().map(kept).collect()
+    }
+
+    /// Puts an event log back as it was kept.
+    pub fn restore(&mut self, log: EventLog, channel: Channel) {
+        self.logs.insert(log, channel);
+    }
+
+    /// Forgets all event logs.
+    pub fn clear(&mut self) {
+        self.changed.extend(std::mem::take(&mut self.logs).into_keys());
     }
 
     /// How many event logs are followed.

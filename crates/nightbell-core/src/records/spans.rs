@@ -10,13 +10,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::CLEARS_MAX;
+use super::{CLEARS_MAX, NAME_BYTES_MAX};
+use crate::event::Group;
 use crate::fields::{Selector, Subject};
 use crate::time::Timestamp;
 
-/// An event log of one machine, as it is sent to one log group. Names are lower-case.
+/// An event log of one machine, as it is sent to one log group. Names of machine and channel are lower-case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct EventLog {
+    /// The region of the log group.
+    pub region: String,
     /// The log group.
     pub group: String,
     /// The machine that wrote the records; the stream's name where an event names none.
@@ -109,7 +112,8 @@ impl Default for RecordReader {
 }
 
 impl RecordReader {
-    /// The mark of one event; `None` where it tells no record number or no channel.
+    /// The mark of one event; `None` where it tells no record number or no channel, or names beyond
+    /// [`NAME_BYTES_MAX`] or with control characters.
     pub fn read(&self, subject: &Subject<'_>) -> Option<RecordMark> {
         let named = |selector: &Selector| {
             let text = subject.text(selector)?.trim().to_lowercase();
@@ -120,12 +124,19 @@ impl RecordReader {
             self.names.iter().find_map(|names| Some((number(&names[0])?, names)))?;
         let channel = named(channel)?;
         let machine = named(machine).unwrap_or_else(|| subject.stream.to_lowercase());
+        if ![&machine, &channel].into_iter().all(|name| is_sound(name)) {
+            return None;
+        }
         let cleared = named(&self.event_id).is_some_and(|event| CLEARED_IDS.contains(&event.as_str()))
             && subject.fields().and_then(|fields| fields.audit()).is_some_and(|audit| {
                 audit.action == Some("log-cleared") && audit.channel.as_deref() == Some(&channel)
             });
         Some(RecordMark { machine, channel, id, cleared })
     }
+}
+
+fn is_sound(name: &str) -> bool {
+    name.len() <= NAME_BYTES_MAX && !name.contains(char::is_control)
 }
 
 /// The record numbers of one batch or of several, by event log.
@@ -144,9 +155,9 @@ struct Spans {
 
 impl RecordSpans {
     /// Notes one event of `group` with time `time`. A batch adds at most one run for each of its events.
-    pub fn note(&mut self, group: &str, record: RecordMark, time: Timestamp) {
+    pub fn note(&mut self, group: &Group, record: RecordMark, time: Timestamp) {
         let RecordMark { machine, channel, id, cleared } = record;
-        let log = EventLog { group: group.to_owned(), machine, channel };
+        let log = EventLog { region: group.region.clone(), group: group.name.clone(), machine, channel };
         let spans = self.logs.entry(log).or_default();
         spans.add(Run { first: id, last: id, began: time, ended: time });
         if cleared {
@@ -167,6 +178,11 @@ impl RecordSpans {
                 }
             }
         }
+    }
+
+    /// How many runs there are.
+    pub fn runs(&self) -> usize {
+        self.logs.values().map(|spans| spans.runs.len()).sum()
     }
 
     /// Whether no event bore a record number.

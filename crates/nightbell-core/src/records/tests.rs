@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::event::Group;
 use crate::fields::Subject;
 use crate::fields::json::JsonReader;
 use crate::time::SECOND_MS;
@@ -12,7 +13,16 @@ use crate::time::SECOND_MS;
 const MINUTES: [i64; 3] = [0, 20, 40];
 
 fn log() -> EventLog {
-    EventLog { group: "windows".into(), machine: "srv1".into(), channel: "security".into() }
+    EventLog {
+        region: "here".into(),
+        group: "windows".into(),
+        machine: "srv1".into(),
+        channel: "security".into(),
+    }
+}
+
+fn group() -> Group {
+    Group { region: "here".into(), name: "windows".into() }
 }
 
 fn minute(minute: i64) -> Timestamp {
@@ -23,7 +33,7 @@ fn minute(minute: i64) -> Timestamp {
 fn held(ids: impl IntoIterator<Item = u64>, start: Timestamp) -> RecordSpans {
     let mut spans = RecordSpans::default();
     for id in ids {
-        spans.note("windows", mark(id, false), time_of(id, start));
+        spans.note(&group(), mark(id, false), time_of(id, start));
     }
     spans
 }
@@ -98,7 +108,7 @@ fn late_records_fill_told_gaps() {
 fn one_missing_record_and_a_cleared_log_are_told_as_such() {
     let mut records = Records::default();
     let mut spans = held(1..=10, minute(0));
-    spans.note("windows", mark(12, true), time_of(12, minute(0)));
+    spans.note(&group(), mark(12, true), time_of(12, minute(0)));
     spans.merge(&held(13..=20, minute(0)));
     records.observe(&spans, minute(0));
     let findings = records.judge(minute(20));
@@ -114,7 +124,7 @@ fn a_cleared_log_that_counts_on_is_no_gap() {
     records.observe(&held(465_400..=465_457, minute(0)), minute(0));
     assert_eq!(records.judge(minute(20)), []);
     let mut spans = RecordSpans::default();
-    spans.note("windows", mark(465_458, true), time_of(465_458, minute(0)));
+    spans.note(&group(), mark(465_458, true), time_of(465_458, minute(0)));
     records.observe(&spans, minute(21));
     records.observe(&held(465_459..=465_480, minute(0)), minute(21));
     records.observe(&spans, minute(22));
@@ -175,9 +185,9 @@ fn a_clear_that_begins_the_numbers_anew_is_seen_at_once() {
     // The next record comes a second later, too soon to tell new numbers from old ones by their time.
     let at = |second: u64| time_of(5_020 + second, minute(0));
     let mut spans = RecordSpans::default();
-    spans.note("windows", mark(1, true), at(1));
-    spans.note("windows", mark(2, false), at(2));
-    spans.note("windows", mark(5, false), at(3));
+    spans.note(&group(), mark(1, true), at(1));
+    spans.note(&group(), mark(2, false), at(2));
+    spans.note(&group(), mark(5, false), at(3));
     records.observe(&spans, minute(21));
     let findings = records.judge(minute(36));
     assert_eq!(findings[0], Finding::Restarted { log: log(), at: at(1), first: 1 });
@@ -240,7 +250,7 @@ fn hostile_numbers_neither_panic_nor_grow() {
     for (at, id) in ends.into_iter().cycle().take(50).enumerate() {
         let time = [Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX), minute(5)][at % 3];
         let mut spans = RecordSpans::default();
-        spans.note("windows", mark(id, at % 2 == 0), time);
+        spans.note(&group(), mark(id, at % 2 == 0), time);
         records.observe(&spans, minute(at as i64));
         records.judge(minute(20 * at as i64));
     }
@@ -275,7 +285,7 @@ fn logs_are_bounded_and_forgotten() {
         let mut spans = RecordSpans::default();
         let machine = format!("srv{number}");
         spans.note(
-            "windows",
+            &group(),
             RecordMark { machine, channel: "security".into(), id: 1, cleared: false },
             minute(0),
         );
@@ -419,7 +429,7 @@ proptest! {
     ) {
         let single = |&(id, at, cleared): &(u64, usize, bool)| {
             let mut spans = RecordSpans::default();
-            spans.note("windows", mark(id, cleared), time_of(id, minute(MINUTES[at])));
+            spans.note(&group(), mark(id, cleared), time_of(id, minute(MINUTES[at])));
             spans
         };
         let join = |parts: &[RecordSpans]| {

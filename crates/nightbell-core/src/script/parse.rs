@@ -8,7 +8,8 @@ use super::{
     AT_SPAN_S, Arrival, Expectation, Expected, NAMESPACE, REGION, SCRIPT_ALARMS_MAX, SCRIPT_BYTES_MAX,
     SCRIPT_SPAN_MAX_S, Script, ScriptError, blank_alarm, series,
 };
-use crate::alarm::{Comparison, Measure, MetricAlarm, MissingData, QueryMeasure, State};
+use crate::alarm::{Comparison, ExpressionMeasure, Measure, MetricAlarm, MissingData, QueryMeasure, State};
+use crate::math::{MetricQuery, MetricStat, Queried};
 use crate::metric::{Aggregate, Series};
 use crate::time::Timestamp;
 
@@ -76,23 +77,29 @@ fn read_line(script: &mut Script, line: usize, verb: &str, words: &[&str]) -> Re
 }
 
 fn read_alarm(script: &mut Script, words: &[&str]) -> Read<()> {
-    let [name, measured, comparison, threshold, rest @ ..] = words else {
-        return Err("alarm NAME STATISTIC(METRIC) > NUMBER period TIME …".to_owned());
+    let (mut alarm, rest) = match (words, words.iter().position(|word| *word == "metrics")) {
+        ([name, expression @ ..], Some(at)) => expression_alarm(name, expression, at - 1)?,
+        ([name, measured, comparison, "band", width, rest @ ..], None) => {
+            (band_alarm(name, measured, comparison, width)?, rest)
+        }
+        ([name, measured, comparison, threshold, rest @ ..], None) => {
+            let (statistic, metric) = statistic_of(measured)?;
+            let mut alarm = blank_alarm(name, metric, statistic);
+            alarm.threshold = number(threshold)?;
+            alarm.comparison = comparison_named(comparison)?;
+            (alarm, rest)
+        }
+        _ => return Err("alarm NAME STATISTIC(METRIC) > NUMBER period TIME …".to_owned()),
     };
-    let (statistic, metric) = measured
-        .strip_suffix(')')
-        .and_then(|inside| inside.rsplit_once('('))
-        .ok_or_else(|| format!("no STATISTIC(METRIC): {measured}"))?;
-    let mut alarm = blank_alarm(name, metric, statistic);
-    alarm.threshold = number(threshold)?;
-    alarm.comparison = match *comparison {
-        ">" => Comparison::GreaterThanThreshold,
-        ">=" => Comparison::GreaterThanOrEqualToThreshold,
-        "<" => Comparison::LessThanThreshold,
-        "<=" => Comparison::LessThanOrEqualToThreshold,
-        other => return Err(format!("no comparison: {other}")),
-    };
+    let name = alarm.name.clone();
     alarm_options(&mut alarm, rest)?;
+    if let Measure::Expression(measure) = &mut alarm.measure {
+        for entry in &mut measure.entries {
+            if let Queried::Stat(stat) = &mut entry.what {
+                stat.period_s = alarm.period_s;
+            }
+        }
+    }
     alarm.check().map_err(|error| error.to_string())?;
     if script.alarms.len() >= SCRIPT_ALARMS_MAX {
         return Err(format!("a script has at most {SCRIPT_ALARMS_MAX} alarms"));
@@ -102,6 +109,78 @@ fn read_alarm(script: &mut Script, words: &[&str]) -> Read<()> {
     }
     script.alarms.push(alarm);
     Ok(())
+}
+
+/// `Sum(Metric)`.
+fn statistic_of(measured: &str) -> Read<(&str, &str)> {
+    let inside = measured.strip_suffix(')').and_then(|inside| inside.rsplit_once('('));
+    inside.ok_or_else(|| format!("no STATISTIC(METRIC): {measured}"))
+}
+
+fn comparison_named(sign: &str) -> Read<Comparison> {
+    match sign {
+        ">" => Ok(Comparison::GreaterThanThreshold),
+        ">=" => Ok(Comparison::GreaterThanOrEqualToThreshold),
+        "<" => Ok(Comparison::LessThanThreshold),
+        "<=" => Ok(Comparison::LessThanOrEqualToThreshold),
+        other => Err(format!("no comparison: {other}")),
+    }
+}
+
+/// `m1 + m2 > 5 metrics m1=Sum(A) m2=Sum(B) …`, where `at` is the place of `metrics`; with what comes after the metrics.
+fn expression_alarm<'w>(name: &str, words: &'w [&'w str], at: usize) -> Read<(MetricAlarm, &'w [&'w str])> {
+    let [expression @ .., comparison, threshold] = &words[..at] else {
+        return Err("alarm NAME EXPRESSION > NUMBER metrics ID=STATISTIC(METRIC) …".to_owned());
+    };
+    let rest = &words[at + 1..];
+    let metrics = rest.iter().take_while(|word| word.contains('=')).count();
+    let mut entries = Vec::with_capacity(metrics + 1);
+    for metric in &rest[..metrics] {
+        let (id, measured) = metric.split_once('=').unwrap_or((metric, ""));
+        entries.push(stat_entry(id, measured, false)?);
+    }
+    entries.push(expression_entry("e", expression.join(" ")));
+    let mut alarm = blank_alarm(name, "", "Sum");
+    alarm.measure = Measure::Expression(ExpressionMeasure { entries });
+    alarm.comparison = comparison_named(comparison)?;
+    alarm.threshold = number(threshold)?;
+    Ok((alarm, &rest[metrics..]))
+}
+
+/// `Sum(Metric) > band 3`.
+fn band_alarm(name: &str, measured: &str, comparison: &str, width: &str) -> Read<MetricAlarm> {
+    let band = expression_entry("band", format!("ANOMALY_DETECTION_BAND(m1, {})", number(width)?));
+    let entries = vec![stat_entry("m1", measured, true)?, band];
+    let mut alarm = blank_alarm(name, "", "Sum");
+    alarm.measure = Measure::Expression(ExpressionMeasure { entries });
+    alarm.band = Some("band".to_owned());
+    alarm.comparison = match comparison {
+        ">" => Comparison::GreaterThanUpperThreshold,
+        "<" => Comparison::LessThanLowerThreshold,
+        "<>" => Comparison::LessThanLowerOrGreaterThanUpperThreshold,
+        other => return Err(format!("no comparison with a band: {other}")),
+    };
+    Ok(alarm)
+}
+
+/// An entry that is a metric. Its period is the alarm's, which is read later.
+fn stat_entry(id: &str, measured: &str, return_data: bool) -> Read<MetricQuery> {
+    let (statistic, metric) = statistic_of(measured)?;
+    let stat = MetricStat {
+        series: series_named(metric)?,
+        period_s: 60,
+        statistic: statistic.to_owned(),
+        unit: None,
+    };
+    Ok(entry(id, return_data, Queried::Stat(stat)))
+}
+
+fn expression_entry(id: &str, text: String) -> MetricQuery {
+    entry(id, true, Queried::Expression(text))
+}
+
+fn entry(id: &str, return_data: bool, what: Queried) -> MetricQuery {
+    MetricQuery { id: id.to_owned(), label: None, return_data, period_s: None, account_id: None, what }
 }
 
 fn alarm_options(alarm: &mut MetricAlarm, mut words: &[&str]) -> Read<()> {

@@ -138,8 +138,9 @@ pub(crate) fn sigmas_seasonal(world: &World, sigmas: f64) -> Vec<bool> {
             let Some(past) = from.checked_sub(week * WEEK) else { break };
             world.values[past..past + HOUR].iter().flatten().for_each(|value| sums.add(*value, 1.0));
         }
-        for at in from..from + HOUR {
-            breaching[at] = world.values[at].is_some_and(|value| sums.crossed(value, sigmas));
+        let hour = from..from + HOUR;
+        for (breaching, value) in breaching[hour.clone()].iter_mut().zip(&world.values[hour]) {
+            *breaching = value.is_some_and(|value| sums.crossed(value, sigmas));
         }
     }
     breaching

@@ -72,7 +72,7 @@ fn work_is_bounded_whatever_the_entries_say() {
     let mut entries: Vec<MetricQuery> = (0..250).map(|i| stat(&format!("m{i}"))).collect();
     entries.push(expression("e0", "METRICS()"));
     let many = "e0,".repeat(600);
-    entries.push(expression("e1", &format!("[{}e0]", many)));
+    entries.push(expression("e1", &format!("[{many}e0]")));
     entries.extend((2..ENTRIES_MAX - 250).map(|i| expression(&format!("e{i}"), &format!("-e{}", i - 1))));
     let last = entries.last().unwrap().id.clone();
     let world = World { points: 1_440, ..World::new(&[]) };

@@ -52,7 +52,8 @@ struct World {
 
 impl World {
     fn new(series: &[(&'static str, &'static str)]) -> Self {
-        let points = series.iter().map(|(_, text)| numbers(text.split('|').next().unwrap()).len()).max();
+        let points =
+            series.iter().map(|(_, text)| numbers(text.split('|').next().unwrap_or_default()).len()).max();
         Self { series: series.to_vec(), points: points.unwrap_or(0), asked: Cell::new(0), trained: true }
     }
 
@@ -85,7 +86,7 @@ impl Inputs for World {
 }
 
 fn numbers(text: &str) -> Vec<Option<f64>> {
-    text.split_whitespace().map(|word| (word != "-").then(|| word.parse().unwrap())).collect()
+    text.split_whitespace().map(|word| (word != "-").then(|| word.parse().expect("a number"))).collect()
 }
 
 fn text_of(values: &[Option<f64>]) -> String {

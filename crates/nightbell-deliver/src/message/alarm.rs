@@ -13,15 +13,15 @@ use super::kind::{Kind, Look};
 use super::page::{self, Command, Fact, Figure, Picture};
 use super::story::NAME_CHARS_MAX;
 use super::template::Template;
-use super::{Attachment, Origin, Reader, Written, classic, hops, moment, tables, text, words};
-use crate::chart::{self, Chart};
+use super::{Attachment, Origin, Pictures, Reader, Written, classic, hops, moment, pictures, tables, text, words};
+use crate::chart::{self, Breach, Chart};
 
 /// Characters of an alarm's name as it is shown.
-const ALARM_NAME_CHARS_MAX: usize = 255;
+pub(super) const ALARM_NAME_CHARS_MAX: usize = 255;
 /// Characters of a description above the facts.
-const ABOUT_CHARS_MAX: usize = 300;
-/// Pixels of a picture for each CSS pixel: sharp on telephones and on most screens.
-const PICTURE_SCALE: f32 = 2.0;
+pub(super) const ABOUT_CHARS_MAX: usize = 300;
+/// The colour of what breached, in a mail whose own colour is another.
+const BREACHED: (u8, u8, u8) = (0xff, 0x7b, 0x72);
 /// Blocks of the curve in the text part.
 const SPARKLINE_CHARS_MAX: usize = 48;
 
@@ -31,6 +31,8 @@ pub(super) struct Setting<'a> {
     pub(super) reader: &'a Reader<'a>,
     /// The topic's own template, where it has one.
     pub(super) template: Option<&'a Template>,
+    /// Pictures drawn lately.
+    pub(super) pictures: Option<&'a Pictures>,
     /// When the mail is written.
     pub(super) now: Timestamp,
     /// The delivery's id and domain: they name the picture.
@@ -40,10 +42,14 @@ pub(super) struct Setting<'a> {
 /// Writes subject, text, HTML and picture.
 pub(super) fn write(transition: &Transition, setting: &Setting<'_>) -> Written {
     let alarm = &transition.alarm;
-    let look = Kind::of(transition).look();
+    let look = Kind::look_of(transition);
     let curve = moment::curve(transition);
     let chart = (!curve.is_empty()).then(|| drawn(transition, curve, &look));
-    let image = chart.as_ref().and_then(|chart| chart::png(chart, PICTURE_SCALE).ok());
+    let draw = |chart: &Chart| match setting.pictures {
+        Some(pictures) => pictures.png(chart).ok(),
+        None => pictures::draw(chart).ok(),
+    };
+    let image = chart.as_ref().and_then(draw);
     let picture = chart.as_ref().map(|chart| Picture {
         cid: if image.is_some() { setting.content_id.to_owned() } else { String::new() },
         alt: chart::alt(chart),
@@ -55,7 +61,7 @@ pub(super) fn write(transition: &Transition, setting: &Setting<'_>) -> Written {
     let page = page::Alarm {
         title: title.clone(),
         state: transition.to.name(),
-        label: look.label,
+        label: look.label.to_owned(),
         accent: look.accent,
         bright: format!("#{:02x}{:02x}{:02x}", look.bright.0, look.bright.1, look.bright.2),
         name: text::line(&alarm.name, ALARM_NAME_CHARS_MAX),
@@ -63,11 +69,12 @@ pub(super) fn write(transition: &Transition, setting: &Setting<'_>) -> Written {
         headline: words::headline(transition),
         when: words::when(transition),
         about: text::line(alarm.description.as_deref().unwrap_or_default(), ABOUT_CHARS_MAX),
-        meaning: look.meaning,
+        meaning: meaning(transition, &look),
         figures: figures(transition, &look, setting.now),
         facts: tables::facts(&transition.evidence, look.parts),
         picture,
         tables: tables::tables(&transition.evidence, look.parts),
+        samples_title: "Events, UTC",
         samples_left_out: transition
             .evidence
             .events
@@ -75,7 +82,7 @@ pub(super) fn write(transition: &Transition, setting: &Setting<'_>) -> Written {
         samples,
         why: why(transition),
         hops: hops::hops(transition, setting.now),
-        commands: commands(alarm),
+        commands: commands(setting.origin, alarm, transition.incident.as_deref(), transition.to == State::Alarm),
         alarm_url: alarm_url.clone().unwrap_or_default(),
         unsubscribe_url: setting.reader.unsubscribe_url.unwrap_or_default().to_owned(),
         to: setting.reader.to.clone(),
@@ -93,7 +100,7 @@ pub(super) fn write(transition: &Transition, setting: &Setting<'_>) -> Written {
 }
 
 /// By the topic's template; by the built-in one with a note where that fails.
-fn html(mut page: page::Alarm, template: Option<&Template>) -> String {
+pub(super) fn html(mut page: page::Alarm, template: Option<&Template>) -> String {
     let Some(template) = template else { return page::alarm_html(&page) };
     match template.render(&page) {
         Ok(html) => html,
@@ -115,12 +122,13 @@ fn drawn(transition: &Transition, points: Vec<(Timestamp, f64)>, look: &Look) ->
         title,
         unit: format!("{} in {}", moment::statistic(alarm), text::window(moment::period_ms(alarm))),
         points,
-        threshold: Some(alarm.threshold),
-        band: None,
+        threshold: alarm.band.is_none().then_some(alarm.threshold),
+        band: transition.band.clone(),
         breach: moment::breach(alarm),
         fired_at: (transition.to == State::Alarm).then_some(transition.at),
         period_s: alarm.period_s,
-        accent: look.bright,
+        // In a mail that all is well, what went before still stands out as what it was.
+        accent: if transition.to == State::Ok { BREACHED } else { look.bright },
     }
 }
 
@@ -132,16 +140,51 @@ fn figures(transition: &Transition, look: &Look, now: Timestamp) -> Vec<Figure> 
     if let Some(value) = transition.value {
         let what = match look.counted {
             "" => moment::statistic(alarm),
+            counted if value == 1.0 => singular(counted),
             counted => counted.to_owned(),
         };
         figures.push(Figure { value: text::number(value), label: format!("{what} in {window}") });
+    } else if moment::is_silence(transition) {
+        figures.push(Figure { value: window, label: "without an event".to_owned() });
     }
-    let value = format!("{} {}", moment::sign(alarm), text::number(alarm.threshold));
-    figures.push(Figure { value, label: "is the line".to_owned() });
+    figures.extend(line(transition));
+    if let Some((range, times)) = moment::usual(transition) {
+        figures.push(Figure { value: range, label: format!("is usual on {times}") });
+    }
+    if let Some(late_ms) = transition.late_by_ms {
+        figures.push(Figure { value: text::span(late_ms.max(0)), label: "late by".to_owned() });
+    }
     if let Some(span) = hops::whole(transition, now) {
         figures.push(Figure { value: span, label: "last event to mail".to_owned() });
     }
     figures
+}
+
+/// The line that the value is held against; of a band, the bound that counts.
+fn line(transition: &Transition) -> Option<Figure> {
+    let alarm = &transition.alarm;
+    let figure = |value: String, label: &str| Some(Figure { value, label: label.to_owned() });
+    if alarm.comparison.of_band().is_none() {
+        return figure(moment::limit(alarm), "is the line");
+    }
+    let (lower, upper) = moment::last_band(transition)?;
+    let (lower, upper) = (rounded(lower), rounded(upper));
+    match moment::breach(alarm) {
+        Breach::Under => figure(format!("< {lower}"), "is the line"),
+        Breach::Outside => figure(format!("{lower} to {upper}"), "is the band"),
+        _ => figure(format!("> {upper}"), "is the line"),
+    }
+}
+
+/// A bound that was computed; its further digits say nothing.
+fn rounded(value: f64) -> String {
+    text::number((value * 10.0).round() / 10.0)
+}
+
+/// What the events mean, after what is usual where that was asked.
+fn meaning(transition: &Transition, look: &Look) -> String {
+    let usual = if words::is_unusual(transition) { words::usual(transition) } else { String::new() };
+    [usual.as_str(), look.meaning].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// Why the state changed.
@@ -149,7 +192,9 @@ fn why(transition: &Transition) -> Vec<Fact> {
     let alarm = &transition.alarm;
     let mut why = vec![Fact { label: "Rule", value: rule(alarm), note: measured_note(transition) }];
     if let Some((from, to)) = transition.window {
-        let value = format!("{} to {}", from.plain().trim_end_matches(" UTC"), to.plain());
+        let (from, to) = (from.plain(), to.plain());
+        let to = words::without_same_day(&from, &to);
+        let value = format!("{} to {to}", from.trim_end_matches(" UTC"));
         why.push(Fact { label: "Window", value, note: String::new() });
     }
     if let Some(late_ms) = transition.late_by_ms {
@@ -169,50 +214,83 @@ fn why(transition: &Transition) -> Vec<Fact> {
 }
 
 /// `Sum > 5 in 1 min`, `Average >= 90 in 2 of the last 3 periods of 1 min`.
-fn rule(alarm: &MetricAlarm) -> String {
+pub(super) fn rule(alarm: &MetricAlarm) -> String {
     let statistic = moment::statistic(alarm);
-    let (sign, threshold) = (moment::sign(alarm), text::number(alarm.threshold));
+    let limit = match alarm.comparison.of_band() {
+        Some(_) => format!("{} the band of what is usual", moment::sign(alarm)),
+        None => moment::limit(alarm),
+    };
     let period = text::window(moment::period_ms(alarm));
     let n = alarm.evaluation_periods;
     match alarm.datapoints_to_alarm.unwrap_or(n) {
-        _ if n <= 1 => format!("{statistic} {sign} {threshold} in {period}"),
-        m if m == n => format!("{statistic} {sign} {threshold} in each of the last {n} periods of {period}"),
-        m => format!("{statistic} {sign} {threshold} in {m} of the last {n} periods of {period}"),
+        _ if n <= 1 => format!("{statistic} {limit} in {period}"),
+        m if m == n => format!("{statistic} {limit} in each of the last {n} periods of {period}"),
+        m => format!("{statistic} {limit} in {m} of the last {n} periods of {period}"),
     }
 }
 
 fn measured_note(transition: &Transition) -> String {
-    transition.value.map_or_else(|| "no value".to_owned(), |value| format!("was {}", text::number(value)))
+    let Some(value) = transition.value else { return "no value".to_owned() };
+    let band = moment::last_band(transition);
+    let band = band.map(|(lower, upper)| format!(", band {} to {}", rounded(lower), rounded(upper)));
+    format!("was {}{}", text::number(value), band.unwrap_or_default())
 }
 
-/// Commands that can be copied; none for a name that can't be shown as it is.
-fn commands(alarm: &MetricAlarm) -> Vec<Command> {
+/// Commands that can be copied: about the incident, if it is one, and about the alarm. None that names what can't be
+/// shown as it is.
+pub(super) fn commands(
+    origin: &Origin,
+    alarm: &MetricAlarm,
+    incident: Option<&str>,
+    lasts: bool,
+) -> Vec<Command> {
+    let mut commands = Vec::new();
+    let hexadecimal = |id: &&str| !id.is_empty() && id.bytes().all(|b| b.is_ascii_hexdigit());
+    if let Some(id) = incident.filter(|id| id.len() <= NAME_CHARS_MAX).filter(hexadecimal) {
+        if lasts {
+            let line = format!("nightbell incidents ack {id}");
+            commands.push(Command { label: "Take it on: no more updates, only its end", line });
+            let line = format!("nightbell incidents mute {id} --for 2h");
+            commands.push(Command { label: "Nothing from it for two hours", line });
+        }
+        commands.push(Command { label: "All of it", line: format!("nightbell incidents show {id}") });
+    }
     if text::line(&alarm.name, ALARM_NAME_CHARS_MAX) != alarm.name {
-        return Vec::new();
+        return commands;
     }
     let region = text::line(moment::region(alarm), NAME_CHARS_MAX);
     let (name, region) = (quoted(&alarm.name), quoted(&region));
-    [
-        ("What it did before", "describe-alarm-history", "--alarm-name"),
-        ("No more mail from it", "disable-alarm-actions", "--alarm-names"),
-        ("Mail from it again", "enable-alarm-actions", "--alarm-names"),
-    ]
-    .into_iter()
-    .map(|(label, operation, option)| Command {
-        label,
-        line: format!("aws cloudwatch {operation} --region {region} {option} {name}"),
-    })
-    .collect()
+    let endpoint = endpoint_option(origin);
+    for (label, operation, option) in [
+        ("What the alarm did before", "describe-alarm-history", "--alarm-name"),
+        ("No more mail from the alarm", "disable-alarm-actions", "--alarm-names"),
+        ("Mail from the alarm again", "enable-alarm-actions", "--alarm-names"),
+    ] {
+        let line = format!("aws cloudwatch {operation}{endpoint} --region {region} {option} {name}");
+        commands.push(Command { label, line });
+    }
+    commands
+}
+
+/// What a command says so that it reaches the server that the mail came from; empty where that is not known.
+pub(super) fn endpoint_option(origin: &Origin) -> String {
+    origin.endpoint.as_deref().map(|url| format!(" --endpoint-url {}", quoted(url))).unwrap_or_default()
 }
 
 /// `value` as one word of a shell.
-fn quoted(value: &str) -> String {
+pub(super) fn quoted(value: &str) -> String {
     let plain =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '@' | '+' | ',');
     match !value.is_empty() && !value.starts_with('-') && value.chars().all(plain) {
         true => value.to_owned(),
         false => format!("'{}'", value.replace('\'', r"'\''")),
     }
+}
+
+/// `denied access` of `denied accesses`.
+fn singular(plural: &str) -> String {
+    let one = plural.strip_suffix("sses").map(|stem| format!("{stem}ss"));
+    one.unwrap_or_else(|| plural.strip_suffix('s').unwrap_or(plural).to_owned())
 }
 
 fn capitalised(text: &str) -> String {

@@ -11,10 +11,17 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use nightbell_core::alarm::{
-    Comparison, Measure, MetricAlarm, MissingData, QueryMeasure, SeriesMeasure, State, Transition, reason,
+    Comparison, Measure, MetricAlarm, MissingData, SeriesMeasure, State, Transition, reason,
 };
 
 use super::text;
+
+pub use composite::{composite_json, composite_subject};
+
+pub(crate) use composite::composite_text;
+
+mod composite;
+mod metrics;
 
 /// Characters of a classic subject.
 pub const CLASSIC_SUBJECT_CHARS_MAX: usize = 100;
@@ -57,7 +64,8 @@ pub fn alarm_json(transition: &Transition) -> String {
 fn trigger(alarm: &MetricAlarm) -> Trigger<'_> {
     let (measured, metrics) = match &alarm.measure {
         Measure::Series(single) => (Some(measured(single)), None),
-        Measure::Query(query) => (None, Some(vec![entry(query, alarm.period_s)])),
+        Measure::Query(query) => (None, Some(vec![metrics::of_query(query, alarm.period_s)])),
+        Measure::Expression(list) => (None, Some(metrics::of_list(list, alarm.period_s))),
     };
     Trigger {
         measured,
@@ -65,7 +73,8 @@ fn trigger(alarm: &MetricAlarm) -> Trigger<'_> {
         evaluation_periods: alarm.evaluation_periods,
         datapoints_to_alarm: alarm.datapoints_to_alarm,
         comparison: alarm.comparison,
-        threshold: alarm.threshold,
+        threshold: alarm.band.is_none().then_some(alarm.threshold),
+        band: alarm.band.as_deref(),
         missing_data: alarm.missing_data,
         low_sample_percentile: &alarm.evaluate_low_sample_count_percentile,
         metrics,
@@ -84,16 +93,6 @@ fn measured(single: &SeriesMeasure) -> Measured<'_> {
         extended_statistic: extended.then_some(statistic),
         unit: single.unit.as_deref(),
         dimensions: dimensions.map(|(name, value)| Dimension { value, name }).collect(),
-    }
-}
-
-fn entry(query: &QueryMeasure, period_s: i64) -> Entry<'_> {
-    Entry {
-        expression: &query.text,
-        id: &query.id,
-        label: query.label.as_deref().unwrap_or(&query.id),
-        return_data: true,
-        period: period_s,
     }
 }
 
@@ -166,25 +165,16 @@ struct Trigger<'a> {
     datapoints_to_alarm: Option<u32>,
     #[serde(rename = "ComparisonOperator")]
     comparison: Comparison,
-    #[serde(rename = "Threshold")]
-    threshold: f64,
+    #[serde(rename = "Threshold", skip_serializing_if = "Option::is_none")]
+    threshold: Option<f64>,
+    #[serde(rename = "ThresholdMetricId", skip_serializing_if = "Option::is_none")]
+    band: Option<&'a str>,
     #[serde(rename = "TreatMissingData")]
     missing_data: MissingData,
     #[serde(rename = "EvaluateLowSampleCountPercentile")]
     low_sample_percentile: &'a str,
     #[serde(rename = "Metrics", skip_serializing_if = "Option::is_none")]
-    metrics: Option<Vec<Entry<'a>>>,
-}
-
-/// An entry of an alarm's `Metrics`.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Entry<'a> {
-    expression: &'a str,
-    id: &'a str,
-    label: &'a str,
-    return_data: bool,
-    period: i64,
+    metrics: Option<Vec<metrics::Entry<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -207,9 +197,13 @@ fn statistic_name(statistic: &str) -> &'static str {
 /// The notification's subject: `ALARM: "name" in US East (Ohio)`, printable ASCII, at most
 /// [`CLASSIC_SUBJECT_CHARS_MAX`] characters. A long name is cut and ends in `...`.
 pub fn alarm_subject(transition: &Transition) -> String {
-    let name = ascii(&transition.alarm.name);
-    let head = format!("{}: \"", transition.to.name());
-    let tail = format!("\" in {}", ascii(region_name(&transition.alarm.region)));
+    subject(transition.to, &transition.alarm.name, &transition.alarm.region)
+}
+
+fn subject(to: State, name: &str, region: &str) -> String {
+    let name = ascii(name);
+    let head = format!("{}: \"", to.name());
+    let tail = format!("\" in {}", ascii(region_name(region)));
     let room = CLASSIC_SUBJECT_CHARS_MAX.saturating_sub(head.len() + tail.len());
     let mut subject = if name.len() <= room {
         format!("{head}{name}{tail}")
@@ -281,12 +275,15 @@ pub(crate) fn alarm_text(transition: &Transition, alarm_url: Option<&str>) -> St
     detail("Alarm Arn:", &value(&alarm.arn));
     out += &threshold_text(alarm);
     out += &metric_text(alarm);
-    out += "\n\nState Change Actions:\n";
-    for (state, actions) in [
-        (State::Ok, &alarm.ok_actions),
-        (State::Alarm, &alarm.alarm_actions),
-        (State::InsufficientData, &alarm.insufficient_data_actions),
-    ] {
+    out += &actions_text(&alarm.ok_actions, &alarm.alarm_actions, &alarm.insufficient_data_actions);
+    out
+}
+
+fn actions_text(ok: &[String], alarm: &[String], insufficient_data: &[String]) -> String {
+    let mut out = "\n\nState Change Actions:\n".to_owned();
+    for (state, actions) in
+        [(State::Ok, ok), (State::Alarm, alarm), (State::InsufficientData, insufficient_data)]
+    {
         let listed: Vec<String> =
             actions.iter().take(ACTIONS_MAX).map(|arn| format!("[{}]", value(arn))).collect();
         out += &format!("- {}: {}\n", state.name(), listed.join(" "));
@@ -295,11 +292,11 @@ pub(crate) fn alarm_text(transition: &Transition, alarm_url: Option<&str>) -> St
 }
 
 fn threshold_text(alarm: &MetricAlarm) -> String {
+    let threshold = alarm.band.as_deref().map_or_else(|| reason::double(alarm.threshold), value);
     format!(
-        "\nThreshold:\n- The alarm is in the ALARM state when the metric is {:?} {} for at least {} of the last {} \
-         period(s) of {} seconds. \n",
+        "\nThreshold:\n- The alarm is in the ALARM state when the metric is {:?} {threshold} for at least {} of the \
+         last {} period(s) of {} seconds. \n",
         alarm.comparison,
-        reason::double(alarm.threshold),
         alarm.datapoints_to_alarm.unwrap_or(alarm.evaluation_periods),
         alarm.evaluation_periods,
         alarm.period_s,
@@ -316,6 +313,7 @@ fn metric_text(alarm: &MetricAlarm) -> String {
             out += &format!("- {:<28}{label}\n", "MetricLabel:");
             out
         }
+        Measure::Expression(list) => metrics::text(list),
     }
 }
 

@@ -30,6 +30,10 @@ pub(super) enum Kind {
     Tampering,
     /// Something that reported stopped to.
     Silent,
+    /// Records of an event log never came.
+    Missing,
+    /// A number that is far from what it usually is.
+    Unusual,
     /// Any other events.
     Events,
     /// A number without events.
@@ -79,11 +83,14 @@ impl Kind {
             State::Ok => Self::Recovered,
             State::InsufficientData => Self::TooLittle,
             State::Alarm if moment::is_silence(transition) => Self::Silent,
+            State::Alarm if moment::counts_missing(&transition.alarm) => Self::Missing,
+            State::Alarm if transition.alarm.band.is_some() => Self::Unusual,
             State::Alarm => Self::of_events(&transition.evidence),
         }
     }
 
-    fn of_events(evidence: &Evidence) -> Self {
+    /// The kind that the events make.
+    pub(super) fn of_events(evidence: &Evidence) -> Self {
         match story::deed(evidence) {
             _ if evidence.is_empty() => Self::Metric,
             Deed::Denied => Self::Denied,
@@ -97,6 +104,17 @@ impl Kind {
                 _ => Self::Events,
             },
         }
+    }
+
+    /// What the mail of `transition` looks like. An unusual number is counted and shown as its events are.
+    pub(super) fn look_of(transition: &Transition) -> Look {
+        let kind = Self::of(transition);
+        let look = kind.look();
+        if kind != Self::Unusual || transition.evidence.is_empty() {
+            return look;
+        }
+        let events = Self::of_events(&transition.evidence).look();
+        Look { counted: events.counted, parts: events.parts, ..look }
     }
 
     /// What it looks like.
@@ -169,7 +187,6 @@ impl Kind {
                 meaning: "Windows locked the account after too many wrong passwords. The computer they came from is \
                           named below; a forgotten session or telephone is the usual reason.",
                 parts: &[Part::Account, Part::Address, Part::Machine, Part::Reason],
-                ..plain
             },
             Self::Tampering => Look {
                 label: "Audit tampering",
@@ -179,7 +196,6 @@ impl Kind {
                 meaning: "Whoever did this had administrator's rights, and what happens on the machine from now on \
                           may leave no trace there. Events that had arrived here before are kept.",
                 parts: &[Part::Machine, Part::User, Part::Address, Part::Reason],
-                ..plain
             },
             Self::Silent => Look {
                 label: "Silent",
@@ -189,6 +205,24 @@ impl Kind {
                 meaning: "A machine that sends nothing is switched off, cut off, or its agent was stopped. While it \
                           is silent, nothing on it is watched.",
                 ..plain
+            },
+            Self::Missing => Look {
+                label: "Missing events",
+                accent: "#9f1239",
+                bright: (0xfd, 0xa4, 0xaf),
+                counted: "missing events",
+                meaning: "Windows numbers its records without holes, and these never came here. The agent was stopped, \
+                          or somebody removed them: compare with the log on the machine itself.",
+                parts: BY_MACHINE,
+            },
+            Self::Unusual => Look {
+                label: "Unusual",
+                accent: "#155e75",
+                bright: (0x67, 0xe8, 0xf9),
+                counted: "",
+                meaning: "This need not be wrong; it is far from what such hours showed before. See who and what \
+                          stands behind it, and what changed.",
+                parts: BY_USER,
             },
             Self::Recovered => {
                 Look { label: "Back to OK", accent: "#067647", bright: (0x56, 0xd6, 0x8f), ..plain }

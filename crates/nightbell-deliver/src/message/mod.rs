@@ -4,15 +4,18 @@ Messages: what a delivery looks like when a person reads it.
 Pure: a [`Delivery`], an [`Origin`] and the time in, a [`Mail`] out. Knows neither SMTP nor MIME. All event text is hostile and is cleaned, cut and escaped here.
 */
 
-use nightbell_core::alarm::Transition;
+use nightbell_core::alarm::{MetricAlarm, Transition};
 use nightbell_core::delivery::{Content, Delivery};
 use nightbell_core::time::Timestamp;
 use nightbell_core::topic::Endpoint;
 
 pub(crate) use text::{line as clean_line, number as clean_number};
 
-pub use classic::{CLASSIC_SUBJECT_CHARS_MAX, alarm_json, alarm_subject, region_name};
+pub use classic::{
+    CLASSIC_SUBJECT_CHARS_MAX, alarm_json, alarm_subject, composite_json, composite_subject, region_name,
+};
 pub use enclosed::{Attachment, ENCLOSED_BYTES_MAX, ENCLOSED_EVENTS_MAX, RawEvent};
+pub use pictures::{PICTURES_MAX, Pictures};
 pub use template::{
     TEMPLATE_BYTES_MAX, TEMPLATE_DEPTH_MAX, TEMPLATE_FUEL_MAX, TEMPLATE_OUTPUT_BYTES_MAX, Template,
     TemplateError,
@@ -20,11 +23,15 @@ pub use template::{
 
 mod alarm;
 mod classic;
+mod composite;
+mod digest;
 mod enclosed;
 mod hops;
 mod kind;
 mod moment;
+mod note;
 mod page;
+mod pictures;
 mod story;
 mod tables;
 mod template;
@@ -39,6 +46,8 @@ pub const URL_BYTES_MAX: usize = 900;
 pub const PUBLISHED_CHARS_MAX: usize = 262_144;
 /// Characters of a topic's ARN as it is shown.
 pub const TOPIC_CHARS_MAX: usize = 400;
+/// Characters of a name that a topic gives the sender.
+pub const SENDER_NAME_CHARS_MAX: usize = 100;
 /// Characters of a delivery's id inside names; an id is hexadecimal and shorter.
 pub const ID_CHARS_MAX: usize = 80;
 /// Bytes of the sender's address with its display name.
@@ -59,6 +68,7 @@ pub struct Origin {
     from: String,
     domain: String,
     public_url: Option<String>,
+    endpoint: Option<String>,
 }
 
 /// Why an [`Origin`] was refused.
@@ -72,6 +82,9 @@ pub enum InvalidOrigin {
     /// The product's own URL is no web address.
     #[error("the public URL is no http or https address")]
     PublicUrl,
+    /// The address of the API is no web address.
+    #[error("the address of the API is no http or https address")]
+    Endpoint,
 }
 
 impl Origin {
@@ -90,15 +103,45 @@ impl Origin {
             from: from.to_owned(),
             domain: message_id_domain(sender.email.domain()),
             public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
+            endpoint: None,
         })
+    }
+
+    /// Shows commands that speak to the API at `url`, whatever else the reader's command line is set up for.
+    ///
+    /// # Errors
+    ///
+    /// It is no web address.
+    pub fn with_endpoint(mut self, url: &str) -> Result<Self, InvalidOrigin> {
+        if !text::is_web_url(url, URL_BYTES_MAX) {
+            return Err(InvalidOrigin::Endpoint);
+        }
+        self.endpoint = Some(url.trim_end_matches('/').to_owned());
+        Ok(self)
     }
 
     /// Where an alarm can be looked at: `<public url>/console/alarms/<name>?region=<region>`; `None` without a public
     /// URL or when the link would pass [`URL_BYTES_MAX`].
     pub fn alarm_url(&self, transition: &Transition) -> Option<String> {
+        self.url_of(&transition.alarm)
+    }
+
+    /// The sender under another name.
+    fn from_named(&self, name: Option<&str>) -> String {
+        let address = crate::mime::sender(&self.from).map(|sender| sender.email);
+        let named = name.zip(address).map(|(name, address)| {
+            format!("{} <{address}>", text::line(name, SENDER_NAME_CHARS_MAX))
+        });
+        named.filter(|from| crate::mime::sender(from).is_some()).unwrap_or_else(|| self.from.clone())
+    }
+
+    fn url_of(&self, alarm: &MetricAlarm) -> Option<String> {
+        self.link(&alarm.name, moment::region(alarm))
+    }
+
+    fn link(&self, name: &str, region: &str) -> Option<String> {
         let base = self.public_url.as_deref()?;
-        let name = text::percent_encoded(&transition.alarm.name);
-        let region = text::percent_encoded(moment::region(&transition.alarm));
+        let (name, region) = (text::percent_encoded(name), text::percent_encoded(region));
         let url = format!("{base}/console/alarms/{name}?region={region}");
         (url.len() <= URL_BYTES_MAX).then_some(url)
     }
@@ -138,11 +181,33 @@ pub struct Enclosure<'a> {
     pub template: Option<&'a Template>,
     /// The sample events as they came, earliest first; at most [`ENCLOSED_EVENTS_MAX`] are enclosed.
     pub events: &'a [RawEvent],
+    /// Pictures drawn lately, which spare drawing the same again; without them each is drawn.
+    pub pictures: Option<&'a Pictures>,
+    /// What the sender is called instead of what the [`Origin`] says; one that cannot stand in a header is not used.
+    pub sender_name: Option<&'a str>,
 }
 
 /// Writes the mail that `delivery` stands for, at `now`. Equal arguments give an equal mail; of an attempt at another
 /// time only the step that says when it was mailed differs.
 pub fn render(delivery: &Delivery, origin: &Origin, enclosure: Enclosure<'_>, now: Timestamp) -> Mail {
+    assemble(delivery, origin, enclosure, now, |setting| match &delivery.content {
+        Content::Alarm(transition) => alarm::write(transition, setting),
+        Content::Published { subject, message } => published(subject.as_deref(), message, setting.reader),
+        Content::Confirmation { confirm_url } => confirmation(confirm_url, setting.reader),
+        Content::Incident(message) => note::write(message, setting),
+        Content::Digest(digest) => digest::write(digest, setting),
+        Content::Composite(transition) => composite::write(transition, setting),
+    })
+}
+
+/// Puts what `write` says between the delivery's headers and what is enclosed.
+fn assemble(
+    delivery: &Delivery,
+    origin: &Origin,
+    enclosure: Enclosure<'_>,
+    now: Timestamp,
+    write: impl FnOnce(&alarm::Setting<'_>) -> Written,
+) -> Mail {
     let Endpoint::Email(to) = &delivery.endpoint;
     let unsubscribe_url =
         delivery.unsubscribe_url.as_deref().filter(|url| text::is_web_url(url, URL_BYTES_MAX));
@@ -153,20 +218,15 @@ pub fn render(delivery: &Delivery, origin: &Origin, enclosure: Enclosure<'_>, no
     };
     let id = safe_id(&delivery.id);
     let content_id = format!("chart.{id}@nightbell.{}", origin.domain);
-    let written = match &delivery.content {
-        Content::Alarm(transition) => {
-            let template = enclosure.template;
-            let setting = alarm::Setting { origin, reader: &reader, template, now, content_id: &content_id };
-            alarm::write(transition, &setting)
-        }
-        Content::Published { subject, message } => published(subject.as_deref(), message, &reader),
-        Content::Confirmation { confirm_url } => confirmation(confirm_url, &reader),
-    };
+    let Enclosure { template, pictures, .. } = enclosure;
+    let reader_ref = &reader;
+    let written =
+        write(&alarm::Setting { origin, reader: reader_ref, template, pictures, now, content_id: &content_id });
     Mail {
         message_id: format!("<{id}@nightbell.{}>", origin.domain),
         id,
         date: delivery.created,
-        from: origin.from.clone(),
+        from: origin.from_named(enclosure.sender_name),
         to: to.clone(),
         subject: text::line(&written.subject, SUBJECT_CHARS_MAX),
         text: written.text,

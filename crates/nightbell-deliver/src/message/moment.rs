@@ -4,8 +4,10 @@ What an alarm and its transition hold, read in one place: the measure, the line,
 The rest of the message asks here, so that it need not know how an alarm is configured.
 */
 
-use nightbell_core::alarm::{Comparison, Measure, MetricAlarm, MissingData, State, Transition};
+use nightbell_core::alarm::{Comparison, ExpressionMeasure, Measure, MetricAlarm, MissingData, State, Transition};
 use nightbell_core::insights::Query;
+use nightbell_core::math::{MetricQuery, MetricStat, Queried};
+use nightbell_core::records;
 use nightbell_core::time::{SECOND_MS, Timestamp};
 
 use super::story::NAME_CHARS_MAX;
@@ -25,6 +27,18 @@ pub(super) fn statistic(alarm: &MetricAlarm) -> String {
             Ok(query) => query.function.statistic().to_owned(),
             Err(_) => "Value".to_owned(),
         },
+        Measure::Expression(_) => match watched_stat(alarm) {
+            Some(stat) => text::line(&stat.statistic, NAME_CHARS_MAX),
+            None => "Value".to_owned(),
+        },
+    }
+}
+
+/// The metric that is watched beside a band or by an expression's list, where the watched entry names one.
+fn watched_stat(alarm: &MetricAlarm) -> Option<&MetricStat> {
+    match &alarm.measure {
+        Measure::Expression(list) => list.watched(alarm.band.as_deref()).and_then(MetricQuery::stat),
+        Measure::Series(_) | Measure::Query(_) => None,
     }
 }
 
@@ -35,8 +49,33 @@ pub(super) fn metric(alarm: &MetricAlarm) -> String {
         Measure::Query(query) => {
             Query::parse(&query.text).map_or_else(|_| query.text.clone(), |query| query.metric)
         }
+        Measure::Expression(list) => of_expression(list, alarm.band.as_deref()),
     };
     text::line_of_ends(&name, 2 * NAME_CHARS_MAX)
+}
+
+/// What the watched entry is called, or the metric or expression that it is.
+fn of_expression(list: &ExpressionMeasure, band: Option<&str>) -> String {
+    let Some(entry) = list.watched(band) else { return String::new() };
+    match (&entry.label, &entry.what) {
+        (Some(label), _) => label.clone(),
+        (None, Queried::Stat(stat)) => stat.series.name.clone(),
+        (None, Queried::Expression(expression)) => expression.clone(),
+    }
+}
+
+/// Whether it counts the record numbers that are missing from event logs.
+pub(super) fn counts_missing(alarm: &MetricAlarm) -> bool {
+    match &alarm.measure {
+        Measure::Series(single) => {
+            (single.series.namespace.as_str(), single.series.name.as_str())
+                == (records::NAMESPACE, records::MISSING_METRIC)
+        }
+        Measure::Query(query) => Query::parse(&query.text).is_ok_and(|query| {
+            query.namespace == records::NAMESPACE && query.metric == records::MISSING_METRIC
+        }),
+        Measure::Expression(_) => false,
+    }
 }
 
 /// Whom or what the alarm counted for: name and value.
@@ -44,7 +83,9 @@ pub(super) fn counted_for(transition: &Transition) -> &[(String, String)] {
     match (&transition.contributor, transition.alarm.single()) {
         (Some(contributor), _) => &contributor.attributes,
         (None, Some(single)) => &single.series.dimensions,
-        (None, None) => &[],
+        (None, None) => {
+            watched_stat(&transition.alarm).map_or(&[], |stat| stat.series.dimensions.as_slice())
+        }
     }
 }
 
@@ -82,26 +123,55 @@ pub(super) fn sign(alarm: &MetricAlarm) -> &'static str {
         Comparison::GreaterThanThreshold => ">",
         Comparison::LessThanThreshold => "<",
         Comparison::LessThanOrEqualToThreshold => "<=",
+        Comparison::LessThanLowerOrGreaterThanUpperThreshold => "outside",
+        Comparison::LessThanLowerThreshold => "below",
+        Comparison::GreaterThanUpperThreshold => "above",
     }
 }
 
-/// The sign that holds where the alarm's does not.
-pub(super) fn opposite_sign(alarm: &MetricAlarm) -> &'static str {
-    match alarm.comparison {
+/// What the value is held against: `> 5`, `above the usual`.
+pub(super) fn limit(alarm: &MetricAlarm) -> String {
+    let sign = sign(alarm);
+    match alarm.comparison.of_band() {
+        Some(_) => format!("{sign} the usual"),
+        None => format!("{sign} {}", text::number(alarm.threshold)),
+    }
+}
+
+/// What holds where [`limit`] does not: `<= 5`, `within the usual`.
+pub(super) fn opposite_limit(alarm: &MetricAlarm) -> String {
+    let sign = match alarm.comparison {
         Comparison::GreaterThanOrEqualToThreshold => "<",
         Comparison::GreaterThanThreshold => "<=",
         Comparison::LessThanThreshold => ">=",
         Comparison::LessThanOrEqualToThreshold => ">",
-    }
+        Comparison::LessThanLowerOrGreaterThanUpperThreshold
+        | Comparison::LessThanLowerThreshold
+        | Comparison::GreaterThanUpperThreshold => return "within the usual".to_owned(),
+    };
+    format!("{sign} {}", text::number(alarm.threshold))
+}
+
+/// What was usual at the last point of the curve, as lower and upper bound.
+pub(super) fn last_band(transition: &Transition) -> Option<(f64, f64)> {
+    transition.band.as_ref()?.last().copied().filter(|(lower, upper)| lower.is_finite() && upper.is_finite())
+}
+
+/// What was usual, in numbers and when: `0–3` and `Sunday nights (00–06)`.
+pub(super) fn usual(transition: &Transition) -> Option<(String, String)> {
+    let told = transition.usual.as_deref()?.strip_prefix("usually ")?;
+    let (range, times) = told.rsplit_once(", now ")?.0.split_once(" on ")?;
+    Some((text::line(range, NAME_CHARS_MAX), text::line(times, NAME_CHARS_MAX)))
 }
 
 /// Which values of the curve breach.
 pub(super) fn breach(alarm: &MetricAlarm) -> Breach {
     match alarm.comparison {
         Comparison::GreaterThanOrEqualToThreshold => Breach::AtLeast,
-        Comparison::GreaterThanThreshold => Breach::Over,
-        Comparison::LessThanThreshold => Breach::Under,
+        Comparison::GreaterThanThreshold | Comparison::GreaterThanUpperThreshold => Breach::Over,
+        Comparison::LessThanThreshold | Comparison::LessThanLowerThreshold => Breach::Under,
         Comparison::LessThanOrEqualToThreshold => Breach::AtMost,
+        Comparison::LessThanLowerOrGreaterThanUpperThreshold => Breach::Outside,
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) struct Alarm {
     /// `ALARM`, `OK`, `INSUFFICIENT_DATA`.
     pub(super) state: &'static str,
     /// The kind of mail in a few words: `Access denied`.
-    pub(super) label: &'static str,
+    pub(super) label: String,
     /// The kind's colour, `#rrggbb`, on which white is read.
     pub(super) accent: &'static str,
     /// The same for dark grounds.
@@ -72,7 +72,7 @@ pub(super) struct Alarm {
     /// What the watch is for, or the owner's description.
     pub(super) about: String,
     /// What this kind of event means, and where to look first.
-    pub(super) meaning: &'static str,
+    pub(super) meaning: String,
     /// The numbers that stand large.
     pub(super) figures: Vec<Figure>,
     /// What all events have in common.
@@ -81,13 +81,15 @@ pub(super) struct Alarm {
     pub(super) picture: Option<Picture>,
     /// Counted values.
     pub(super) tables: Vec<Table>,
-    /// Example events.
+    /// What the samples are: `Events, UTC`.
+    pub(super) samples_title: &'static str,
+    /// Example events; in a digest incidents, in a composite alarm's mail the alarms that decided.
     pub(super) samples: Vec<Line>,
     /// Events that are not among the samples.
     pub(super) samples_left_out: u64,
     /// Why the state changed.
     pub(super) why: Vec<Fact>,
-    /// How long each step took.
+    /// How long each step took; of an alarm's change only.
     pub(super) hops: Vec<Hop>,
     /// Commands that can be copied.
     pub(super) commands: Vec<Command>,
@@ -203,9 +205,14 @@ pub(super) fn alarm_body(alarm: &Alarm) -> String {
 
 /// The text part of an alarm's mail; `classic` is what programs read, several lines.
 pub(super) fn alarm_text(alarm: &Alarm, classic: &str) -> String {
-    let mut text = fill("alarm.txt", alarm);
+    let mut text = plain_text(alarm);
     text += "\n----------------------------------------\n\n";
     text + classic
+}
+
+/// The text part of a mail that programs need not read.
+pub(super) fn plain_text(alarm: &Alarm) -> String {
+    fill("alarm.txt", alarm)
 }
 
 /// The HTML part of a confirmation mail.

@@ -74,6 +74,7 @@ pub(crate) fn deed(evidence: &Evidence) -> Deed {
         Some("permission") => counted("permission change", "permission changes", false),
         Some("share") => counted("share access", "share accesses", false),
         Some("policy") => counted("audit policy change", "audit policy changes", false),
+        Some("record-gap") => counted("gap in record numbers", "gaps in record numbers", false),
         Some("log-cleared") => counted("cleared log", "cleared logs", false),
         _ if all_on_files => counted("file access", "file accesses", false),
         _ => events,

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+pub(crate) mod bands;
 mod kinds;
 
 /// 2021-06-01T18:08:05.000 UTC.
@@ -52,6 +53,7 @@ pub(crate) fn transition() -> Transition {
             evaluation_periods: 1,
             datapoints_to_alarm: Some(1),
             threshold: 5.0,
+            band: None,
             comparison: Comparison::GreaterThanThreshold,
             missing_data: MissingData::NotBreaching,
             evaluate_low_sample_count_percentile: String::new(),
@@ -72,8 +74,11 @@ pub(crate) fn transition() -> Transition {
         late_by_ms: None,
         evidence: Evidence::default(),
         curve: Vec::new(),
+        band: None,
+        usual: None,
         acts: true,
         after_mute: false,
+        incident: None,
     }
 }
 
@@ -191,7 +196,8 @@ pub(crate) fn written(delivery: &Delivery) -> Mail {
 }
 
 fn mail(transition: Transition) -> Mail {
-    written(&delivery(Content::Alarm(Box::new(transition))))
+    let created = transition.at.plus_millis(10);
+    written(&Delivery { created, ..delivery(Content::Alarm(Box::new(transition))) })
 }
 
 pub(crate) fn changed(transition: Transition, change: impl FnOnce(&mut Transition)) -> Transition {
@@ -382,7 +388,7 @@ Events, UTC
 Why
   Alarm       AccessDenied
   Rule        Sum > 5 in 1 min (was 6)
-  Window      2021-06-01 18:07:48 to 2021-06-01 18:08:48 UTC
+  Window      2021-06-01 18:07:48 to 18:08:48 UTC
   State       OK to ALARM (2021-06-01 18:08:47 UTC)
 
 How fast
@@ -393,11 +399,11 @@ How fast
 
 Look closer
   https://bell.example.org/console/alarms/AccessDenied?region=us-east-2
-  What it did before:
+  What the alarm did before:
     aws cloudwatch describe-alarm-history --region us-east-2 --alarm-name AccessDenied
-  No more mail from it:
+  No more mail from the alarm:
     aws cloudwatch disable-alarm-actions --region us-east-2 --alarm-names AccessDenied
-  Mail from it again:
+  Mail from the alarm again:
     aws cloudwatch enable-alarm-actions --region us-east-2 --alarm-names AccessDenied
 
 You receive this because security@example.org is subscribed to arn:aws:sns:us-east-2:123456789012:alerts.
@@ -483,7 +489,7 @@ fn the_html_is_whole_and_stands_alone() {
     let html = mail(many()).html.unwrap();
     for part in [
         "<!doctype html>",
-        "<html lang=\"en\">",
+        "<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">",
         "name=\"color-scheme\" content=\"light dark\"",
         "prefers-color-scheme: dark",
         "max-width:640px",

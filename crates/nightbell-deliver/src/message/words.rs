@@ -6,11 +6,16 @@ Where events stand behind the number, `story` tells them; else the number speaks
 
 use nightbell_core::alarm::{State, Transition};
 
+use super::kind::Kind;
 use super::story::{self, NAME_CHARS_MAX, Wording};
 use super::{moment, text};
 
 /// Dimensions named in a sentence.
 const DIMENSIONS_SAID_MAX: usize = 3;
+/// Characters of what is said to be usual.
+const USUAL_CHARS_MAX: usize = 120;
+/// Characters of a headline that was put into words elsewhere.
+const HEADLINE_CHARS_MAX: usize = 200;
 
 /// The subject without its state: `ann denied 6 times in \secret (1 min)`, or `name: Sum 6 > 5 (1 min)` where no
 /// events stand behind the number or the alarm is not in ALARM.
@@ -18,15 +23,20 @@ pub(super) fn title(transition: &Transition) -> String {
     if moment::is_silence(transition) {
         return silence(transition);
     }
-    let told = (transition.to == State::Alarm).then(|| story::headline(&transition.evidence, Wording::Short));
-    if let Some(told) = told.flatten() {
-        return format!("{told} ({})", text::window(moment::window_ms(transition)));
+    let window = text::window(moment::window_ms(transition));
+    match told(transition, Wording::Short) {
+        Some(told) if is_unusual(transition) => return format!("unusual: {told} ({window})"),
+        Some(told) => return format!("{told} ({window})"),
+        None => {}
     }
     let alarm = &transition.alarm;
     let about = text::line_of_ends(&alarm.name, 2 * NAME_CHARS_MAX);
     let judged = match (transition.value, transition.to) {
-        (Some(value), State::Alarm) => measured(transition, value, moment::sign(alarm)),
-        (Some(value), State::Ok) => measured(transition, value, moment::opposite_sign(alarm)),
+        _ if is_unusual(transition) && transition.usual.is_some() => {
+            text::line(transition.usual.as_deref().unwrap_or_default(), USUAL_CHARS_MAX)
+        }
+        (Some(value), State::Alarm) => measured(transition, value, &moment::limit(alarm)),
+        (Some(value), State::Ok) => measured(transition, value, &moment::opposite_limit(alarm)),
         _ if moment::is_set_by_hand(transition) => format!("set to {}", transition.to.name()),
         (None, State::Ok) => "back to OK".to_owned(),
         (None, State::Alarm) => "no data".to_owned(),
@@ -35,11 +45,43 @@ pub(super) fn title(transition: &Transition) -> String {
     format!("{about}: {judged} ({}){}", moment::periods_short(alarm), counted_for_tail(transition))
 }
 
+/// Whether it fired because the number is not as usual.
+pub(super) fn is_unusual(transition: &Transition) -> bool {
+    Kind::of(transition) == Kind::Unusual
+}
+
+/// What the events of an alarm say; `None` where there are none.
+fn told(transition: &Transition, wording: Wording) -> Option<String> {
+    match Kind::of(transition) {
+        Kind::Missing => missing(transition, wording),
+        _ if transition.to == State::Alarm => story::headline(&transition.evidence, wording),
+        _ => None,
+    }
+}
+
+/// `12 events of security on fs-1 are missing`, with their numbers where it is one gap.
+fn missing(transition: &Transition, wording: Wording) -> Option<String> {
+    let samples = &transition.evidence.samples;
+    if let ([gap], Wording::Full) = (samples.as_slice(), wording) {
+        // When is said beside the headline.
+        let told = gap.line.split(", between ").next().unwrap_or_default();
+        return Some(text::line(told, HEADLINE_CHARS_MAX));
+    }
+    let value = transition.value?;
+    let counted_for = moment::counted_for(transition);
+    let named = |wanted: &str| {
+        let found = counted_for.iter().find(|(name, _)| name == wanted);
+        found.map(|(_, value)| text::line_of_ends(value, NAME_CHARS_MAX))
+    };
+    let of = named("Channel").map(|channel| format!(" of {channel}")).unwrap_or_default();
+    let on = named("Instance").map(|machine| format!(" on {machine}")).unwrap_or_default();
+    let (events, are) = if value == 1.0 { ("event", "is") } else { ("events", "are") };
+    Some(format!("{} {events}{of}{on} {are} missing", text::number(value)))
+}
+
 /// `Sum 6 > 5`
-fn measured(transition: &Transition, value: f64, sign: &str) -> String {
-    let alarm = &transition.alarm;
-    let statistic = moment::statistic(alarm);
-    format!("{statistic} {} {sign} {}", text::number(value), text::number(alarm.threshold))
+fn measured(transition: &Transition, value: f64, limit: &str) -> String {
+    format!("{} {} {limit}", moment::statistic(&transition.alarm), text::number(value))
 }
 
 /// `fs01 has been silent for 10 min`
@@ -69,9 +111,7 @@ pub(super) fn headline(transition: &Transition) -> String {
     if moment::is_silence(transition) {
         return silence(transition);
     }
-    if transition.to == State::Alarm
-        && let Some(told) = story::headline(&transition.evidence, Wording::Full)
-    {
+    if let Some(told) = told(transition, Wording::Full) {
         return told;
     }
     let metric = moment::metric(alarm);
@@ -115,8 +155,18 @@ pub(super) fn when(transition: &Transition) -> String {
     }
 }
 
+/// `Usually 0–3 on Sunday nights (00–06), now 41.`; empty where that is not known.
+pub(super) fn usual(transition: &Transition) -> String {
+    let told = text::line(transition.usual.as_deref().unwrap_or_default(), USUAL_CHARS_MAX);
+    let mut rest = told.chars();
+    match rest.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), rest.as_str()),
+        None => String::new(),
+    }
+}
+
 /// `last` without its date where `first` has the same.
-fn without_same_day<'a>(first: &str, last: &'a str) -> &'a str {
+pub(super) fn without_same_day<'a>(first: &str, last: &'a str) -> &'a str {
     match (first.split_once(' '), last.split_once(' ')) {
         (Some((day, _)), Some((same, time))) if day == same => time,
         _ => last,

@@ -41,6 +41,55 @@ fn text_first_then_html() {
     assert!(text.lines().all(|line| line.len() <= 998), "RFC 5322, 2.1.1");
 }
 
+/// `multipart/mixed` of `multipart/related` of `multipart/alternative`; each level only where it is needed.
+#[test]
+fn pictures_and_files_have_their_places() {
+    let picture = Attachment {
+        name: "chart.png",
+        media_type: "image/png",
+        content_id: "chart.5f0c2a@nightbell.example.org".to_owned(),
+        content: vec![0x89; 300],
+    };
+    let file = Attachment {
+        name: "events.xml",
+        media_type: "application/xml; charset=utf-8",
+        content_id: String::new(),
+        content: b"<Events/>".to_vec(),
+    };
+    let mail = Mail { inline: vec![picture], attachments: vec![file], ..alarm() };
+    let text = formatted(&mail);
+    assert_eq!(text, formatted(&mail));
+    let places: Vec<usize> = [
+        "Content-Type: multipart/mixed;",
+        "Content-Type: multipart/related;",
+        "Content-Type: multipart/alternative;",
+        "Content-Type: text/plain; charset=utf-8",
+        "Content-Type: text/html; charset=utf-8",
+        "--=_nightbell_5f0c2a--",
+        "Content-Type: image/png",
+        "--=_related_5f0c2a--",
+        "Content-Type: application/xml; charset=utf-8",
+        "--=_mixed_5f0c2a--",
+    ]
+    .iter()
+    .map(|part| text.find(part).unwrap_or_else(|| panic!("{part} is not in\n{text}")))
+    .collect();
+    assert!(places.is_sorted(), "{places:?}");
+    for part in [
+        "Content-ID: <chart.5f0c2a@nightbell.example.org>",
+        "Content-Disposition: inline; filename=\"chart.png\"",
+        "Content-Disposition: attachment; filename=\"events.xml\"",
+        "Content-Transfer-Encoding: base64",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    assert!(text.lines().all(|line| line.len() <= 998), "RFC 5322, 2.1.1");
+    let without = formatted(&alarm());
+    assert!(!without.contains("multipart/mixed") && !without.contains("multipart/related"));
+    let single = formatted(&Mail { html: None, attachments: Vec::new(), inline: Vec::new(), ..alarm() });
+    assert!(!single.contains("multipart"));
+}
+
 #[test]
 fn the_same_mail_is_the_same_bytes() {
     assert_eq!(formatted(&alarm()), formatted(&alarm()));

@@ -11,15 +11,15 @@ use nightbell_core::watch::Runtime;
 use nightbell_wire::value::Time;
 use serde::{Deserialize, Serialize};
 
-use super::Cx;
 use super::error::{ApiError, Service, refused};
 use super::queries::{self, MetricDataQuery};
 use super::route::{Page, page};
+use super::{Cx, alarmlist};
 use crate::manage::Refusal;
 use crate::manage::alarms::{self, HistoryItem};
 
 /// Most alarms one request names.
-const NAMES_MAX: usize = 100;
+pub(super) const NAMES_MAX: usize = 100;
 
 pub(super) fn no(refusal: Refusal) -> ApiError {
     refused(Service::CloudWatch, refusal)
@@ -92,12 +92,16 @@ pub(super) async fn put_metric_alarm(cx: Cx, request: PutMetricAlarmRequest) -> 
     Ok(())
 }
 
+/// The alarm in the form of PutMetricAlarm: for a backtest.
+pub(crate) fn given(cx: &Cx, request: &serde_json::Value) -> Result<MetricAlarm, Refusal> {
+    let wrong = |error: serde_json::Error| Refusal::Invalid(format!("alarms: {error}"));
+    let request = PutMetricAlarmRequest::deserialize(request).map_err(wrong)?;
+    let alarm = read_alarm(cx, request).map_err(|error| Refusal::Invalid(error.message.clone()))?;
+    alarm.check().map_err(Refusal::Alarm)?;
+    Ok(alarm)
+}
+
 fn read_alarm(cx: &Cx, request: PutMetricAlarmRequest) -> Result<MetricAlarm, ApiError> {
-    if request.threshold_metric_id.is_some() {
-        return Err(validation(
-            "ThresholdMetricId: alarms on anomaly bands are not served by this version; give a Threshold",
-        ));
-    }
     let name = request.alarm_name.clone().ok_or_else(|| missing("AlarmName"))?;
     let (measure, period) = read_measure(cx, &request)?;
     let count = |value: i64, field: &str| {
@@ -120,7 +124,8 @@ fn read_alarm(cx: &Cx, request: PutMetricAlarmRequest) -> Result<MetricAlarm, Ap
             .datapoints_to_alarm
             .map(|m| count(m, "DatapointsToAlarm"))
             .transpose()?,
-        threshold: request.threshold.ok_or_else(|| missing("Threshold"))?,
+        threshold: read_threshold(request.threshold, request.threshold_metric_id.as_deref())?,
+        band: request.threshold_metric_id,
         comparison: named(request.comparison_operator, "ComparisonOperator")?
             .ok_or_else(|| missing("ComparisonOperator"))?,
         missing_data: named(request.treat_missing_data, "TreatMissingData")?.unwrap_or_default(),
@@ -129,6 +134,19 @@ fn read_alarm(cx: &Cx, request: PutMetricAlarmRequest) -> Result<MetricAlarm, Ap
             .unwrap_or_default(),
         updated: cx.now,
     })
+}
+
+/// The number that values are held against; 0 where that is a band.
+fn read_threshold(threshold: Option<f64>, band: Option<&str>) -> Result<f64, ApiError> {
+    match (threshold, band) {
+        (Some(threshold), None) => Ok(threshold),
+        (None, Some(_)) => Ok(0.0),
+        (None, None) => Err(missing("Threshold")),
+        (Some(_), Some(_)) => {
+            let text = "The parameters Threshold and ThresholdMetricId are mutually exclusive.";
+            Err(ApiError::sender("InvalidParameterCombination", text))
+        }
+    }
 }
 
 /// What is measured, and the length of a period.
@@ -147,7 +165,8 @@ fn read_measure(cx: &Cx, request: &PutMetricAlarmRequest) -> Result<(Measure, i6
             let text = format!("The parameters Metrics and {field} are mutually exclusive.");
             return Err(ApiError::sender("InvalidParameterCombination", text));
         }
-        let (measure, period) = queries::read_measure(&request.metrics)?;
+        let band = request.threshold_metric_id.as_deref();
+        let (measure, period) = queries::read_measure(cx, &request.metrics, band)?;
         return Ok((measure, period.ok_or_else(|| missing("Metrics.member.Period"))?));
     }
     let statistic = read_statistic(request)?;
@@ -180,7 +199,10 @@ fn read_statistic(request: &PutMetricAlarmRequest) -> Result<String, ApiError> {
 const SIMPLE_STATISTICS: [&str; 5] = ["SampleCount", "Average", "Sum", "Minimum", "Maximum"];
 
 /// A value out of a fixed list, by its name in the API.
-fn named<T: for<'de> Deserialize<'de>>(text: Option<String>, field: &str) -> Result<Option<T>, ApiError> {
+pub(super) fn named<T: for<'de> Deserialize<'de>>(
+    text: Option<String>,
+    field: &str,
+) -> Result<Option<T>, ApiError> {
     let Some(text) = text else { return Ok(None) };
     let value = serde_json::Value::String(text.clone());
     let known = serde_json::from_value(value).map_err(|_| {
@@ -197,27 +219,6 @@ fn name_of<T: Serialize>(value: &T) -> String {
         Ok(serde_json::Value::String(name)) => name,
         _ => String::new(),
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct DescribeAlarmsRequest {
-    alarm_names: Option<Vec<String>>,
-    alarm_name_prefix: Option<String>,
-    alarm_types: Option<Vec<String>>,
-    state_value: Option<String>,
-    action_prefix: Option<String>,
-    max_records: Option<i64>,
-    next_token: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct DescribeAlarmsResponse {
-    composite_alarms: Vec<()>,
-    metric_alarms: Vec<MetricAlarmEntry>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_token: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -260,7 +261,10 @@ pub(super) struct MetricAlarmEntry {
     evaluation_periods: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     datapoints_to_alarm: Option<u32>,
-    threshold: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold_metric_id: Option<String>,
     comparison_operator: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     treat_missing_data: Option<String>,
@@ -268,7 +272,7 @@ pub(super) struct MetricAlarmEntry {
     evaluate_low_sample_count_percentile: Option<String>,
 }
 
-fn describe(alarm: MetricAlarm, runtime: Runtime) -> MetricAlarmEntry {
+pub(super) fn describe(alarm: MetricAlarm, runtime: Runtime) -> MetricAlarmEntry {
     let single = alarm.single().cloned();
     let simple = |statistic: &String| SIMPLE_STATISTICS.contains(&statistic.as_str());
     let statistic = single.as_ref().map(|single| single.statistic.clone());
@@ -298,7 +302,8 @@ fn describe(alarm: MetricAlarm, runtime: Runtime) -> MetricAlarmEntry {
         metrics: queries::written(&alarm.measure, alarm.period_s),
         evaluation_periods: alarm.evaluation_periods,
         datapoints_to_alarm: alarm.datapoints_to_alarm,
-        threshold: alarm.threshold,
+        threshold: alarm.band.is_none().then_some(alarm.threshold),
+        threshold_metric_id: alarm.band,
         comparison_operator: name_of(&alarm.comparison),
         treat_missing_data: (alarm.missing_data != MissingData::Missing)
             .then(|| name_of(&alarm.missing_data)),
@@ -309,48 +314,6 @@ fn describe(alarm: MetricAlarm, runtime: Runtime) -> MetricAlarmEntry {
 /// An instant as the protocols write it.
 pub(super) fn time(at: Timestamp) -> Time {
     Time(at.as_millis())
-}
-
-pub(super) async fn describe_alarms(
-    cx: Cx,
-    request: DescribeAlarmsRequest,
-) -> Result<DescribeAlarmsResponse, ApiError> {
-    if request.alarm_names.as_ref().is_some_and(|names| !names.is_empty())
-        && request.alarm_name_prefix.is_some()
-    {
-        let text = "AlarmNames and AlarmNamePrefix are mutually exclusive.";
-        return Err(ApiError::sender("InvalidParameterCombination", text));
-    }
-    let state: Option<State> = named(request.state_value, "StateValue")?;
-    let wanted = |alarm: &MetricAlarm, runtime: &Runtime| {
-        let named =
-            request.alarm_names.as_ref().is_none_or(|names| names.is_empty() || names.contains(&alarm.name));
-        let actions = [&alarm.ok_actions, &alarm.alarm_actions, &alarm.insufficient_data_actions];
-        let acts = |prefix: &String| actions.into_iter().flatten().any(|action| action.starts_with(prefix));
-        named
-            && state.is_none_or(|state| runtime.state == state)
-            && request.action_prefix.as_ref().is_none_or(acts)
-    };
-    let metric_alarms_asked = request
-        .alarm_types
-        .as_ref()
-        .is_none_or(|types| types.is_empty() || types.iter().any(|t| t == "MetricAlarm"));
-    let mut found = Vec::new();
-    if metric_alarms_asked {
-        let prefix = request.alarm_name_prefix.clone().unwrap_or_default();
-        found = alarms::list(&cx.app.records, &cx.region, &prefix).map_err(no)?;
-        found.retain(|(alarm, runtime)| wanted(alarm, runtime));
-    }
-    let bounds = Page {
-        limit: request.max_records,
-        token: request.next_token,
-        default: 50,
-        max: NAMES_MAX,
-        descending: false,
-    };
-    let (shown, next_token) = page(found, &bounds, |(alarm, _)| &alarm.name).map_err(invalid_token)?;
-    let metric_alarms = shown.into_iter().map(|(alarm, runtime)| describe(alarm, runtime)).collect();
-    Ok(DescribeAlarmsResponse { composite_alarms: Vec::new(), metric_alarms, next_token })
 }
 
 pub(super) fn invalid_token(text: String) -> ApiError {
@@ -517,14 +480,9 @@ pub(super) async fn describe_alarm_history(
     cx: Cx,
     request: DescribeAlarmHistoryRequest,
 ) -> Result<DescribeAlarmHistoryResponse, ApiError> {
-    let metric_alarms = request
-        .alarm_types
-        .as_ref()
-        .is_none_or(|types| types.is_empty() || types.iter().any(|t| t == "MetricAlarm"));
-    let mut items = Vec::new();
-    if metric_alarms {
-        items = alarms::history(&cx.app.records, &cx.region, request.alarm_name.as_deref()).map_err(no)?;
-    }
+    let types = request.alarm_types.unwrap_or_default();
+    let mut items =
+        alarms::history(&cx.app.records, &cx.region, request.alarm_name.as_deref()).map_err(no)?;
     let from =
         request.start_date.map_or(i64::MIN, |at| at.0).max(cx.now.as_millis() - alarms::HISTORY_AGE_MAX_MS);
     let to = request.end_date.map_or(i64::MAX, |at| at.0);
@@ -532,6 +490,7 @@ pub(super) async fn describe_alarm_history(
     items.retain(|item| {
         let id = item.contributor.as_ref().map(|one| &one.id);
         inside(item)
+            && alarmlist::asks_for(&types, kind(item))
             && request.history_item_type.as_ref().is_none_or(|kind| *kind == item.kind)
             && request.alarm_contributor_id.as_ref().is_none_or(|wanted| id == Some(wanted))
     });
@@ -551,10 +510,15 @@ pub(super) async fn describe_alarm_history(
     Ok(DescribeAlarmHistoryResponse { alarm_history_items, next_token })
 }
 
+/// What `AlarmType` is.
+fn kind(item: &HistoryItem) -> &'static str {
+    if item.composite { alarmlist::COMPOSITE } else { alarmlist::METRIC }
+}
+
 fn history_item(item: HistoryItem) -> AlarmHistoryItem {
     AlarmHistoryItem {
+        alarm_type: kind(&item),
         alarm_name: item.alarm,
-        alarm_type: "MetricAlarm",
         alarm_contributor_id: item.contributor.as_ref().map(|one| one.id.clone()),
         alarm_contributor_attributes: item.contributor.map(|one| one.attributes.into_iter().collect()),
         timestamp: time(item.at),

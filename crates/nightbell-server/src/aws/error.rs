@@ -73,6 +73,7 @@ pub(crate) fn refused(service: Service, refusal: Refusal) -> ApiError {
             };
             ApiError::sender(code, error.to_string())
         }
+        Refusal::Conflict(text) => ApiError::sender("ValidationError", text),
         Refusal::Limit(text) => match service {
             Service::Logs | Service::Sts => ApiError::sender("LimitExceededException", text),
             Service::CloudWatch => ApiError::sender("LimitExceeded", text),
@@ -88,6 +89,8 @@ fn missing(service: Service, resource: Resource) -> ApiError {
         Resource::Stream => ("ResourceNotFoundException", "The specified log stream does not exist."),
         Resource::Filter => ("ResourceNotFoundException", "The specified metric filter does not exist."),
         Resource::Alarm => ("ResourceNotFound", "Alarm does not exist"),
+        Resource::Detector => ("ResourceNotFoundException", "Anomaly detector does not exist"),
+        Resource::MuteRule => ("ResourceNotFoundException", "Alarm mute rule does not exist"),
         Resource::Topic => ("NotFound", "Topic does not exist"),
         Resource::Subscription => ("NotFound", "Subscription does not exist"),
     };
@@ -99,7 +102,12 @@ fn exists(resource: Resource) -> ApiError {
     let text = match resource {
         Resource::Group => "The specified log group already exists",
         Resource::Stream => "The specified log stream already exists",
-        Resource::Filter | Resource::Alarm | Resource::Topic | Resource::Subscription => "It already exists",
+        Resource::Filter
+        | Resource::MuteRule
+        | Resource::Alarm
+        | Resource::Detector
+        | Resource::Topic
+        | Resource::Subscription => "It already exists",
     };
     ApiError::sender("ResourceAlreadyExistsException", text)
 }

@@ -4,6 +4,7 @@ Metric filters: put, described, deleted, tried ("CloudWatch Logs API Reference")
 
 use std::collections::BTreeMap;
 
+use nightbell_core::event::Group;
 use nightbell_core::fields::Subject;
 use nightbell_core::filter::MetricFilter;
 use nightbell_core::pattern::{Caller, Pattern};
@@ -54,6 +55,25 @@ pub(super) struct PutMetricFilterRequest {
 }
 
 pub(super) async fn put_metric_filter(cx: Cx, request: PutMetricFilterRequest) -> Result<(), ApiError> {
+    let (group, filter) = read_filter(&cx, request)?;
+    // A filter sees only events that come after it.
+    cx.matched().await;
+    filters::put_filter(&cx.app.records, &group, filter, cx.now).map_err(no)?;
+    cx.app.compiled.forget(&group);
+    Ok(())
+}
+
+/// The filter in the form of PutMetricFilter, and its group: for a backtest.
+pub(crate) fn given(cx: &Cx, request: &serde_json::Value) -> Result<(Group, MetricFilter), Refusal> {
+    let wrong = |error: serde_json::Error| Refusal::Invalid(format!("filters: {error}"));
+    let request = PutMetricFilterRequest::deserialize(request).map_err(wrong)?;
+    let (group, filter) =
+        read_filter(cx, request).map_err(|error| Refusal::Invalid(error.message.clone()))?;
+    filter.check().map_err(|error| Refusal::Invalid(error.message))?;
+    Ok((group, filter))
+}
+
+fn read_filter(cx: &Cx, request: PutMetricFilterRequest) -> Result<(Group, MetricFilter), ApiError> {
     let group = cx.group(&need(request.log_group_name, "logGroupName")?);
     let mut transformations = need(request.metric_transformations, "metricTransformations")?;
     if transformations.len() != 1 {
@@ -76,11 +96,7 @@ pub(super) async fn put_metric_filter(cx: Cx, request: PutMetricFilterRequest) -
         emit_system_field_dimensions: request.emit_system_field_dimensions.unwrap_or_default(),
         field_selection_criteria: request.field_selection_criteria,
     };
-    // A filter sees only events that come after it.
-    cx.matched().await;
-    filters::put_filter(&cx.app.records, &group, filter, cx.now).map_err(no)?;
-    cx.app.compiled.forget(&group);
-    Ok(())
+    Ok((group, filter))
 }
 
 #[derive(Deserialize)]

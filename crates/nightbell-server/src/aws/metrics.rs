@@ -247,7 +247,7 @@ pub(super) async fn get_metric_statistics(
 
 /// Where the first period begins: periods are counted from the start, rounded down to a whole minute (or to a whole
 /// period where that is shorter), so that a day may begin at any hour.
-fn first_period(start_ms: i64, period: i64) -> i64 {
+pub(super) fn first_period(start_ms: i64, period: i64) -> i64 {
     let grain = period.min(60);
     start_ms.div_euclid(1_000).div_euclid(grain) * grain
 }

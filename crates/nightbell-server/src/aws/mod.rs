@@ -11,12 +11,17 @@ use tokio::sync::watch;
 
 use crate::app::App;
 
+pub(crate) mod alarmlist;
+pub(crate) mod anomaly;
 pub(crate) mod cloudwatch;
+pub(crate) mod composite;
 pub(crate) mod contributors;
 pub(crate) mod error;
 pub(crate) mod filters;
 pub(crate) mod logs;
+pub(crate) mod metricdata;
 pub(crate) mod metrics;
+pub(crate) mod mute;
 pub(crate) mod queries;
 pub(crate) mod reads;
 pub(crate) mod route;

@@ -2,18 +2,16 @@
 `MetricDataQuery` ("Amazon CloudWatch API Reference"): an entry of an alarm's `Metrics`, and of GetMetricData.
 */
 
-use nightbell_core::alarm::{Measure, QueryMeasure};
+use nightbell_core::alarm::{ExpressionMeasure, Measure, QueryMeasure};
+use nightbell_core::math::{self as core, MathError, MetricQuery, Purpose, Queried, Queries};
 use serde::{Deserialize, Serialize};
 
-use super::cloudwatch::{Dimension, missing, validation};
+use super::Cx;
+use super::cloudwatch::{Dimension, dimensions, missing, series, validation};
 use super::error::ApiError;
 
 /// Most entries of an alarm.
 pub(super) const ALARM_ENTRIES_MAX: usize = 20;
-/// Characters of an expression.
-const EXPRESSION_CHARS_MAX: usize = 2_048;
-/// Characters of an entry's id.
-const ID_CHARS_MAX: usize = 255;
 
 /// One entry.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -57,57 +55,88 @@ pub(super) struct NamedMetric {
     pub(super) dimensions: Vec<Dimension>,
 }
 
-/// What an alarm's `Metrics` measure, and the period they name.
-pub(super) fn read_measure(entries: &[MetricDataQuery]) -> Result<(Measure, Option<i64>), ApiError> {
+/// What an alarm's `Metrics` measure, and the period they name. `band`: the `ThresholdMetricId`.
+pub(super) fn read_measure(
+    cx: &Cx,
+    entries: &[MetricDataQuery],
+    band: Option<&str>,
+) -> Result<(Measure, Option<i64>), ApiError> {
     if entries.len() > ALARM_ENTRIES_MAX {
         let count = entries.len();
         return Err(validation(format!(
             "Metrics: {count} entries are more than the limit of {ALARM_ENTRIES_MAX}"
         )));
     }
-    for entry in entries {
-        check_entry(entry)?;
-    }
-    if let [entry] = entries
-        && let Some(text) = entry.expression.as_ref().filter(|text| is_select(text))
+    let read = read_entries(cx, "Metrics", entries)?;
+    let purpose = match band {
+        Some(threshold_metric_id) => Purpose::BandAlarm { threshold_metric_id },
+        None => Purpose::Alarm,
+    };
+    if let ([entry], [MetricQuery { what: Queried::Expression(text), .. }]) = (entries, &read[..])
+        && read[0].select().is_some()
     {
+        Queries::read(&read).map_err(refused)?;
         let query = QueryMeasure { id: entry.id.clone(), label: entry.label.clone(), text: text.clone() };
         return Ok((Measure::Query(query), entry.period));
     }
-    Err(validation("Metrics: name one entry whose Expression is a SELECT with GROUP BY"))
+    let queries = Queries::check(&read, purpose).map_err(refused)?;
+    let period_s = queries.period_s();
+    Ok((Measure::Expression(ExpressionMeasure { entries: read }), period_s))
 }
 
-fn check_entry(entry: &MetricDataQuery) -> Result<(), ApiError> {
+/// What a list of entries is refused with.
+pub(super) fn refused(error: MathError) -> ApiError {
+    validation(error.to_string())
+}
+
+/// The entries as the core has them; `field` is the parameter they stand in.
+pub(super) fn read_entries(
+    cx: &Cx,
+    field: &str,
+    entries: &[MetricDataQuery],
+) -> Result<Vec<MetricQuery>, ApiError> {
+    entries.iter().map(|entry| read_entry(cx, field, entry)).collect()
+}
+
+fn read_entry(cx: &Cx, field: &str, entry: &MetricDataQuery) -> Result<MetricQuery, ApiError> {
     if entry.id.is_empty() {
-        return Err(missing("Metrics.member.Id"));
+        return Err(missing(&format!("{field}.member.Id")));
     }
-    let starts = entry.id.starts_with(|c: char| c.is_ascii_lowercase());
-    let sound = entry.id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if !starts || !sound || entry.id.len() > ID_CHARS_MAX {
+    if let Some(other) = entry.account_id.as_ref().filter(|id| **id != cx.app.account) {
         return Err(validation(format!(
-            "Metrics: the Id {:?} must have 1 to {ID_CHARS_MAX} letters, digits and underscores and begin with a lower-case letter",
+            "{field}: the entry {:?} names the account {other:?}; metrics of other accounts are not served",
             entry.id
         )));
     }
-    if entry.expression.as_ref().is_some_and(|text| text.chars().count() > EXPRESSION_CHARS_MAX) {
-        return Err(validation(format!(
-            "Metrics: the Expression of {:?} is longer than the limit of {EXPRESSION_CHARS_MAX} characters",
-            entry.id
-        )));
-    }
-    match (&entry.metric_stat, &entry.expression) {
-        (Some(_), None) | (None, Some(_)) => Ok(()),
-        _ => Err(validation(format!(
-            "Metrics: the entry {:?} must have either MetricStat or Expression",
-            entry.id
-        ))),
-    }
+    let what = match (&entry.metric_stat, &entry.expression) {
+        (Some(stat), None) => Queried::Stat(read_stat(cx, field, stat)?),
+        (None, Some(text)) => Queried::Expression(text.clone()),
+        _ => {
+            let text = format!("{field}: the entry {:?} must have either MetricStat or Expression", entry.id);
+            return Err(validation(text));
+        }
+    };
+    Ok(MetricQuery {
+        id: entry.id.clone(),
+        label: entry.label.clone(),
+        return_data: entry.return_data.unwrap_or(true),
+        period_s: entry.period,
+        account_id: entry.account_id.clone(),
+        what,
+    })
 }
 
-/// Whether an expression is a Metrics Insights query.
-pub(super) fn is_select(expression: &str) -> bool {
-    let start = expression.trim_start().get(..7).unwrap_or_default();
-    start[..start.len().min(6)].eq_ignore_ascii_case("SELECT") && start.ends_with(char::is_whitespace)
+fn read_stat(cx: &Cx, field: &str, stat: &MetricStat) -> Result<core::MetricStat, ApiError> {
+    let inside = |name: &str| missing(&format!("{field}.member.MetricStat.Metric.{name}"));
+    let metric = &stat.metric;
+    let namespace = metric.namespace.as_deref().ok_or_else(|| inside("Namespace"))?;
+    let name = metric.metric_name.as_deref().ok_or_else(|| inside("MetricName"))?;
+    Ok(core::MetricStat {
+        series: series(cx, namespace, name, metric.dimensions.clone()),
+        period_s: stat.period,
+        statistic: stat.stat.clone(),
+        unit: stat.unit.clone(),
+    })
 }
 
 /// The entries of an alarm that is not on one series, as they were given.
@@ -122,5 +151,32 @@ pub(super) fn written(measure: &Measure, period_s: i64) -> Vec<MetricDataQuery> 
             period: Some(period_s),
             ..MetricDataQuery::default()
         }],
+        Measure::Expression(measure) => measure.entries.iter().map(write_entry).collect(),
+    }
+}
+
+fn write_entry(entry: &MetricQuery) -> MetricDataQuery {
+    let metric_stat = entry.stat().map(|stat| MetricStat {
+        metric: NamedMetric {
+            namespace: Some(stat.series.namespace.clone()),
+            metric_name: Some(stat.series.name.clone()),
+            dimensions: dimensions(&stat.series),
+        },
+        period: stat.period_s,
+        stat: stat.statistic.clone(),
+        unit: stat.unit.clone(),
+    });
+    let expression = match &entry.what {
+        Queried::Stat(_) => None,
+        Queried::Expression(text) => Some(text.clone()),
+    };
+    MetricDataQuery {
+        id: entry.id.clone(),
+        metric_stat,
+        expression,
+        label: entry.label.clone(),
+        return_data: Some(entry.return_data),
+        period: entry.period_s,
+        account_id: entry.account_id.clone(),
     }
 }

@@ -13,7 +13,10 @@ use serde::de::DeserializeOwned;
 use tracing::error;
 
 use super::error::{ApiError, Service};
-use super::{Cx, cloudwatch, contributors, filters, logs, metrics, reads, sns, sts};
+use super::{
+    Cx, alarmlist, anomaly, cloudwatch, composite, contributors, filters, logs, metricdata, metrics, mute,
+    reads, sns, sts,
+};
 
 /// A service for the credential scope's name or, where a request is unsigned, for what the call names.
 pub(crate) fn service_of(scope: Option<&str>, call: &Call) -> Option<Service> {
@@ -85,7 +88,12 @@ async fn route_logs(asked: Asked<'_>) -> Response {
 async fn route_cloudwatch(asked: Asked<'_>) -> Response {
     match asked.call.operation.as_str() {
         "PutMetricAlarm" => asked.by(cloudwatch::put_metric_alarm).await,
-        "DescribeAlarms" => asked.by(cloudwatch::describe_alarms).await,
+        "PutCompositeAlarm" => asked.by(composite::put_composite_alarm).await,
+        "PutAlarmMuteRule" => asked.by(mute::put_alarm_mute_rule).await,
+        "GetAlarmMuteRule" => asked.by(mute::get_alarm_mute_rule).await,
+        "ListAlarmMuteRules" => asked.by(mute::list_alarm_mute_rules).await,
+        "DeleteAlarmMuteRule" => asked.by(mute::delete_alarm_mute_rule).await,
+        "DescribeAlarms" => asked.by(alarmlist::describe_alarms).await,
         "DescribeAlarmsForMetric" => asked.by(cloudwatch::describe_alarms_for_metric).await,
         "DescribeAlarmContributors" => asked.by(contributors::describe_alarm_contributors).await,
         "DescribeAlarmHistory" => asked.by(cloudwatch::describe_alarm_history).await,
@@ -95,6 +103,10 @@ async fn route_cloudwatch(asked: Asked<'_>) -> Response {
         "DisableAlarmActions" => asked.by(cloudwatch::disable_alarm_actions).await,
         "PutMetricData" => asked.by(metrics::put_metric_data).await,
         "GetMetricStatistics" => asked.by(metrics::get_metric_statistics).await,
+        "GetMetricData" => asked.by(metricdata::get_metric_data).await,
+        "PutAnomalyDetector" => asked.by(anomaly::put_anomaly_detector).await,
+        "DescribeAnomalyDetectors" => asked.by(anomaly::describe_anomaly_detectors).await,
+        "DeleteAnomalyDetector" => asked.by(anomaly::delete_anomaly_detector).await,
         "ListMetrics" => asked.by(metrics::list_metrics).await,
         _ => asked.unknown(),
     }
@@ -106,6 +118,7 @@ async fn route_sns(asked: Asked<'_>) -> Response {
         "DeleteTopic" => asked.by(sns::delete_topic).await,
         "ListTopics" => asked.by(sns::list_topics).await,
         "GetTopicAttributes" => asked.by(sns::get_topic_attributes).await,
+        "SetTopicAttributes" => asked.by(sns::set_topic_attributes).await,
         "Subscribe" => asked.by(sns::subscribe).await,
         "ConfirmSubscription" => asked.by(sns::confirm_subscription).await,
         "Unsubscribe" => asked.by(sns::unsubscribe).await,

@@ -103,13 +103,26 @@ pub(super) async fn get_topic_attributes(cx: Cx, request: TopicRequest) -> Resul
     let topic = topics::find(&cx.app.records, &need(request.topic_arn, "TopicArn")?).map_err(no)?;
     let there = topics::subscriptions(&cx.app.records, &topic.arn).map_err(|failure| no(failure.into()))?;
     let confirmed = there.iter().filter(|subscription| subscription.consent == Consent::Confirmed).count();
-    let mut attributes = topic.attributes;
-    attributes.insert("TopicArn".into(), topic.arn);
-    attributes.insert("Owner".into(), cx.app.account.clone());
+    let mut attributes = topics::shown(topic, &cx.app.account);
     attributes.insert("SubscriptionsConfirmed".into(), confirmed.to_string());
     attributes.insert("SubscriptionsPending".into(), (there.len() - confirmed).to_string());
     attributes.insert("SubscriptionsDeleted".into(), "0".into());
     Ok(Attributes { attributes })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct SetTopicAttributesRequest {
+    topic_arn: Option<String>,
+    attribute_name: Option<String>,
+    attribute_value: Option<String>,
+}
+
+pub(super) async fn set_topic_attributes(cx: Cx, request: SetTopicAttributesRequest) -> Result<(), ApiError> {
+    let arn = need(request.topic_arn, "TopicArn")?;
+    let name = need(request.attribute_name, "AttributeName")?;
+    let value = request.attribute_value.unwrap_or_default();
+    topics::set_attribute(&cx.app.records, &arn, &name, &value).map_err(no)
 }
 
 #[derive(Deserialize)]

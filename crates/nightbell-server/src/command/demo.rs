@@ -12,10 +12,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use mailparse::{MailHeaderMap, ParsedMail};
+use nightbell_core::recipe::Built;
 use nightbell_winevt::evtx::Reader;
 use serde_json::json;
 
-use super::watch::{Rule, denied_access, failed_logons, set_up, time_text};
+use super::watch::{Asked, set_up, time_text};
 use crate::client::Client;
 use crate::clock::{self, Stopwatch};
 use crate::config::Settings;
@@ -45,7 +46,7 @@ pub(crate) struct Demo {
 /// One recorded attack.
 struct Scene {
     title: &'static str,
-    rule: Rule,
+    rule: Built,
     stream: &'static str,
     recording: &'static [u8],
     /// What an event that the rule counts has in it.
@@ -79,14 +80,14 @@ async fn play_all(data: &Path) -> Result<()> {
     let scenes = [
         Scene {
             title: "Files: somebody opens files they are denied",
-            rule: denied_access(None, None, "/aws/fsx/windows", 5, 60),
+            rule: Asked::plain("denied-access")?.build()?,
             stream: "srvdefender01",
             recording: DENIED_OPENS,
             counted: ">4656</EventID>",
         },
         Scene {
             title: "Logons: somebody guesses passwords",
-            rule: failed_logons(None, "windows-security", 5, 300),
+            rule: Asked::plain("failed-logons")?.in_group("windows-security").build()?,
             stream: "win",
             recording: BRUTEFORCE,
             counted: ">4625</EventID>",
@@ -120,7 +121,7 @@ async fn play(running: &Running, data: &Path, scene: &Scene) -> Result<()> {
         .logs("CreateLogStream", &json!({"logGroupName": scene.rule.group, "logStreamName": scene.stream}))
         .await?;
     let rule = &scene.rule;
-    println!("rule: {} or more within {}: {}", rule.threshold, time_text(rule.within_s), rule.pattern);
+    println!("rule: {} or more within {}, {}", rule.threshold, time_text(rule.within_s), rule.description);
     let events = read(scene.recording)?;
     let counted = events.iter().filter(|(_, xml)| xml.contains(scene.counted)).count();
     println!("playing {} recorded events, {counted} of which count, as if they happened now", events.len());
@@ -153,7 +154,7 @@ async fn send_paced(client: &Client, scene: &Scene, events: Vec<(i64, String)>) 
             tokio::time::sleep(wait).await;
         }
         counted += u32::from(xml.contains(scene.counted));
-        if counted == scene.rule.threshold && crossing.is_none() {
+        if f64::from(counted) == scene.rule.threshold && crossing.is_none() {
             crossing = Some(Stopwatch::start());
         }
         let event = json!({"timestamp": start.as_millis() + time - first, "message": xml});

@@ -12,9 +12,11 @@ use crate::client::Client;
 use crate::config::{LISTEN_DEFAULT, Settings};
 use crate::credentials;
 
+pub(crate) mod backtest;
 pub(crate) mod demo;
 pub(crate) mod env;
 pub(crate) mod import;
+pub(crate) mod incidents;
 pub(crate) mod serve;
 pub(crate) mod watch;
 
@@ -22,6 +24,11 @@ pub(crate) mod watch;
 #[allow(clippy::print_stderr)] // this is where the terminal is spoken to
 pub(crate) fn complain(error: &anyhow::Error) {
     eprintln!("nightbell: {error:#}");
+}
+
+/// Text from outside, safe to show: control characters, also those of a terminal, become a blank.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// The runtime of a command or server.

@@ -1,221 +1,237 @@
 /*!
 `nightbell watch`: a whole rule in one line.
 
-What it makes are ordinary resources (log group, metric filter, alarm, topic, subscription), to be seen and changed by
-every AWS client.
+What a watch means is the core's table of recipes; here it becomes a command line and ordinary resources (log group, metric
+filters, alarm, topic, subscription), to be seen and changed by every AWS client.
 */
 
+use std::fmt::Write as _;
+
 use anyhow::{Context, Result, bail};
-use clap::{Args, Subcommand};
-use serde_json::json;
+use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use nightbell_core::recipe::{self, Built, BuiltFilter, NAMESPACE, Options, RECIPES, Recipe};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::ServerPlace;
 use crate::client::{Client, Refused};
 
-/// Namespace of the metrics that watches count into.
-const NAMESPACE: &str = "Nightbell/Watch";
-/// Longest time of `--within`.
-const WITHIN_MAX_S: u64 = 86_400;
-
 /// Set up a whole rule in one line.
 #[derive(Args)]
 pub(crate) struct Watch {
     #[command(subcommand)]
-    what: What,
+    watched: Watched,
 }
 
-#[derive(Subcommand)]
-enum What {
-    /// Somebody is denied files again and again: 4656, 5145 and whatever else fails on a file
-    ///
-    /// Example: nightbell watch denied-access --folder '\secret' --threshold 5 --within 1m --mail security@example.org
-    DeniedAccess(DeniedAccess),
-    /// Somebody guesses passwords: 4625, 4771, 4776, 4768 with outcome failure
-    ///
-    /// Example: nightbell watch failed-logons --threshold 5 --within 5m --mail security@example.org
-    FailedLogons(FailedLogons),
+/// One recipe with what was asked of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    recipe: &'static Recipe,
+    choices: Choices,
 }
 
-#[derive(Args)]
-struct DeniedAccess {
+#[derive(Clone, Debug)]
+struct Watched {
+    asked: Asked,
+    told: Told,
+}
+
+/// What may be chosen of every recipe.
+#[derive(Args, Clone, Debug, Default)]
+struct Choices {
+    /// What is counted apart: each has its own count, state and message
+    #[arg(long, value_name = "WHAT")]
+    by: Option<String>,
+
+    /// Fire at this many; a backtest also takes 3..20, for a table
+    #[arg(long, value_name = "N")]
+    threshold: Option<String>,
+
+    /// Within this time, in any position: 30s, 1m, 5m, 1h
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    within: Option<u64>,
+
     /// Folder to watch, with everything below it, as \folder or \share\folder; all folders when absent
     #[arg(long, value_name = "FOLDER")]
     folder: Option<String>,
 
     /// Log group of the events
-    #[arg(long, value_name = "NAME", default_value = "/aws/fsx/windows")]
-    group: String,
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
 
-    /// Fire at this many denied requests
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    threshold: u32,
+    /// Name of the watch: its alarm and its filters (default: the recipe's, with the folder)
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
 
-    /// Within this time, in any position: 30s, 1m, 5m, 1h
-    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = seconds)]
-    within: u64,
+    /// Leave out what this exclusion names; may be given again
+    #[arg(long, value_name = "EXCLUSION")]
+    exclude: Vec<String>,
 
-    #[command(flatten)]
-    told: Told,
+    /// Count what this exclusion would leave out; may be given again
+    #[arg(long, value_name = "EXCLUSION")]
+    include: Vec<String>,
 }
 
-#[derive(Args)]
-struct FailedLogons {
-    /// Log group of the events
-    #[arg(long, value_name = "NAME", default_value = "windows")]
-    group: String,
-
-    /// Fire at this many failed logons
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    threshold: u32,
-
-    /// Within this time, in any position: 30s, 1m, 5m, 1h
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = seconds)]
-    within: u64,
-
-    #[command(flatten)]
-    told: Told,
-}
-
-#[derive(Args)]
+#[derive(Args, Clone, Debug)]
 struct Told {
     /// Mail address to tell; it is asked for confirmation first
     #[arg(long, value_name = "ADDRESS")]
     mail: String,
 
-    /// Name of the alarm and the filter (default: the watch's own, with the folder)
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-
     #[command(flatten)]
     server: ServerPlace,
-}
-
-/// A rule, ready to be set up.
-#[derive(Debug)]
-pub(crate) struct Rule {
-    /// Name of filter and alarm.
-    pub(crate) name: String,
-    /// What it is for, in words.
-    pub(crate) description: String,
-    /// The log group.
-    pub(crate) group: String,
-    /// The filter pattern.
-    pub(crate) pattern: String,
-    /// The metric's name.
-    pub(crate) metric: &'static str,
-    /// Fire at this many.
-    pub(crate) threshold: u32,
-    /// In this many seconds.
-    pub(crate) within_s: u64,
 }
 
 impl Watch {
     /// Sets the rule up and says what was made.
     #[allow(clippy::print_stdout)] // this is where the terminal is spoken to
     pub(crate) fn run(&self) -> Result<()> {
-        let (rule, told) = match &self.what {
-            What::DeniedAccess(asked) => (asked.rule(), &asked.told),
-            What::FailedLogons(asked) => (asked.rule(), &asked.told),
-        };
-        let client = told.server.client()?;
-        let subscription = super::runtime()?.block_on(set_up(&client, &rule, &told.mail))?;
-        println!("watching {} in log group {}", rule.description, rule.group);
-        println!("  filter and alarm  {}", rule.name);
-        println!("  pattern           {}", rule.pattern);
-        println!("  fires at          {} within {}", rule.threshold, time_text(rule.within_s));
+        let watch = self.watched.asked.build()?;
+        let mail = &self.watched.told.mail;
+        let client = self.watched.told.server.client()?;
+        let subscription = super::runtime()?.block_on(set_up(&client, &watch, mail))?;
+        println!("watching {}, in log group {}", watch.description, watch.group);
+        println!("  alarm             {}", watch.name);
+        for filter in counting(&watch) {
+            println!("  pattern           {}", filter.pattern);
+        }
+        println!("  fires at          {}", fires_at(&watch));
+        if !watch.excluded.is_empty() {
+            println!(
+                "  leaves out        {} (counted apart; --include NAME counts them in)",
+                watch.excluded.join(", ")
+            );
+        }
         match subscription {
-            Subscription::Confirmed => println!("  tells             {}", told.mail),
+            Subscription::Confirmed => println!("  tells             {mail}"),
             Subscription::Asked => {
-                println!("  tells             {}, once the link in the mail just sent is followed", told.mail)
+                println!("  tells             {mail}, once the link in the mail just sent is followed")
             }
         }
         Ok(())
     }
 }
 
-impl DeniedAccess {
-    fn rule(&self) -> Rule {
-        denied_access(
-            self.told.name.as_deref(),
-            self.folder.as_deref(),
-            &self.group,
-            self.threshold,
-            self.within,
-        )
+/// The filters that count what the watch is for.
+fn counting(watch: &Built) -> impl Iterator<Item = &BuiltFilter> {
+    watch.filters.iter().filter(|filter| filter.excluded.is_none())
+}
+
+fn fires_at(watch: &Built) -> String {
+    let sign = if watch.comparison.starts_with("LessThan") { "fewer than" } else { "at least" };
+    format!("{sign} {} within {}", watch.threshold, time_text(watch.within_s))
+}
+
+impl Asked {
+    /// The recipe of this name, as it is.
+    pub(crate) fn plain(name: &str) -> Result<Self> {
+        Ok(Self { recipe: recipe::find(name)?, choices: Choices::default() })
+    }
+
+    /// The same in another log group.
+    pub(crate) fn in_group(mut self, group: &str) -> Self {
+        self.choices.group = Some(group.to_owned());
+        self
+    }
+
+    /// `--threshold` as it was given.
+    pub(crate) fn threshold_text(&self) -> Option<&str> {
+        self.choices.threshold.as_deref()
+    }
+
+    /// The watch that is meant.
+    pub(crate) fn build(&self) -> Result<Built> {
+        let number = |text: &str| {
+            let number = text.parse::<u32>().ok().filter(|number| *number > 0);
+            number.with_context(|| format!("--threshold: {text:?} is no number of 1 or more"))
+        };
+        self.built_with(self.threshold_text().map(number).transpose()?)
+    }
+
+    /// The watch that is meant, with this threshold; without one, the recipe's.
+    pub(crate) fn built_with(&self, threshold: Option<u32>) -> Result<Built> {
+        let Choices { by, within, folder, group, name, exclude, include, .. } = &self.choices;
+        let exclude: Vec<&str> = exclude.iter().map(String::as_str).collect();
+        let include: Vec<&str> = include.iter().map(String::as_str).collect();
+        Ok(self.recipe.build(&Options {
+            name: name.as_deref(),
+            group: group.as_deref(),
+            folder: folder.as_deref(),
+            by: by.as_deref(),
+            threshold,
+            within_s: *within,
+            exclude: &exclude,
+            include: &include,
+        })?)
     }
 }
 
-impl FailedLogons {
-    fn rule(&self) -> Rule {
-        failed_logons(self.told.name.as_deref(), &self.group, self.threshold, self.within)
-    }
+/// A command for each recipe, with `more` arguments.
+pub(crate) fn recipe_commands(parent: Command, verb: &str, more: fn(Command) -> Command) -> Command {
+    RECIPES.iter().fold(parent, |parent, recipe| {
+        let command =
+            Choices::augment_args(Command::new(recipe.name).about(format!("Watch {}", recipe.summary)));
+        parent.subcommand(more(command.after_help(after_help(recipe, verb))))
+    })
 }
 
-/// The rule for denied access.
-pub(crate) fn denied_access(
-    name: Option<&str>,
-    folder: Option<&str>,
-    group: &str,
-    threshold: u32,
-    within_s: u64,
-) -> Rule {
-    let folder =
-        folder.map(|folder| folder.trim_end_matches('\\').to_lowercase()).filter(|folder| !folder.is_empty());
-    // A folder is told on files only, so handles of processes and registry keys stay out.
-    let pattern = match &folder {
-        None => r#"{ $.Audit.Outcome = "failure" && $.Audit.Folder = "*" }"#.to_owned(),
-        Some(folder) => format!(r#"{{ $.Audit.Outcome = "failure" && ({}) }}"#, inside(folder)),
-    };
-    let place = folder.as_deref().unwrap_or_default();
-    let own_name =
-        if place.is_empty() { "denied-access".to_owned() } else { format!("denied-access {place}") };
-    Rule {
-        name: name.map_or(own_name, str::to_owned),
-        description: format!("denied access{}{place}", if place.is_empty() { "" } else { " in " }),
-        group: group.to_owned(),
-        pattern,
-        metric: "DeniedAccess",
-        threshold,
-        within_s,
-    }
-}
-
-/// The condition "in this folder or below it"; the folder may begin with its share.
-fn inside(folder: &str) -> String {
-    let folder = format!("\\{}", folder.trim_start_matches('\\'));
-    let below = |folder: &str| {
-        let text = quoted(folder);
-        format!(r#"$.Audit.Folder = "{text}" || $.Audit.Folder = "{text}\\*""#)
-    };
-    let in_any_share = below(&folder);
-    match folder[1..].split_once('\\') {
-        Some((share, rest)) => {
-            format!(
-                r#"{in_any_share} || ($.Audit.Share = "{}" && ({}))"#,
-                quoted(share),
-                below(&format!("\\{rest}"))
-            )
+/// What the help of a recipe says below its options.
+fn after_help(recipe: &Recipe, verb: &str) -> String {
+    let by: Vec<&str> = recipe.by.iter().map(|by| by.name).collect();
+    let mut text = format!(
+        "Without options: {} {} within {}, in log group {}, counted by {}.\n\n--by may be: {}",
+        if recipe.comparison.starts_with("LessThan") { "fires at fewer than" } else { "fires at" },
+        recipe.threshold,
+        time_text(recipe.within_s),
+        recipe.group,
+        by[0],
+        by.join(", ")
+    );
+    if !recipe.exclusions.is_empty() {
+        text.push_str("\n\nExclusions (* in force unless --include names them; what they leave out is counted apart):\n");
+        for exclusion in recipe.exclusions {
+            let mark = if exclusion.on { '*' } else { ' ' };
+            let _ = writeln!(text, "  {mark} {:<18} {}", exclusion.name, exclusion.summary);
         }
-        None => format!(r#"{in_any_share} || $.Audit.Share = "{}""#, quoted(&folder[1..])),
+    }
+    let folder = if recipe.in_folder { r" --folder '\secret'" } else { "" };
+    let last = if verb == "watch" { "--mail security@example.org" } else { "--from 7d" };
+    let _ = write!(text, "\nExample: nightbell {verb} {}{folder} --by {} {last}", recipe.name, by[0]);
+    text
+}
+
+pub(crate) fn asked(matches: &ArgMatches) -> Result<(Asked, &ArgMatches), clap::Error> {
+    let Some((name, matches)) = matches.subcommand() else {
+        return Err(clap::Error::raw(clap::error::ErrorKind::MissingSubcommand, "name what to watch\n"));
+    };
+    let recipe = recipe::find(name)
+        .map_err(|error| clap::Error::raw(clap::error::ErrorKind::InvalidSubcommand, format!("{error}\n")))?;
+    Ok((Asked { recipe, choices: Choices::from_arg_matches(matches)? }, matches))
+}
+
+impl FromArgMatches for Watched {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let (asked, matches) = asked(matches)?;
+        Ok(Self { asked, told: Told::from_arg_matches(matches)? })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
     }
 }
 
-/// Text inside the quotes of a pattern.
-fn quoted(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"")
-}
+impl Subcommand for Watched {
+    fn augment_subcommands(command: Command) -> Command {
+        recipe_commands(command, "watch", Told::augment_args)
+    }
 
-/// The rule for failed logons.
-pub(crate) fn failed_logons(name: Option<&str>, group: &str, threshold: u32, within_s: u64) -> Rule {
-    Rule {
-        name: name.unwrap_or("failed-logons").to_owned(),
-        description: "failed logons".to_owned(),
-        group: group.to_owned(),
-        pattern: r#"{ $.Audit.Action = "logon" && $.Audit.Outcome = "failure" }"#.to_owned(),
-        metric: "FailedLogons",
-        threshold,
-        within_s,
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        Self::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        recipe::find(name).is_ok()
     }
 }
 
@@ -228,12 +244,12 @@ pub(crate) enum Subscription {
     Asked,
 }
 
-/// Makes everything a rule needs; what is there already is replaced or kept.
-pub(crate) async fn set_up(client: &Client, rule: &Rule, mail: &str) -> Result<Subscription> {
-    match client.logs("CreateLogGroup", &json!({"logGroupName": rule.group})).await {
+/// Makes everything a watch needs; what is there already is replaced or kept.
+pub(crate) async fn set_up(client: &Client, watch: &Built, mail: &str) -> Result<Subscription> {
+    match client.logs("CreateLogGroup", &json!({"logGroupName": watch.group})).await {
         Err(error) if has_code(&error, "ResourceAlreadyExistsException") => {}
         other => {
-            other.with_context(|| format!("the log group {:?} cannot be made", rule.group))?;
+            other.with_context(|| format!("the log group {:?} cannot be made", watch.group))?;
         }
     }
     let topic = topic_name(mail);
@@ -241,34 +257,48 @@ pub(crate) async fn set_up(client: &Client, rule: &Rule, mail: &str) -> Result<S
     let Some(topic) = text_of(&answer, "TopicArn") else { bail!("the server gave no topic") };
     let subscribe = [("TopicArn", topic.as_str()), ("Protocol", "email"), ("Endpoint", mail)];
     let answer = client.sns("Subscribe", &subscribe).await.context("the address cannot be subscribed")?;
-    let alarm = json!({
-        "AlarmName": rule.name,
-        "AlarmDescription": rule.description,
-        "Namespace": NAMESPACE,
-        "MetricName": format!("{} {}", rule.metric, rule.name),
-        "Statistic": "Sum",
-        "Period": rule.within_s,
-        "EvaluationPeriods": 1,
-        "DatapointsToAlarm": 1,
-        "Threshold": rule.threshold,
-        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-        "TreatMissingData": "notBreaching",
-        "AlarmActions": [topic],
-    });
-    client.cloudwatch("PutMetricAlarm", &alarm).await.context("the alarm cannot be made")?;
-    let filter = json!({
-        "logGroupName": rule.group,
-        "filterName": rule.name,
-        "filterPattern": rule.pattern,
-        "metricTransformations": [{
-            "metricNamespace": NAMESPACE,
-            "metricName": format!("{} {}", rule.metric, rule.name),
-            "metricValue": "1",
-        }],
-    });
-    client.logs("PutMetricFilter", &filter).await.context("the filter cannot be made")?;
+    client.cloudwatch("PutMetricAlarm", &alarm(watch, &topic)).await.context("the alarm cannot be made")?;
+    for filter in &watch.filters {
+        let filter = filter_request(watch, filter);
+        client.logs("PutMetricFilter", &filter).await.context("the filter cannot be made")?;
+    }
     let asked = answer.contains("pending confirmation");
     Ok(if asked { Subscription::Asked } else { Subscription::Confirmed })
+}
+
+/// PutMetricAlarm of a watch.
+pub(crate) fn alarm(watch: &Built, topic: &str) -> Value {
+    json!({
+        "AlarmName": watch.name,
+        "AlarmDescription": watch.description,
+        "Metrics": [{"Id": "q", "Expression": watch.query, "Period": watch.within_s, "ReturnData": true}],
+        "EvaluationPeriods": 1,
+        "DatapointsToAlarm": 1,
+        "Threshold": watch.threshold,
+        "ComparisonOperator": watch.comparison,
+        "TreatMissingData": watch.missing_data,
+        "AlarmActions": [topic],
+    })
+}
+
+/// PutMetricFilter of one of its filters.
+pub(crate) fn filter_request(watch: &Built, filter: &BuiltFilter) -> Value {
+    let dimensions: serde_json::Map<String, Value> =
+        filter.dimensions.iter().map(|(name, from)| (name.clone(), from.as_str().into())).collect();
+    let mut transformation = json!({
+        "metricNamespace": NAMESPACE,
+        "metricName": filter.metric,
+        "metricValue": filter.value,
+    });
+    if !dimensions.is_empty() {
+        transformation["dimensions"] = dimensions.into();
+    }
+    json!({
+        "logGroupName": watch.group,
+        "filterName": filter.name,
+        "filterPattern": filter.pattern,
+        "metricTransformations": [transformation],
+    })
 }
 
 fn has_code(error: &anyhow::Error, code: &str) -> bool {
@@ -289,23 +319,22 @@ fn topic_name(mail: &str) -> String {
     format!("nightbell-{readable}-{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2])
 }
 
-/// `30s`, `1m`, `5m`, `1h` or plain seconds as a period that alarms can have.
-fn seconds(text: &str) -> Result<u64, String> {
-    let (number, unit) = match text.strip_suffix(['s', 'm', 'h']) {
+/// `30s`, `1m`, `5m`, `1h` or plain seconds.
+pub(crate) fn seconds(text: &str) -> Result<u64, String> {
+    let (number, unit) = match text.strip_suffix(['s', 'm', 'h', 'd']) {
         Some(number) => (
             number,
             match text.as_bytes()[text.len() - 1] {
                 b's' => 1,
                 b'm' => 60,
-                _ => 3_600,
+                b'h' => 3_600,
+                _ => 86_400,
             },
         ),
         None => (text, 1),
     };
     let number: u64 = number.parse().map_err(|_| "write a time such as 30s, 1m, 5m or 1h".to_owned())?;
-    let all = number.checked_mul(unit).ok_or_else(|| "the time is too long".to_owned())?;
-    let fits = matches!(all, 10 | 20 | 30) || (all >= 60 && all % 60 == 0 && all <= WITHIN_MAX_S);
-    if fits { Ok(all) } else { Err("use 10s, 20s, 30s or whole minutes up to 24h".to_owned()) }
+    number.checked_mul(unit).ok_or_else(|| "the time is too long".to_owned())
 }
 
 /// A time as people write it.
@@ -319,52 +348,77 @@ pub(crate) fn time_text(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use nightbell_core::fields::Subject;
-    use nightbell_core::pattern::Pattern;
-    use nightbell_winevt::DialectReader;
+    use clap::Parser;
 
     use super::*;
 
-    fn denied(object: &str, keywords: &str) -> String {
-        format!(
-            "<Event xmlns=''><System><Provider Name='Microsoft-Windows-Security-Auditing'/><EventID>4656</EventID>\
-             <Keywords>{keywords}</Keywords><Computer>fs1</Computer></System><EventData>\
-             <Data Name='SubjectUserName'>ann</Data><Data Name='ObjectType'>File</Data>\
-             <Data Name='ObjectName'>{object}</Data><Data Name='AccessMask'>0x1</Data></EventData></Event>"
-        )
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        watch: Watch,
     }
 
-    fn hits(folder: Option<&str>, object: &str, keywords: &str) -> bool {
-        let rule = denied_access(None, folder, "g", 5, 60);
-        let pattern = Pattern::parse(&rule.pattern).expect(&rule.pattern);
-        let message = denied(object, keywords);
-        pattern.matches(&Subject::new(&message, "s", &DialectReader))
+    fn built(words: &[&str]) -> Result<Built> {
+        let line = [&["watch"], words, &["--mail", "a@example.org"]].concat();
+        Line::try_parse_from(line)?.watch.watched.asked.build()
     }
 
     #[test]
-    fn a_folder_holds_what_is_below_it_and_nothing_else() {
-        let failure = "0x8010000000000000";
-        let file = r"\Device\HarddiskVolume16\share\secret\a.doc";
-        let below = r"\Device\HarddiskVolume16\share\Secret\plans\a.doc";
-        let beside = r"\Device\HarddiskVolume16\share\secretary\a.doc";
-        for folder in [r"\secret", r"\Secret\", r"secret", r"\share\secret", r"\share"] {
-            assert!(hits(Some(folder), file, failure), "{folder}");
-            assert!(hits(Some(folder), below, failure), "{folder}");
+    fn every_recipe_is_a_command_and_can_be_built_as_it_is() {
+        for recipe in RECIPES {
+            let watch = built(&[recipe.name]).unwrap();
+            assert_eq!((watch.name.as_str(), watch.group.as_str()), (recipe.name, recipe.group));
         }
-        assert!(!hits(Some(r"\secret"), beside, failure));
-        assert!(!hits(Some(r"\share\other"), file, failure));
-        assert!(!hits(Some(r"\other\secret"), file, failure));
-        assert!(hits(None, beside, failure));
-        assert!(!hits(None, file, "0x8020000000000000"), "a success is not denied");
     }
 
     #[test]
-    fn times_that_alarms_can_have() {
+    fn options_reach_the_recipe() {
+        let watch = built(&[
+            "denied-access",
+            "--folder",
+            r"\secret",
+            "--by",
+            "folder",
+            "--threshold",
+            "7",
+            "--within",
+            "5m",
+            "--group",
+            "g",
+            "--name",
+            "n",
+            "--include",
+            "not-a-file",
+            "--exclude",
+            "anonymous",
+        ])
+        .unwrap();
+        assert_eq!((watch.name.as_str(), watch.group.as_str(), watch.within_s), ("n", "g", 300));
+        assert_eq!(watch.threshold, 7.0);
+        assert!(watch.query.contains("GROUP BY Share, Folder"), "{}", watch.query);
+        assert!(watch.excluded.contains(&"anonymous") && !watch.excluded.contains(&"not-a-file"));
+    }
+
+    #[test]
+    fn what_is_not_there_is_told() {
+        for words in [
+            &["denied-access", "--by", "colour"][..],
+            &["failed-logons", "--folder", "x"],
+            &["denied-access", "--within", "45s"],
+            &["denied-access", "--exclude", "nobody"],
+            &["denied-everything"],
+            &["denied-access", "--threshold", "0"],
+        ] {
+            assert!(built(words).is_err(), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn times() {
         assert_eq!(seconds("1m"), Ok(60));
-        assert_eq!(seconds("30s"), Ok(30));
         assert_eq!(seconds("300"), Ok(300));
         assert_eq!(seconds("24h"), Ok(86_400));
-        for bad in ["", "m", "45s", "25h", "-1m", "1d", "é", "99999999999999999999h"] {
+        for bad in ["", "m", "-1m", "é", "99999999999999999999h"] {
             assert!(seconds(bad).is_err(), "{bad}");
         }
     }

@@ -5,9 +5,12 @@ A change goes into the catalog and, in the same step, into the `metrics` stream,
 with the data. Rules: CloudWatch API reference, "PutMetricAlarm", "SetAlarmState", "DescribeAlarmHistory".
 */
 
+use std::collections::BTreeSet;
+
 use nightbell_core::alarm::contributors::Group;
 use nightbell_core::alarm::{Contributor, Measure, MetricAlarm, State};
 use nightbell_core::distinct::key_of;
+use nightbell_core::math::{MetricQuery, Queried};
 use nightbell_core::metric::Datum;
 use nightbell_core::time::{DAY_MS, Timestamp};
 use nightbell_core::watch::{Input, Runtime};
@@ -15,7 +18,8 @@ use nightbell_store::{Catalog, Durability, Position, Scan, Space, Stream, Write}
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Refusal, Resource};
+use super::composites::{self, Either};
+use super::{Refusal, Resource, detectors};
 use crate::catalog::{Failure, Key, Records, delete, put};
 
 /// How long history is kept.
@@ -86,6 +90,9 @@ pub(crate) struct HistoryItem {
     pub(crate) at: Timestamp,
     /// ConfigurationUpdate, StateUpdate, Action, AlarmContributorStateUpdate or AlarmContributorAction.
     pub(crate) kind: String,
+    /// Whether it is a composite alarm's.
+    #[serde(default)]
+    pub(crate) composite: bool,
     /// Whom of the alarm's contributors it is about.
     #[serde(default)]
     pub(crate) contributor: Option<Contributor>,
@@ -145,6 +152,9 @@ pub(crate) fn arn(region: &str, account: &str, name: &str) -> String {
 pub(crate) fn put_alarm(records: &Records, alarm: &MetricAlarm, now: Timestamp) -> Result<Position, Refusal> {
     alarm.check().map_err(Refusal::Alarm)?;
     let _turn = records.turn();
+    if composites::find(records, &alarm.region, &alarm.name).is_ok() {
+        return Err(Refusal::Conflict(format!("{} is the name of a composite alarm", alarm.name)));
+    }
     write_alarm(records, alarm, now)
 }
 
@@ -158,7 +168,8 @@ fn write_alarm(records: &Records, alarm: &MetricAlarm, now: Timestamp) -> Result
     let data = json!({"version": "1.0", "type": kind, field: configuration(alarm)});
     let mut change = Write::new();
     put(&mut change, &key, alarm);
-    configured(&mut change, region, &alarm.name, word, &data, now);
+    configured(&mut change, region, (&alarm.name, false), word, &data, now);
+    detectors::put_implied(records, &mut change, alarm, now)?;
     push(&mut change, now, Input::PutAlarm { alarm: alarm.clone(), history: Vec::new() });
     pushed(records, change)
 }
@@ -172,12 +183,28 @@ pub(crate) fn remove(
 ) -> Result<Position, Refusal> {
     let _turn = records.turn();
     let mut change = Write::new();
-    for name in names {
-        let alarm = find(records, region, name)?;
-        delete(&mut change, &Key::alarm(region, name));
-        let data = json!({"version": "1.0", "type": "Delete", "deletedAlarm": configuration(&alarm)});
-        configured(&mut change, region, name, "deleted", &data, now);
-        push(&mut change, now, Input::DeleteAlarm { arn: alarm.arn });
+    let names: BTreeSet<&String> = names.iter().collect();
+    let gone = names.into_iter().map(|name| composites::find_either(records, region, name));
+    let mut gone = gone.collect::<Result<Vec<Either>, Refusal>>()?;
+    if gone.iter().filter(|alarm| matches!(alarm, Either::Composite(_))).count() > 1 {
+        return Err(Refusal::Conflict("A request can delete at most one composite alarm".into()));
+    }
+    composites::check_parents(records, region, &gone)?;
+    gone.sort_by_key(|alarm| matches!(alarm, Either::Metric(_))); // parents before their children
+    for alarm in gone {
+        let (key, composite, configuration, name, arn) = match alarm {
+            Either::Metric(alarm) => {
+                (Key::alarm(region, &alarm.name), false, configuration(&alarm), alarm.name, alarm.arn)
+            }
+            Either::Composite(alarm) => {
+                let configuration = composites::configuration(&alarm);
+                (composites::key(region, &alarm.name), true, configuration, alarm.name, alarm.arn)
+            }
+        };
+        delete(&mut change, &key);
+        let data = json!({"version": "1.0", "type": "Delete", "deletedAlarm": configuration});
+        configured(&mut change, region, (&name, composite), "deleted", &data, now);
+        push(&mut change, now, Input::DeleteAlarm { arn });
     }
     pushed(records, change)
 }
@@ -192,11 +219,16 @@ pub(crate) fn enable_actions(
 ) -> Result<(), Refusal> {
     let _turn = records.turn();
     for name in names {
-        match find(records, region, name) {
-            Ok(mut alarm) if alarm.actions_enabled != enabled => {
+        match composites::find_either(records, region, name) {
+            Ok(Either::Metric(mut alarm)) if alarm.actions_enabled != enabled => {
                 alarm.actions_enabled = enabled;
                 alarm.updated = now;
                 write_alarm(records, &alarm, now)?;
+            }
+            Ok(Either::Composite(mut alarm)) if alarm.actions_enabled != enabled => {
+                alarm.actions_enabled = enabled;
+                alarm.updated = now;
+                composites::write(records, &alarm, now)?;
             }
             Ok(_) | Err(Refusal::Missing(_)) => {}
             Err(other) => return Err(other),
@@ -216,9 +248,9 @@ pub(crate) fn set_state(
     now: Timestamp,
 ) -> Result<Position, Refusal> {
     let _turn = records.turn();
-    let alarm = find(records, region, name)?;
+    let arn = composites::find_either(records, region, name)?.arn().to_owned();
     let mut change = Write::new();
-    push(&mut change, now, Input::SetState { arn: alarm.arn, state, reason, reason_data });
+    push(&mut change, now, Input::SetState { arn, state, reason, reason_data });
     pushed(records, change)
 }
 
@@ -322,16 +354,28 @@ pub(crate) fn forget(store: &dyn Catalog, change: &mut Write, arn: &str) -> Resu
     Ok(())
 }
 
-fn configured(change: &mut Write, region: &str, alarm: &str, word: &str, data: &Value, now: Timestamp) {
+/// Adds a change of an alarm's configuration to its history; `of` is its name and whether it is composite.
+pub(super) fn configured(
+    change: &mut Write,
+    region: &str,
+    of: (&str, bool),
+    word: &str,
+    data: &Value,
+    now: Timestamp,
+) {
+    let (alarm, composite) = of;
     let item = HistoryItem {
         alarm: alarm.to_owned(),
         at: now,
         kind: "ConfigurationUpdate".into(),
         contributor: None,
+        composite,
         summary: format!("Alarm \"{alarm}\" {word}"),
         data: data.to_string(),
     };
-    record_history(change, region, &item, u64::MAX);
+    // Before what follows from it in the same millisecond; a deletion comes last.
+    let order = if word == "deleted" { u64::MAX } else { 0 };
+    record_history(change, region, &item, order);
 }
 
 fn configuration(alarm: &MetricAlarm) -> Value {
@@ -346,10 +390,13 @@ fn configuration(alarm: &MetricAlarm) -> Value {
         "period": alarm.period_s,
         "evaluationPeriods": alarm.evaluation_periods,
         "datapointsToAlarm": alarm.datapoints_to_alarm,
-        "threshold": alarm.threshold,
         "comparisonOperator": alarm.comparison,
         "treatMissingData": alarm.missing_data,
     });
+    let held = match &alarm.band {
+        Some(band) => json!({"thresholdMetricId": band}),
+        None => json!({"threshold": alarm.threshold}),
+    };
     let measured = match &alarm.measure {
         Measure::Series(single) => {
             let dimension = |(name, value): &(String, String)| json!({"name": name, "value": value});
@@ -363,14 +410,42 @@ fn configuration(alarm: &MetricAlarm) -> Value {
         Measure::Query(query) => json!({
             "metrics": [{"id": query.id, "label": query.label, "expression": query.text, "returnData": true}],
         }),
+        Measure::Expression(measure) => {
+            json!({"metrics": measure.entries.iter().map(entry_configuration).collect::<Vec<_>>()})
+        }
     };
-    if let (Value::Object(all), Value::Object(measured)) = (&mut all, measured) {
+    if let (Value::Object(all), Value::Object(held), Value::Object(measured)) = (&mut all, held, measured) {
+        all.extend(held);
         all.extend(measured);
     }
     all
 }
 
-fn pushed(records: &Records, change: Write) -> Result<Position, Refusal> {
+fn entry_configuration(entry: &MetricQuery) -> Value {
+    let mut all = json!({"id": entry.id, "label": entry.label, "returnData": entry.return_data});
+    let what = match &entry.what {
+        Queried::Expression(text) => json!({"expression": text, "period": entry.period_s}),
+        Queried::Stat(stat) => {
+            let dimension = |(name, value): &(String, String)| json!({"name": name, "value": value});
+            json!({"metricStat": {
+                "metric": {
+                    "namespace": stat.series.namespace,
+                    "metricName": stat.series.name,
+                    "dimensions": stat.series.dimensions.iter().map(dimension).collect::<Vec<_>>(),
+                },
+                "period": stat.period_s,
+                "stat": stat.statistic,
+                "unit": stat.unit,
+            }})
+        }
+    };
+    if let (Value::Object(all), Value::Object(what)) = (&mut all, what) {
+        all.extend(what);
+    }
+    all
+}
+
+pub(super) fn pushed(records: &Records, change: Write) -> Result<Position, Refusal> {
     let pushed = tokio::task::block_in_place(|| records.store().commit(change, Durability::Disk))?;
     Ok(pushed.last().copied().unwrap_or_default())
 }

@@ -11,8 +11,13 @@ use nightbell_store::StoreError;
 use crate::catalog::Failure;
 
 pub(crate) mod alarms;
+pub(crate) mod composites;
+pub(crate) mod detectors;
 pub(crate) mod filters;
 pub(crate) mod groups;
+pub(crate) mod incidents;
+pub(crate) mod mutes;
+pub(crate) mod record_logs;
 pub(crate) mod topics;
 
 /// A kind of resource.
@@ -26,6 +31,10 @@ pub(crate) enum Resource {
     Filter,
     /// An alarm.
     Alarm,
+    /// An anomaly detector.
+    Detector,
+    /// An alarm mute rule.
+    MuteRule,
     /// A topic.
     Topic,
     /// A subscription.
@@ -43,6 +52,8 @@ pub(crate) enum Refusal {
     Invalid(String),
     /// An alarm breaks a rule.
     Alarm(AlarmError),
+    /// It does not go with what is configured; the whole text.
+    Conflict(String),
     /// A quota is used up; the text names it.
     Limit(String),
     /// The store could not; the operator's text.

@@ -16,6 +16,10 @@ use sha2::{Digest, Sha256};
 use super::{Refusal, Resource};
 use crate::catalog::{Failure, Key, Records, delete, put};
 
+pub(crate) use attributes::{display_name, shown, template, wants_first_only};
+
+mod attributes;
+
 /// Longest name of a topic.
 pub(crate) const TOPIC_NAME_MAX: usize = 256;
 /// Largest message of Publish, in bytes.
@@ -83,6 +87,7 @@ pub(crate) fn create(
     if name.is_empty() || name.len() > TOPIC_NAME_MAX || !name.chars().all(allowed) {
         return Err(Refusal::Invalid("Invalid parameter: Topic Name".into()));
     }
+    attributes::check_all(&attributes)?;
     let _turn = records.turn();
     let key = Key::arn("topic", arn);
     if let Some(found) = records.get::<Topic>(&key)? {
@@ -101,6 +106,16 @@ pub(crate) fn find(records: &Records, arn: &str) -> Result<Topic, Refusal> {
         return Err(Refusal::Missing(Resource::Topic));
     }
     records.get(&Key::arn("topic", arn))?.ok_or(Refusal::Missing(Resource::Topic))
+}
+
+/// Sets an attribute of a topic; an empty value takes it away.
+pub(crate) fn set_attribute(records: &Records, arn: &str, name: &str, value: &str) -> Result<(), Refusal> {
+    let _turn = records.turn();
+    let mut topic = find(records, arn)?;
+    attributes::set(&mut topic, name, value)?;
+    let mut change = Write::new();
+    put(&mut change, &Key::arn("topic", arn), &topic);
+    Ok(records.commit(change)?)
 }
 
 /// Deletes a topic and its subscriptions; a missing one is fine.

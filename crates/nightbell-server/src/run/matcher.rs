@@ -1,5 +1,6 @@
 /*!
-The matcher: reads `events`, runs each batch through its group's filters, appends the folded numbers to `metrics`.
+The matcher: reads `events`, runs each batch through its group's filters, appends the folded numbers to `metrics`;
+with them go record numbers, while an alarm asks for gaps in them.
 
 It holds no state but its position, which is saved in the same step as what it appends: after a crash it resumes there.
 */
@@ -12,11 +13,13 @@ use std::time::Duration;
 use nightbell_core::event::{Batch, Group};
 use nightbell_core::evidence::Place;
 use nightbell_core::metric::{Datum, Series};
+use nightbell_core::records::RecordReader;
 use nightbell_core::ruleset::Scratch;
 use nightbell_store::{Durability, Position, Write};
 use tracing::{error, warn};
 
 use super::care::Care;
+use super::marks::Marks;
 use super::{Stopping, pause, woken};
 use crate::app::App;
 use crate::catalog::{Activity, Failure, Key, StreamRecord, put};
@@ -39,6 +42,7 @@ pub(super) struct Matcher {
     app: Arc<App>,
     position: Position,
     scratch: Scratch,
+    marks: RecordReader,
     care: Care,
     /// Numbers that the last step appended beyond one for each event, where it took all there was.
     surplus: usize,
@@ -53,7 +57,8 @@ impl Matcher {
     pub(super) fn open(app: Arc<App>) -> Result<Self, Failure> {
         let position = app.records.get(&position_key())?.unwrap_or_default();
         app.matched.send_replace(position);
-        Ok(Self { app, position, scratch: Scratch::default(), care: Care::default(), surplus: 0 })
+        let marks = RecordReader::default();
+        Ok(Self { app, position, scratch: Scratch::default(), marks, care: Care::default(), surplus: 0 })
     }
 
     /// Runs until the server stops.
@@ -124,11 +129,13 @@ impl Matcher {
         let mut change = Write::new();
         let mut activity = HashMap::new();
         let mut folded = Folded::default();
+        let mut marks = Marks::new(*self.app.records_followed.borrow());
         for block in &blocks {
             for (at, batch) in (0..).zip(&block.batches) {
                 let place = Place { block: block.position.number(), batch: at, event: 0 };
                 folded.add(self.fold(batch, place)?);
                 note(&mut activity, batch);
+                marks.note(batch, &self.marks, &self.app.reader);
             }
         }
         let events: usize =
@@ -139,7 +146,9 @@ impl Matcher {
         // A step that left events behind has gathered enough.
         let behind = blocks.iter().map(|block| block.bytes()).sum::<usize>() >= STEP_BYTES_MAX / 2;
         self.surplus = if behind { 0 } else { data.len().saturating_sub(events) };
-        alarms::push_data(&mut change, clock::now(), data);
+        let now = clock::now();
+        alarms::push_data(&mut change, now, data);
+        marks.push(&mut change, now);
         self.advance(change, next)?;
         self.app.telemetry.matched.inc_by(events as u64);
         Ok(true)

@@ -15,13 +15,16 @@ use tracing::error;
 
 use crate::app::App;
 
+mod budgets;
 mod care;
 mod clockwork;
+mod marks;
 mod matcher;
 pub(crate) mod points;
 mod sender;
 mod sweeper;
 mod watcher;
+mod writing;
 
 /// Told `true` when the server stops.
 pub(crate) type Stopping = watch::Receiver<bool>;

@@ -7,9 +7,10 @@ Nothing is read in order to write, and writing the same step again changes nothi
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use nightbell_core::anomaly::models::{Lecture, Lesson, ModelKey, TAUGHT_MAX_S};
 use nightbell_core::evidence::Evidence;
 use nightbell_core::metric::{Aggregate, Datum, Series};
-use nightbell_core::time::{DAY_MS, HOUR_MS, Timestamp};
+use nightbell_core::time::{DAY_MS, HOUR_MS, SECOND_MS, Timestamp};
 use nightbell_core::watch::Needed;
 use nightbell_store::{Catalog, Position, Scan, Space, Write};
 use serde::{Deserialize, Serialize};
@@ -180,6 +181,32 @@ pub(crate) fn read(store: &dyn Catalog, series: &Series, from: i64, to: i64) -> 
         evidence,
     };
     Ok(merged.into_iter().map(datum).collect())
+}
+
+/// Hands the points of `series` from `from` (inclusive) to `to` (exclusive) to `each` in order of time; a day of them is
+/// held at once.
+pub(crate) fn read_each(
+    store: &dyn Catalog,
+    series: &Series,
+    mut from: i64,
+    to: i64,
+    mut each: impl FnMut(&Datum),
+) -> Result<(), Failure> {
+    while from < to {
+        let next = from.saturating_add(DAY_MS / SECOND_MS).min(to);
+        read(store, series, from, next)?.iter().for_each(&mut each);
+        from = next;
+    }
+    Ok(())
+}
+
+/// What is stored about the past of a model, up to `now`.
+pub(crate) fn lesson(store: &dyn Catalog, key: ModelKey, now: Timestamp) -> Result<Lesson, Failure> {
+    let series = key.series.clone();
+    let mut lecture = Lecture::new(key);
+    let from = now.second().saturating_sub(TAUGHT_MAX_S);
+    read_each(store, &series, from, now.second().saturating_add(1), |datum| lecture.take(datum))?;
+    Ok(lecture.finish())
 }
 
 fn read_point(bytes: &[u8]) -> Option<StoredPoint> {

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use nightbell_core::delivery::{Content, next_attempt};
 use nightbell_core::time::Timestamp;
-use nightbell_deliver::SendError;
+use nightbell_deliver::{Receipt, SendError};
 use nightbell_store::{Durability, Scan, Space, Write};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use super::Stopping;
+use super::writing::Writing;
 use crate::app::App;
 use crate::catalog::Failure;
 use crate::clock;
@@ -29,6 +30,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Sends until the server stops; then waits for what is under way.
 pub(super) async fn run(app: Arc<App>, mut stopping: Stopping) {
+    let writing = Arc::new(Writing::default());
     let mut sending: JoinSet<Vec<u8>> = JoinSet::new();
     let mut under_way: HashSet<Vec<u8>> = HashSet::new();
     while !*stopping.borrow() {
@@ -36,7 +38,8 @@ pub(super) async fn run(app: Arc<App>, mut stopping: Stopping) {
             Ok(found) => {
                 for (key, waiting) in found {
                     under_way.insert(key.clone());
-                    sending.spawn(send(Arc::clone(&app), key, waiting, stopping.clone()));
+                    let (app, writing) = (Arc::clone(&app), Arc::clone(&writing));
+                    sending.spawn(send(app, writing, key, waiting, stopping.clone()));
                 }
             }
             Err(failure) => error!(error = %failure, "the outbox cannot be read"),
@@ -79,11 +82,17 @@ fn due(app: &App, under_way: &HashSet<Vec<u8>>, room: usize) -> Result<Vec<(Vec<
 }
 
 /// One attempt at one delivery, and its record.
-async fn send(app: Arc<App>, key: Vec<u8>, mut waiting: Waiting, stopping: Stopping) -> Vec<u8> {
+async fn send(
+    app: Arc<App>,
+    writing: Arc<Writing>,
+    key: Vec<u8>,
+    mut waiting: Waiting,
+    stopping: Stopping,
+) -> Vec<u8> {
     if is_unwanted(&app, &waiting) {
         return forget(&app, key);
     }
-    let answer = app.channel.send(&waiting.delivery, &app.origin, clock::now()).await;
+    let answer = attempt(&app, writing, &waiting).await;
     let now = clock::now();
     let mut change = Write::new();
     change.delete(Space::Outbox, key.clone());
@@ -129,6 +138,17 @@ async fn send(app: Arc<App>, key: Vec<u8>, mut waiting: Waiting, stopping: Stopp
     key
 }
 
+/// Writes the mail, where that may take its time, and sends it once.
+async fn attempt(app: &Arc<App>, writing: Arc<Writing>, waiting: &Waiting) -> Result<Receipt, SendError> {
+    let (writer, delivery) = (Arc::clone(app), waiting.delivery.clone());
+    let written = tokio::task::spawn_blocking(move || writing.write(&writer, &delivery, clock::now())).await;
+    let mail = written.map_err(|failure| SendError::Later {
+        reason: format!("the mail could not be written: {failure}"),
+        not_before: None,
+    })?;
+    app.channel.send(&mail, clock::now()).await
+}
+
 /// Whether the subscriber has left since.
 fn is_unwanted(app: &App, waiting: &Waiting) -> bool {
     let gone = |arn: &String| matches!(subscription(&app.records, arn), Err(Refusal::Missing(_)));
@@ -149,6 +169,7 @@ fn measure(app: &App, waiting: &Waiting, now: Timestamp) {
     if let Content::Alarm(transition) = &waiting.delivery.content
         && let Some(arrival) = transition.evidence.last_arrival
         && waiting.tries == 0
+        && !transition.after_mute
     {
         app.telemetry.event_to_accepted.observe(now.since(arrival).max(0) as f64 / 1_000.0);
     }

@@ -1,5 +1,5 @@
 /*!
-The sweeper: removes data points and history that are older than they are kept.
+The sweeper: removes data points, history and incidents that are older than they are kept.
 */
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::{Stopping, points};
 use crate::app::App;
 use crate::catalog::Failure;
 use crate::clock;
-use crate::manage::alarms;
+use crate::manage::{alarms, incidents};
 
 /// How often it sweeps.
 const SWEEP: Duration = Duration::from_secs(3_600);
@@ -35,13 +35,21 @@ pub(super) async fn run(app: Arc<App>, mut stopping: Stopping) {
             let before = clock::now().plus_millis(-bound);
             let (worker, halt) = (Arc::clone(&app), stopping.clone());
             let work = move || sweep(&worker, &halt, space, |key| time_of(key).is_some_and(|at| at < before));
-            match tokio::task::spawn_blocking(work).await {
-                Ok(Ok(0)) => {}
-                Ok(Ok(removed)) => info!(space = space.name(), removed, "old entries were removed"),
-                Ok(Err(failure)) => error!(error = %failure, "old entries could not be removed"),
-                Err(failure) => error!(error = %failure, "the sweeper ended badly"),
-            }
+            removed(space, work).await;
         }
+        let (worker, halt) = (Arc::clone(&app), stopping.clone());
+        let work = move || incidents::sweep(&**worker.records.store(), clock::now(), || *halt.borrow());
+        removed(Space::Incidents, work).await;
+    }
+}
+
+/// Does the work of removing where it may block, and tells what came of it.
+async fn removed(space: Space, work: impl FnOnce() -> Result<usize, Failure> + Send + 'static) {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(0)) => {}
+        Ok(Ok(removed)) => info!(space = space.name(), removed, "old entries were removed"),
+        Ok(Err(failure)) => error!(error = %failure, "old entries could not be removed"),
+        Err(failure) => error!(error = %failure, "the sweeper ended badly"),
     }
 }
 

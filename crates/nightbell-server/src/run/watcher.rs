@@ -5,7 +5,7 @@ All state it changes (alarms, points, history, deliveries, its position) is save
 somebody is on disk before the message leaves, so a message is never sent for a transition that a crash undoes.
 */
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
+use super::budgets::Budgets;
 use super::care::Care;
 use super::points::{self, Known, Step};
 use super::{Stopping, pause, woken};
@@ -27,7 +28,12 @@ use crate::catalog::{Failure, Key, put};
 use crate::clock;
 use crate::health::Loop;
 use crate::manage::alarms::{self, Entry, HistoryItem};
-use crate::manage::{Refusal, topics};
+use crate::manage::{self, Refusal, detectors, incidents, mutes, record_logs, topics};
+
+mod composites;
+mod gaps;
+mod models;
+mod notes;
 
 /// Bytes of entries taken in one step.
 const STEP_BYTES_MAX: usize = 4 << 20;
@@ -44,6 +50,7 @@ pub(super) struct Watcher {
     ticked: Option<Timestamp>,
     trimmed: Position,
     known: Known,
+    budgets: Budgets,
     care: Care,
 }
 
@@ -55,6 +62,8 @@ struct Gathered {
     /// Tells history items of one millisecond apart, the same in a replay.
     order: u64,
     tells: bool,
+    /// Ids of the incidents in `change`.
+    incidents: BTreeSet<String>,
 }
 
 /// How far the watcher has come: what it takes next, and the last tick it has taken. What was due at that tick is judged;
@@ -73,7 +82,7 @@ impl Watcher {
     /// The watcher where it was left: alarms with their states, and the data their windows look at.
     pub(super) fn open(app: Arc<App>) -> Result<Self, Failure> {
         let Reached { position, ticked } = app.records.get(&position_key())?.unwrap_or_default();
-        let mut watch = Watch::new(&app.account);
+        let mut watch = Watch::new(&app.account).with_contributors_max(app.contributors_max);
         if let Some(ticked) = ticked {
             watch.restore_clock(ticked);
         }
@@ -92,13 +101,22 @@ impl Watcher {
                 watch.restore_contributor(&arn, group, runtime);
             }
         }
+        models::restore(&app.records, &mut watch, &mut needed)?;
         for (series, from) in one_by_one(store, needed)? {
             watch.restore_data(&points::read(store, &series, from, i64::MAX)?);
         }
+        for incident in incidents::held(store)? {
+            watch.restore_incident(incident);
+        }
+        record_logs::restore(store, &mut watch)?;
+        app.records_followed.send_replace(watch.follows_records());
         app.judged.send_replace(position);
+        composites::restore(&mut watch, &app)?;
+        let budgets = Budgets::open(&app.records, app.emptied.load(Ordering::Acquire))?;
         Ok(Self {
             app,
             watch,
+            budgets,
             position,
             ticked,
             trimmed: position,
@@ -175,11 +193,14 @@ impl Watcher {
                 reached = None;
                 continue;
             }
+            if matches!(entry.input, Input::PutAlarm { .. } | Input::PutDetector { .. })
+                && let Some(before) = reached
+            {
+                // They look at the past at once, so all data before this entry must be in the store.
+                self.save(std::mem::take(&mut gathered), before)?;
+            }
+            self.teach(&mut entry, &mut gathered)?;
             if let Input::PutAlarm { alarm, history } = &mut entry.input {
-                // The alarm judges the past at once, so all data before this entry must be in the store.
-                if let Some(before) = reached {
-                    self.save(std::mem::take(&mut gathered), before)?;
-                }
                 let from = Watch::needed_from(alarm, entry.now);
                 for need in Watch::needs(alarm) {
                     history.extend(points::read_needed(&*store, &need, from)?);
@@ -217,24 +238,48 @@ impl Watcher {
         if let Input::DeleteAlarm { arn } = &entry.input {
             alarms::forget(&**self.app.records.store(), &mut gathered.change, arn)?;
         }
+        composites::keep(&entry.input, gathered);
         if matches!(entry.input, Input::Tick) {
             self.ticked = self.ticked.max(Some(entry.now));
         }
+        let alarm_deleted = matches!(entry.input, Input::DeleteAlarm { .. });
         for effect in self.watch.step(entry.now, entry.input) {
             match effect {
+                Effect::Incident(incident) => self.keep_incident(&incident, alarm_deleted, gathered)?,
+                Effect::IncidentOver { id } => incidents::let_go(&mut gathered.change, &id),
+                Effect::Found(finding) => self.tell_finding(&finding),
+                Effect::Data(data) => gathered.points.add(&data, |series| self.watch.is_watched(series)),
+                Effect::RecordsSince(since) => record_logs::save_since(&mut gathered.change, since),
+                Effect::SavedRecords { log, channel } => {
+                    record_logs::save(&mut gathered.change, &log, channel.as_deref());
+                }
+                Effect::Note(message) => self.tell_note(&message, gathered)?,
                 Effect::Saved { arn, runtime } => alarms::save_runtime(&mut gathered.change, &arn, &runtime),
                 Effect::SavedContributor { arn, group, runtime } => {
                     alarms::save_contributor(&mut gathered.change, &arn, &group, runtime.as_ref());
                 }
+                Effect::SavedModel { key, model } => {
+                    detectors::save_model(&mut gathered.change, &key, model.as_deref());
+                }
                 Effect::Transition(transition) => self.tell(&transition, position, gathered)?,
+                Effect::CompositeTransition(transition) => {
+                    self.tell_composite(&transition, position, gathered)?;
+                }
+                Effect::Act(act) => self.act_again(&act, entry.now, position, gathered)?,
+                Effect::SavedComposite { arn, runtime } => {
+                    manage::composites::save_runtime(&mut gathered.change, &arn, &runtime);
+                }
+                Effect::SavedMuted { arn, contributor, muted } => {
+                    mutes::save_held(&mut gathered.change, &arn, &contributor, muted.as_deref());
+                }
             }
         }
-        Ok(())
+        self.send_digests(entry.now, gathered)
     }
 
     /// Writes a transition into the history, and a delivery for each subscriber of its actions into the outbox.
     fn tell(
-        &self,
+        &mut self,
         transition: &Transition,
         position: Position,
         gathered: &mut Gathered,
@@ -248,16 +293,25 @@ impl Watcher {
             at: transition.at,
             kind: if of_contributor { "AlarmContributorStateUpdate" } else { "StateUpdate" }.into(),
             contributor: transition.contributor.clone(),
+            composite: false,
             summary: format!("Alarm updated from {from} to {to}"),
             data: state_update(transition).to_string(),
         };
         self.record(gathered, transition, &item, position);
-        if !transition.acts {
-            return Ok(());
-        }
+        if transition.acts { self.run_actions(transition, transition.at, position, gathered) } else { Ok(()) }
+    }
+
+    /// Carries out the actions of a transition at `now`.
+    fn run_actions(
+        &mut self,
+        transition: &Transition,
+        now: Timestamp,
+        position: Position,
+        gathered: &mut Gathered,
+    ) -> Result<(), Failure> {
         for action in transition.alarm.actions(transition.to) {
-            let error = self.act(action, transition, position, gathered)?;
-            let item = action_item(transition, action, error.as_deref());
+            let error = self.act(action, transition, now, position, gathered)?;
+            let item = action_item(transition, now, action, error.as_deref());
             self.record(gathered, transition, &item, position);
         }
         Ok(())
@@ -265,32 +319,37 @@ impl Watcher {
 
     /// Carries out one action; the text says why it failed, where it did.
     fn act(
-        &self,
+        &mut self,
         action: &str,
         transition: &Transition,
+        now: Timestamp,
         position: Position,
         gathered: &mut Gathered,
     ) -> Result<Option<String>, Failure> {
-        if !action.starts_with("arn:aws:sns:") {
-            return Ok(Some("this kind of action is not carried out; use the ARN of an SNS topic".into()));
+        if let Some(error) = self.why_not(action)? {
+            return Ok(Some(error));
         }
-        match topics::find(&self.app.records, action) {
-            Ok(_) => {}
-            Err(Refusal::Store(failure)) => return Err(failure),
-            Err(_) => return Ok(Some("Topic does not exist".into())),
+        if self.gathers(action, transition, now) {
+            return Ok(None);
         }
         let cause = position.to_string();
         let whose = transition.contributor.as_ref().map_or("", |one| one.id.as_str());
         let cause = ["alarm", transition.alarm.arn.as_str(), whose, transition.to.name(), &cause];
-        for subscription in topics::subscriptions(&self.app.records, action)? {
-            let content = Content::Alarm(Box::new(transition.clone()));
-            let waiting = topics::addressed(&subscription, content, &cause, &self.app.links(), transition.at);
-            if let Some(waiting) = waiting {
-                topics::enqueue(&mut gathered.change, transition.at, &waiting);
-                gathered.tells = true;
-            }
-        }
+        let content = Content::Alarm(Box::new(transition.clone()));
+        self.send_to_all(action, &content, &cause, now, gathered)?;
         Ok(None)
+    }
+
+    /// Why an action cannot be carried out.
+    fn why_not(&self, action: &str) -> Result<Option<String>, Failure> {
+        if !action.starts_with("arn:aws:sns:") {
+            return Ok(Some("this kind of action is not carried out; use the ARN of an SNS topic".into()));
+        }
+        match topics::find(&self.app.records, action) {
+            Ok(_) => Ok(None),
+            Err(Refusal::Store(failure)) => Err(failure),
+            Err(_) => Ok(Some("Topic does not exist".into())),
+        }
     }
 
     fn record(
@@ -300,16 +359,16 @@ impl Watcher {
         item: &HistoryItem,
         position: Position,
     ) {
-        // A step takes far fewer than 65,536 items from one entry.
-        let order = (position.number() << 16) | (gathered.order & 0xffff);
-        gathered.order += 1;
-        alarms::record_history(&mut gathered.change, &transition.alarm.region, item, order);
+        self.note(gathered, &transition.alarm.region, item, position);
     }
 
     fn save(&mut self, gathered: Gathered, last: Position) -> Result<(), Failure> {
         let Gathered { mut change, mut points, tells, .. } = gathered;
         let store = Arc::clone(self.app.records.store());
-        self.known.renew(self.app.emptied.load(Ordering::Acquire));
+        let epoch = self.app.emptied.load(Ordering::Acquire);
+        self.known.renew(epoch);
+        self.budgets.renew(epoch);
+        self.budgets.save(&mut change);
         let watched = |series: &Series| self.watch.is_watched(series);
         let dropped =
             points.drain_into(&*store, &mut change, last, &mut self.known, watched, clock::now())?;
@@ -322,6 +381,8 @@ impl Watcher {
         put(&mut change, &position_key(), &Reached { position: next, ticked: self.ticked });
         let durability = if tells { Durability::Disk } else { Durability::Process };
         self.app.records.store().commit(change, durability)?;
+        self.app.telemetry.open_incidents.set(self.watch.open_incidents() as i64);
+        self.show_records();
         self.position = next;
         self.app.judged.send_replace(next);
         if tells {
@@ -366,7 +427,29 @@ fn state_update(transition: &Transition) -> Value {
     })
 }
 
-fn action_item(transition: &Transition, action: &str, error: Option<&str>) -> HistoryItem {
+fn action_item(transition: &Transition, now: Timestamp, action: &str, error: Option<&str>) -> HistoryItem {
+    let published = error.is_none().then(|| nightbell_deliver::message::alarm_json(transition));
+    let ended = transition.after_mute.then_some(now);
+    let (summary, data) = action_data(action, transition.at, published, error, ended);
+    HistoryItem {
+        alarm: transition.alarm.name.clone(),
+        at: now,
+        kind: if transition.contributor.is_some() { "AlarmContributorAction" } else { "Action" }.into(),
+        contributor: transition.contributor.clone(),
+        composite: false,
+        summary,
+        data,
+    }
+}
+
+/// Summary and data of the history item about an action; `muted_until` is when the mute window ended that held it back.
+fn action_data(
+    action: &str,
+    state_updated: Timestamp,
+    published: Option<String>,
+    error: Option<&str>,
+    muted_until: Option<Timestamp>,
+) -> (String, String) {
     let (word, state) = if error.is_none() {
         ("Successfully executed", "Succeeded")
     } else {
@@ -374,18 +457,11 @@ fn action_item(transition: &Transition, action: &str, error: Option<&str>) -> Hi
     };
     let data = json!({
         "actionState": state,
-        "stateUpdateTimestamp": transition.at.as_millis(),
+        "stateUpdateTimestamp": state_updated.as_millis(),
         "notificationResource": action,
-        "publishedMessage": error.is_none().then(|| nightbell_deliver::message::alarm_json(transition)),
+        "publishedMessage": published,
         "error": error,
-        "muteWindowEndTimestamp": null,
+        "muteWindowEndTimestamp": muted_until.map(Timestamp::as_millis),
     });
-    HistoryItem {
-        alarm: transition.alarm.name.clone(),
-        at: transition.at,
-        kind: if transition.contributor.is_some() { "AlarmContributorAction" } else { "Action" }.into(),
-        contributor: transition.contributor.clone(),
-        summary: format!("{word} action {action}"),
-        data: data.to_string(),
-    }
+    (format!("{word} action {action}"), data.to_string())
 }

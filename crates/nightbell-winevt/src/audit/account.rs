@@ -71,8 +71,8 @@ pub(super) fn noise(user: Option<&str>, sid: Option<&str>) -> Option<&'static st
     system.then_some("system-account")
 }
 
-/// Services, the window manager, the font driver host.
-const SERVICE_SIDS: [&str; 3] = ["S-1-5-80-", "S-1-5-90-", "S-1-5-96-"];
+/// Services, the window manager, the font driver host, the sessions of the SSH server.
+const SERVICE_SIDS: [&str; 4] = ["S-1-5-80-", "S-1-5-90-", "S-1-5-96-", "S-1-5-111-"];
 
 /// Whether an address as [`source`] gives it is the machine itself.
 pub(super) fn is_loopback(source: &str) -> bool {

@@ -5,9 +5,8 @@ The rule itself has errors of its own, see `rule`; whether the alarms it names e
 */
 
 use super::{CompositeAlarm, RuleError, Site, Suppressor};
-use crate::alarm::check::{ACTION_CHARS_MAX, ACTIONS_MAX, DESCRIPTION_CHARS_MAX};
+use crate::alarm::check::{check_actions, check_texts, error, longer_than};
 use crate::alarm::{AlarmError, AlarmErrorKind};
-use crate::metric::NAME_CHARS_MAX;
 
 /// Characters of a suppressor's name or ARN.
 pub const SUPPRESSOR_CHARS_MAX: usize = 1_600;
@@ -23,48 +22,21 @@ impl CompositeAlarm {
     /// # Errors
     /// The first rule that is broken.
     pub fn check(&self) -> Result<(), AlarmError> {
-        self.check_texts()?;
-        self.check_actions()?;
+        check_texts(&self.name, self.description.as_deref())?;
+        check_actions([&self.ok_actions, &self.alarm_actions, &self.insufficient_data_actions])?;
+        self.check_foreign_actions()?;
         self.check_suppressor()
     }
 
-    fn check_texts(&self) -> Result<(), AlarmError> {
-        if self.name.is_empty() {
-            return Err(error(AlarmErrorKind::Absent, "AlarmName", "is required"));
-        }
-        if longer_than(&self.name, NAME_CHARS_MAX) {
-            let message = format!("must have 1 to {NAME_CHARS_MAX} characters");
-            return Err(error(AlarmErrorKind::Form, "AlarmName", message));
-        }
-        if self.description.as_deref().is_some_and(|text| longer_than(text, DESCRIPTION_CHARS_MAX)) {
-            let message = format!("must have at most {DESCRIPTION_CHARS_MAX} characters");
-            return Err(error(AlarmErrorKind::Form, "AlarmDescription", message));
-        }
-        Ok(())
-    }
-
-    fn check_actions(&self) -> Result<(), AlarmError> {
+    /// Nothing that acts on one instance or group.
+    fn check_foreign_actions(&self) -> Result<(), AlarmError> {
         let lists = [
             ("OKActions", &self.ok_actions),
             ("AlarmActions", &self.alarm_actions),
             ("InsufficientDataActions", &self.insufficient_data_actions),
         ];
+        let foreign = |action: &&String| FOREIGN_ACTIONS.iter().any(|start| action.starts_with(start));
         for (field, actions) in lists {
-            if actions.len() > ACTIONS_MAX {
-                return Err(error(
-                    AlarmErrorKind::Form,
-                    field,
-                    format!("must have at most {ACTIONS_MAX} members"),
-                ));
-            }
-            if actions.iter().any(|action| action.is_empty() || longer_than(action, ACTION_CHARS_MAX)) {
-                let message = format!("must have members of 1 to {ACTION_CHARS_MAX} characters");
-                return Err(error(AlarmErrorKind::Form, field, message));
-            }
-            if let Some(action) = actions.iter().find(|action| !action.starts_with("arn:")) {
-                return Err(error(AlarmErrorKind::Value, field, format!("must be ARNs. action={action}")));
-            }
-            let foreign = |action: &&String| FOREIGN_ACTIONS.iter().any(|start| action.starts_with(start));
             if let Some(action) = actions.iter().find(foreign) {
                 let message = format!("must be actions that composite alarms support. action={action}");
                 return Err(error(AlarmErrorKind::Value, field, message));
@@ -126,14 +98,6 @@ impl Suppressor {
         let alarm_arn = site.resolve(name_or_arn).map_err(foreign)?;
         Ok(Some(Self { alarm_arn, wait_s, extension_s }))
     }
-}
-
-fn error(kind: AlarmErrorKind, field: &'static str, message: impl Into<String>) -> AlarmError {
-    AlarmError { kind, field, message: message.into() }
-}
-
-fn longer_than(text: &str, chars_max: usize) -> bool {
-    text.chars().nth(chars_max).is_some()
 }
 
 #[cfg(test)]

@@ -97,6 +97,25 @@ pub struct Change {
     pub triggers: Vec<Trigger>,
 }
 
+/// One change of a composite alarm's state, as it is told: everything a message needs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CompositeTransition {
+    /// The alarm as it was configured at that moment.
+    pub alarm: CompositeAlarm,
+    /// 12 digits.
+    pub account: String,
+    /// From what, to what, and why.
+    pub change: Change,
+    /// The `StateReason` of each of the change's triggers, as it stood when this was told; empty of an unknown one.
+    pub reasons: Vec<String>,
+    /// Whether the alarm's actions are run with it: they are enabled, and nothing suppresses or mutes them.
+    pub acts: bool,
+    /// What keeps its actions waiting, where a suppressor does.
+    pub suppressed_by: Option<SuppressedBy>,
+    /// Whether its actions were held back by a mute rule that is over.
+    pub after_mute: bool,
+}
+
 /// What keeps actions from running: `ActionsSuppressedBy` of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SuppressedBy {
@@ -170,6 +189,15 @@ impl CompositeRuntime {
 }
 
 impl CompositeAlarm {
+    /// The ARNs told of a transition to `state`.
+    pub fn actions(&self, state: State) -> &[String] {
+        match state {
+            State::Ok => &self.ok_actions,
+            State::Alarm => &self.alarm_actions,
+            State::InsufficientData => &self.insufficient_data_actions,
+        }
+    }
+
     /// Where the alarm and all its children live.
     pub fn site(&self) -> Site<'_> {
         Site { region: &self.region, account: self.arn.split(':').nth(4).unwrap_or_default() }

@@ -25,6 +25,7 @@ fn alarm(n: u32, m: Option<u32>, missing_data: MissingData) -> MetricAlarm {
         evaluation_periods: n,
         datapoints_to_alarm: m,
         threshold: 5.0,
+        band: None,
         comparison: Comparison::GreaterThanThreshold,
         missing_data,
         evaluate_low_sample_count_percentile: String::new(),

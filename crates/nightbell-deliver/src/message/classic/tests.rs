@@ -117,3 +117,22 @@ State Change Actions:
     assert!(text.contains("- Dimensions:                          [a = 1], [b = 2]\n"), "{text}");
     assert!(text.contains("- Unit:                                Count\n"));
 }
+
+#[test]
+fn an_alarm_on_a_band_lists_its_entries() {
+    let t = crate::message::tests::bands::unusual();
+    let json = alarm_json(&t);
+    let trigger = json.split_once("\"Trigger\":").unwrap().1;
+    assert_eq!(
+        trigger,
+        r#"{"Period":300,"EvaluationPeriods":1,"DatapointsToAlarm":1,"ComparisonOperator":"GreaterThanUpperThreshold","ThresholdMetricId":"ad1","TreatMissingData":"notBreaching","EvaluateLowSampleCountPercentile":"","Metrics":[{"Id":"m1","MetricStat":{"Metric":{"Dimensions":[],"MetricName":"4656","Namespace":"folder/secret/4656"},"Period":300,"Stat":"Sum"},"ReturnData":true},{"Expression":"ANOMALY_DETECTION_BAND(m1, 2)","Id":"ad1","Label":"ad1","ReturnData":true,"Period":300}]}}"#
+    );
+    let text = alarm_text(&t, None);
+    for part in [
+        "when the metric is GreaterThanUpperThreshold ad1 for at least 1 of the last 1 period(s) of 300 seconds.",
+        "\nMonitored Metrics:\n- MetricNamespace:            folder/secret/4656\n",
+        "- MetricExpression:           ANOMALY_DETECTION_BAND(m1, 2)\n- MetricLabel:                ad1\n",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in\n{text}");
+    }
+}

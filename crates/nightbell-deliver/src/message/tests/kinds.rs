@@ -5,7 +5,11 @@ One alarm of each kind, with its curve: told apart at a glance, whole without pi
 use std::collections::BTreeSet;
 
 use nightbell_core::alarm::{Contributor, CurvePoint, QueryMeasure};
+use nightbell_core::budget::{Digest, DigestLine, MessageKind, Tallied};
+use nightbell_core::delivery::IncidentMessage;
+use nightbell_core::incident::{Acknowledgement, Extreme, Incident, News, Note, NoteKind, Opening};
 
+use super::bands::{missing, unusual, unusual_number};
 use super::*;
 
 /// Half an hour of a sliding window that is calm, and then rises to `peak` within `rise_s`.
@@ -25,7 +29,7 @@ fn with_curve(transition: Transition, rise_s: i64) -> Transition {
     changed(transition, |t| t.curve = curve(t.at, t.value.unwrap_or(6.0), rise_s))
 }
 
-fn per(transition: Transition, metric: &str, name: &str, value: &str) -> Transition {
+pub(super) fn per(transition: Transition, metric: &str, name: &str, value: &str) -> Transition {
     changed(transition, |t| {
         t.alarm.measure = Measure::Query(QueryMeasure {
             id: "q".to_owned(),
@@ -189,6 +193,8 @@ fn kinds() -> Vec<(&'static str, Transition)> {
         ("cleared", cleared()),
         ("lockout", lockout()),
         ("silent", silent()),
+        ("missing", missing()),
+        ("unusual", unusual()),
         ("number", number()),
         ("over", over()),
         ("unknown", changed(transition(), |t| t.to = State::InsufficientData)),
@@ -211,6 +217,8 @@ fn each_kind_has_its_own_colour_label_and_headline() {
         ("cleared", r"1 cleared log by corp\eve on dc01 at 2021-06-01 18:08:05 UTC."),
         ("lockout", "1 lockout on dc01, account bob, from ws-117 at 2021-06-01 18:08:05 UTC."),
         ("silent", "fs01 has been silent for 10 min from 2021-06-01 17:59:35 to 18:09:35 UTC."),
+        ("missing", "12 records of security on fs01 are missing: 1200 to 1211 between 2021-06-01 18:08:05 and "),
+        ("unusual", r"awscorp\fsxclient was denied access 41 times in \share\secret between "),
         ("number", "Sum of 4656 was 6 from "),
         ("over", "Back to OK: Sum of 4656 was 0 from "),
         ("unknown", "Too little data to judge Sum of 4656 at "),
@@ -280,7 +288,7 @@ fn a_topic_may_write_its_own_html() {
         (Template::parse("<b>{{ headline }}</b>{{ body }}"), Template::parse("{{ nothing }}"));
     let html = |template: &Template| {
         let delivery = delivery(Content::Alarm(Box::new(denied())));
-        let enclosure = Enclosure { template: Some(template), events: &[] };
+        let enclosure = Enclosure { template: Some(template), ..Enclosure::default() };
         render(&delivery, &origin(), enclosure, FIRST).html.unwrap()
     };
     let written = html(&own.unwrap());
@@ -293,10 +301,118 @@ fn a_topic_may_write_its_own_html() {
 #[test]
 fn events_travel_as_they_came() {
     let events = [RawEvent { time: FIRST, message: "<Event><System/></Event>".to_owned() }];
-    let enclosure = Enclosure { template: None, events: &events };
+    let enclosure = Enclosure { events: &events, ..Enclosure::default() };
     let mail = render(&delivery(Content::Alarm(Box::new(denied()))), &origin(), enclosure, FIRST);
     assert_eq!(mail.attachments.len(), 1);
     assert_eq!(mail.attachments[0].name, "events.xml");
+}
+
+/// Twelve minutes of denied access; seven more came since the last message.
+fn note(kind: NoteKind) -> Note {
+    let whole = many().evidence;
+    let mut incident = Incident::open(
+        FIRST.plus_millis(42_390),
+        Opening {
+            alarm_arn: "arn:aws:cloudwatch:us-east-2:123456789012:alarm:AccessDenied".to_owned(),
+            alarm_name: "AccessDenied".to_owned(),
+            contributor: None,
+            window: None,
+            value: Some(6.0),
+            count: 6.0,
+            evidence: whole.clone(),
+            extreme: Extreme::Highest,
+            muted_until: None,
+        },
+    );
+    let at = FIRST.plus_millis(762_390);
+    incident.count = 19.0;
+    incident.peak = Some(CurvePoint { at: FIRST.plus_millis(90_000), value: 9.0 });
+    if kind == NoteKind::End {
+        incident.ended = Some(at);
+        incident.acknowledged =
+            Some(Acknowledgement { at: FIRST.plus_millis(300_000), who: "ann\r\nBcc: x".to_owned() });
+    }
+    let news = Evidence { events: 7, samples: whole.samples[..3].to_vec(), ..Evidence::default() };
+    let news = News { points: 7, count: 7.0, evidence: news };
+    Note { kind, number: 2, at, since: FIRST.plus_millis(342_390), news, incident }
+}
+
+fn digest() -> Digest {
+    let line = |n: u32| DigestLine {
+        kind: if n < 20 { MessageKind::First } else { MessageKind::Update },
+        alarm: if n.is_multiple_of(3) { "denied-access" } else { "failed-logons" }.to_owned(),
+        contributor: Some(format!("srv-{n:02}<b>\u{202e}")),
+        value: f64::from(6 + n),
+        incident: format!("{n:016x}"),
+        at: FIRST.plus_millis(i64::from(n) * 40),
+    };
+    Digest {
+        number: 3,
+        at: FIRST.plus_millis(900),
+        since: FIRST,
+        lines: (0..23).map(line).collect(),
+        more: 412,
+        tallied: Tallied { firsts: 432, updates: 3, ends: 1 },
+    }
+}
+
+fn noted(kind: NoteKind) -> Mail {
+    let Transition { alarm, account, .. } = many();
+    let message = IncidentMessage { alarm, account, note: note(kind) };
+    written(&delivery(Content::Incident(Box::new(message))))
+}
+
+fn digested(digest: &Digest) -> Mail {
+    written(&delivery(Content::Digest(Box::new(digest.clone()))))
+}
+
+#[test]
+fn an_incident_goes_on_and_is_over() {
+    let update = noted(NoteKind::Update);
+    assert_eq!(
+        update.subject,
+        r"[ALARM] still: 3 users denied 19 times in \secret on srvdefender01 (12 min)"
+    );
+    for part in [
+        "Still going on after 12 min: 3 users were denied access 19 times in ",
+        "  and 4 more\n",
+        "  Rule        Sum > 5 in 5 min\n",
+        "  Message     number 2, the one before at 2021-06-01 18:13:47 UTC\n",
+        "    nightbell incidents ack ",
+    ] {
+        assert!(update.text.contains(part), "{part:?} is not in\n{}", update.text);
+    }
+    assert!(update.html.unwrap().contains(">since the last message<"));
+    let end = noted(NoteKind::End);
+    assert!(end.subject.starts_with("[OK] over: 3 users denied 19 times in "), "{}", end.subject);
+    assert!(end.text.contains("from 2021-06-01 18:08:47 to 18:20:47 UTC"), "{}", end.text);
+    assert!(end.text.contains("  Taken by    ann  Bcc: x (2021-06-01 18:13:05 UTC)\n"), "{}", end.text);
+    assert!(!end.text.contains("incidents ack") && end.text.contains("incidents show"));
+    let first = mail(changed(denied(), |t| t.incident = Some("26f673c6e2cecb22".to_owned()))).text;
+    assert!(first.contains("    nightbell incidents ack 26f673c6e2cecb22\n"));
+    let hostile = mail(changed(denied(), |t| t.incident = Some("x; rm -rf /".to_owned()))).text;
+    assert!(!hostile.contains("nightbell incidents"));
+}
+
+#[test]
+fn a_digest_names_each_and_counts_the_rest() {
+    let mail = digested(&digest());
+    assert_eq!(mail.subject, "[ALARM] 432 incidents started, 3 go on, 1 is over");
+    for part in [
+        "Alarms\n      15  failed-logons\n       8  denied-access\n",
+        "  18:08:05.000  started: denied-access, srv-00<b>\u{fffd} (6)\n",
+        "  and 412 more\n",
+    ] {
+        assert!(mail.text.contains(part), "{part:?} is not in\n{}", mail.text);
+    }
+    assert!(!mail.html.unwrap().contains("<b>"));
+    let mut large = digest();
+    large.lines = vec![large.lines[0].clone(); 10_000];
+    let large = digested(&large);
+    assert!(large.html.unwrap().len() < 100_000);
+    assert!(large.text.contains("  and 10312 more\n"));
+    let empty = Digest { lines: Vec::new(), tallied: Tallied::default(), ..digest() };
+    assert_eq!(digested(&empty).subject, "[OK] nothing new");
 }
 
 /// Writes the mails of the fixtures to the folder that `NIGHTBELL_MAIL_SAMPLES` names, to be looked at.
@@ -312,7 +428,15 @@ fn samples_for_the_eye() {
     let confirmation =
         Content::Confirmation { confirm_url: "https://bell.example.org/confirm?token=ab12".to_owned() };
     let mails = kinds().into_iter().map(|(name, t)| (name, mail(t)));
-    for (name, mail) in mails.chain([("confirmation", written(&delivery(confirmation)))]) {
+    let others = [
+        ("unusual-number", mail(unusual_number())),
+        ("composite", written(&delivery(Content::Composite(Box::new(composite::tests::transition()))))),
+        ("confirmation", written(&delivery(confirmation))),
+        ("goes-on", noted(NoteKind::Update)),
+        ("ended", noted(NoteKind::End)),
+        ("digest", digested(&digest())),
+    ];
+    for (name, mail) in mails.chain(others) {
         std::fs::write(folder.join(format!("{name}.eml")), crate::mime::message(&mail).unwrap().formatted())
             .unwrap();
         let mut html = mail.html.unwrap();

@@ -1,0 +1,445 @@
+/*!
+The incidents of a [`Watch`]: opened and closed by transitions, fed by the data of what is in ALARM, told of by ticks.
+
+An incident belongs to one contributor, or to an alarm that does not count per contributor. Once it is over it is held
+as long as data that came late can still reach it: such data is counted into it and makes no other one. Where incidents
+are kept, and who is told, is for the caller of [`Watch::step`].
+*/
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use super::{Act, Came, Effect, Input, Watch, Watched};
+use crate::alarm::contributors::Group;
+use crate::alarm::standing::{self, Arrived, Question, Standing};
+use crate::alarm::{Comparison, CurvePoint, Measure, MetricAlarm, State, Transition};
+use crate::delivery::IncidentMessage;
+use crate::evidence::Evidence;
+use crate::incident::{EvidenceMemory, Extreme, Incident, Note, Opening};
+use crate::time::Timestamp;
+
+/// Incidents held at once; past it, alarms change and are told of without one.
+pub const INCIDENTS_HELD_MAX: usize = 100_000;
+/// Changed incidents that one tick hands out to be saved; the others follow at the next ticks.
+pub const INCIDENTS_SAVED_PER_TICK_MAX: usize = 1_000;
+/// Windows measured for the peak per incident and step, the newest.
+const PEAK_WINDOWS_MAX: usize = 32;
+
+/// The latest incident of each contributor of an alarm; an alarm as a whole is the group without values.
+pub(crate) type Followed = BTreeMap<Group, String>;
+
+/// The incidents that are not over, or that late data can still reach.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Incidents {
+    held: BTreeMap<String, Held>,
+    /// By the alarm's ARN.
+    followed: HashMap<String, Followed>,
+    memory: EvidenceMemory,
+    /// Ids of those that changed since they were handed out, in turn.
+    changed: VecDeque<String>,
+    open: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    incident: Incident,
+    group: Group,
+    /// Whether it waits in `changed`.
+    changed: bool,
+}
+
+/// What an input means for incidents, beside its transitions.
+pub(super) enum Concerns {
+    /// Messages may be due.
+    Time,
+    /// What was watched may not be any more.
+    Alarm(String),
+    /// Nothing else.
+    Nothing,
+}
+
+impl Concerns {
+    pub(super) fn of(input: &Input) -> Self {
+        match input {
+            Input::Tick => Self::Time,
+            Input::PutAlarm { alarm, .. } => Self::Alarm(alarm.arn.clone()),
+            Input::DeleteAlarm { arn } => Self::Alarm(arn.clone()),
+            _ => Self::Nothing,
+        }
+    }
+}
+
+impl Watch {
+    /// Puts an incident back as it was saved, after its alarm; one of an unknown alarm is ignored.
+    pub fn restore_incident(&mut self, incident: Incident) {
+        if self.alarms.contains_key(&incident.alarm_arn) && !self.incidents.held.contains_key(&incident.id) {
+            self.incidents.hold(incident);
+        }
+    }
+
+    /// The incidents that are not over, or that late data can still reach, by id.
+    pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.incidents.held.values().map(|held| &held.incident)
+    }
+
+    /// The incident with this id, if it is among those.
+    pub fn incident(&self, id: &str) -> Option<&Incident> {
+        self.incidents.held.get(id).map(|held| &held.incident)
+    }
+
+    /// How many incidents are not over.
+    pub fn open_incidents(&self) -> usize {
+        self.incidents.open
+    }
+
+    /// Counts what arrived into the incidents it belongs to, and takes out of `touched` what must not start another.
+    pub(super) fn feed_incidents(&mut self, touched: &mut BTreeMap<String, Came>) {
+        for (arn, came) in touched {
+            let Some(watched) = self.alarms.get(arn) else { continue };
+            match came {
+                Came::Series(arrived) => self.incidents.feed(arn, &Group::new(), watched, arrived),
+                Came::Contributors(came) => {
+                    for (group, arrived) in came.groups_mut() {
+                        self.incidents.feed(arn, group, watched, arrived);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Opens and closes incidents as the transitions in `effects` say, and adds what comes of it.
+    pub(super) fn follow(&mut self, now: Timestamp, concerns: &Concerns, effects: &mut Vec<Effect>) {
+        let mut more = Vec::new();
+        for effect in effects.iter_mut() {
+            match effect {
+                Effect::Transition(transition) => {
+                    transition.incident = self.follow_one(now, transition, &mut more);
+                }
+                Effect::Act(act) => {
+                    if let Act::Metric(transition) = &**act {
+                        self.first_told(now, transition, &mut more);
+                    }
+                }
+                _ => {}
+            }
+        }
+        match concerns {
+            Concerns::Time => self.tick_incidents(now, &mut more),
+            Concerns::Alarm(arn) => self.reconcile(now, arn, &mut more),
+            Concerns::Nothing => {}
+        }
+        effects.append(&mut more);
+    }
+
+    pub(super) fn acknowledge(&mut self, now: Timestamp, id: &str, who: &str, effects: &mut Vec<Effect>) {
+        if let Some(held) = self.incidents.held.get_mut(id)
+            && held.incident.acknowledge(now, who)
+        {
+            effects.push(Effect::Incident(Box::new(held.incident.clone())));
+        }
+    }
+
+    pub(super) fn mute(&mut self, now: Timestamp, id: &str, until: Timestamp, effects: &mut Vec<Effect>) {
+        if let Some(held) = self.incidents.held.get_mut(id) {
+            held.incident.mute(now, until);
+            effects.push(Effect::Incident(Box::new(held.incident.clone())));
+        }
+    }
+
+    /// The incident that `transition` starts or ends.
+    fn follow_one(
+        &mut self,
+        now: Timestamp,
+        transition: &Transition,
+        effects: &mut Vec<Effect>,
+    ) -> Option<String> {
+        let group = group_of(transition)?;
+        let arn = &transition.alarm.arn;
+        let muted = self.mutes.until(&transition.alarm.region, &transition.alarm.name, now);
+        if transition.to != State::Alarm {
+            let id = self.incidents.open_on(arn, &group)?.to_owned();
+            let close = |incident: &mut Incident| {
+                incident.muted_until = incident.muted_until.max(muted);
+                incident.close(now)
+            };
+            let note = self.incidents.change(&id, close).flatten();
+            self.incidents.open -= 1;
+            self.report_incident(&id, note, effects);
+            return Some(id);
+        }
+        if self.incidents.held.len() >= INCIDENTS_HELD_MAX || self.incidents.open_on(arn, &group).is_some() {
+            return None;
+        }
+        let standing = self.alarms.get(arn).and_then(|watched| watched.standing(&group));
+        let incident = self.incidents.first_at(now, |at| open(at, transition, standing, muted));
+        let id = incident.id.clone();
+        self.incidents.hold(incident);
+        self.report_incident(&id, None, effects);
+        Some(id)
+    }
+
+    /// A first message that a mute rule had held back goes out.
+    fn first_told(&mut self, now: Timestamp, transition: &Transition, effects: &mut Vec<Effect>) {
+        let Some(group) = group_of(transition).filter(|_| transition.to == State::Alarm) else { return };
+        let Some(id) = self.incidents.open_on(&transition.alarm.arn, &group).map(str::to_owned) else {
+            return;
+        };
+        self.incidents.change(&id, |incident| incident.first_told(now));
+        self.report_incident(&id, None, effects);
+    }
+
+    /// Tells what is due, lets go of what is over, and hands out what changed.
+    fn tick_incidents(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let (mut due, mut over) = (Vec::new(), Vec::new());
+        let mut muted: HashMap<&str, bool> = HashMap::new();
+        for (id, held) in &self.incidents.held {
+            let alarm = self.alarms.get(&held.incident.alarm_arn).map(|watched| &watched.question().alarm);
+            let reached = |alarm| standing::accepted_from(alarm, now.second()) <= held.incident.last_second;
+            if held.incident.next_message().is_some_and(|next| next <= now) {
+                let waits = alarm.is_some_and(|alarm| {
+                    *muted.entry(&alarm.arn).or_insert_with(|| self.is_muted(&alarm.region, &alarm.name))
+                });
+                let speaks = alarm.is_some_and(|alarm| alarm.actions_enabled);
+                // An end that is never to be told is not owed, either.
+                if !waits && (speaks || held.incident.end_owed) {
+                    due.push(id.clone());
+                }
+            } else if held.incident.ended.is_some() && !held.incident.end_owed && !alarm.is_some_and(reached)
+            {
+                over.push(id.clone());
+            }
+        }
+        for id in due {
+            let note = self.incidents.change(&id, |incident| incident.tick(now)).flatten();
+            self.report_incident(&id, note, effects);
+        }
+        for id in over {
+            self.incidents.let_go(&id);
+            effects.push(Effect::IncidentOver { id });
+        }
+        effects.extend(self.incidents.take_changed().map(|incident| Effect::Incident(Box::new(incident))));
+    }
+
+    /// Ends the incidents of what is not watched any more, without a message.
+    fn reconcile(&mut self, now: Timestamp, arn: &str, effects: &mut Vec<Effect>) {
+        let watched = self.alarms.get(arn);
+        let in_alarm = |group: &Group| {
+            let Some(watched) = watched else { return false };
+            let runtime = match watched.standing(group) {
+                Some((_, standing)) => &standing.runtime,
+                None if group.is_empty() && !matches!(watched, Watched::Contributors(_)) => watched.runtime(),
+                None => return false,
+            };
+            runtime.state == State::Alarm
+        };
+        let of_alarm = self.incidents.held.iter().filter(|(_, held)| held.incident.alarm_arn == arn);
+        let ids: Vec<String> = of_alarm
+            .filter(|(_, held)| watched.is_none() || held.incident.ended.is_none() && !in_alarm(&held.group))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in ids {
+            let quiet = |incident: &mut Incident| {
+                let open = incident.ended.is_none();
+                let changed = open || incident.end_owed;
+                drop(incident.close(now));
+                incident.end_owed = false;
+                (open, changed)
+            };
+            let Some((open, changed)) = self.incidents.change(&id, quiet) else { continue };
+            self.incidents.open -= usize::from(open);
+            if changed {
+                self.report_incident(&id, None, effects);
+            }
+            self.incidents.let_go(&id);
+            effects.push(Effect::IncidentOver { id });
+        }
+    }
+
+    /// What is to be kept of an incident, and said of it.
+    fn report_incident(&self, id: &str, note: Option<Note>, effects: &mut Vec<Effect>) {
+        let Some(held) = self.incidents.held.get(id) else { return };
+        effects.push(Effect::Incident(Box::new(held.incident.clone())));
+        let alarm = self.alarms.get(&held.incident.alarm_arn).map(|watched| &watched.question().alarm);
+        if let (Some(note), Some(alarm)) = (note, alarm.filter(|alarm| alarm.actions_enabled)) {
+            let (alarm, account) = (alarm.clone(), self.account.clone());
+            effects.push(Effect::Note(Box::new(IncidentMessage { alarm, account, note })));
+        }
+    }
+}
+
+impl Incidents {
+    /// The latest incidents of an alarm, where there are any.
+    pub(super) fn of(&self, arn: &str) -> Option<&Followed> {
+        self.followed.get(arn)
+    }
+
+    /// The open incident of a contributor.
+    fn open_on(&self, arn: &str, group: &Group) -> Option<&str> {
+        let id = self.followed.get(arn)?.get(group)?;
+        self.held.get(id).filter(|held| held.incident.ended.is_none()).map(|_| id.as_str())
+    }
+
+    /// An incident whose id is not taken: the second start within a millisecond counts as one a millisecond later.
+    fn first_at(&self, now: Timestamp, open: impl Fn(Timestamp) -> Incident) -> Incident {
+        let mut at = now;
+        loop {
+            let incident = open(at);
+            if !self.held.contains_key(&incident.id) {
+                return incident;
+            }
+            at = at.plus_millis(1);
+        }
+    }
+
+    fn hold(&mut self, mut incident: Incident) {
+        let attributes = incident.contributor.iter().flat_map(|one| &one.attributes);
+        let group: Group = attributes.map(|(_, value)| value.clone()).collect();
+        let followed = self.followed.entry(incident.alarm_arn.clone()).or_default();
+        let before = followed.get(&group).and_then(|id| self.held.get(id));
+        if before.is_none_or(|before| before.incident.started <= incident.started) {
+            followed.insert(group.clone(), incident.id.clone());
+        }
+        self.memory.admit(&mut incident);
+        self.open += usize::from(incident.ended.is_none());
+        self.held.insert(incident.id.clone(), Held { incident, group, changed: false });
+    }
+
+    fn change<R>(&mut self, id: &str, change: impl FnOnce(&mut Incident) -> R) -> Option<R> {
+        let held = self.held.get_mut(id)?;
+        Some(self.memory.change(&mut held.incident, change))
+    }
+
+    fn let_go(&mut self, id: &str) {
+        let Some(Held { incident, group, .. }) = self.held.remove(id) else { return };
+        self.memory.release(&incident);
+        let Some(followed) = self.followed.get_mut(&incident.alarm_arn) else { return };
+        if followed.get(&group).is_some_and(|followed| followed == id) {
+            followed.remove(&group);
+        }
+        if followed.is_empty() {
+            self.followed.remove(&incident.alarm_arn);
+        }
+    }
+
+    /// Those that changed, in turn, up to [`INCIDENTS_SAVED_PER_TICK_MAX`].
+    fn take_changed(&mut self) -> impl Iterator<Item = Incident> {
+        let ids = self.changed.drain(..self.changed.len().min(INCIDENTS_SAVED_PER_TICK_MAX));
+        ids.filter_map(|id| {
+            let held = self.held.get_mut(&id)?;
+            held.changed = false;
+            Some(held.incident.clone())
+        })
+    }
+
+    /// Counts what arrived for one contributor into its incident. What belongs to one that is over does not count as
+    /// arrived.
+    fn feed(&mut self, arn: &str, group: &Group, watched: &Watched, arrived: &mut Arrived) {
+        let fed = arrived.take_fed();
+        let id = self.followed.get(arn).and_then(|followed| followed.get(group));
+        let Some(held) = id.filter(|_| !fed.is_empty()).and_then(|id| self.held.get_mut(id)) else { return };
+        let over = held.incident.ended.is_some();
+        let measured = fed.len().saturating_sub(PEAK_WINDOWS_MAX);
+        let standing = watched.standing(group).filter(|_| !over);
+        let mut fresh = BTreeSet::new();
+        let mut counted = false;
+        self.memory.change(&mut held.incident, |incident| {
+            for (index, fed) in fed.iter().enumerate() {
+                if !incident.covers(fed.second) {
+                    fresh.insert(fed.bucket);
+                    continue;
+                }
+                counted = true;
+                let standing = standing.filter(|_| index >= measured);
+                let window = standing.and_then(|(question, standing)| peak(question, standing, fed.bucket));
+                incident.observe(fed.second, fed.count, &fed.evidence, window);
+            }
+        });
+        if counted && !held.changed {
+            held.changed = true;
+            self.changed.push_back(held.incident.id.clone());
+        }
+        if over {
+            arrived.keep(&fresh);
+        }
+    }
+}
+
+impl Watched {
+    /// What an incident looks at: of a contributor by its values, or of the alarm as a whole by none.
+    fn standing(&self, group: &Group) -> Option<(&Question, &Standing)> {
+        match self {
+            Self::Series(one) => group.is_empty().then(|| (one.question(), one.standing())),
+            Self::Contributors(many) => many.standing_of(group).map(|standing| (many.question(), standing)),
+            Self::Expression(_) => None,
+        }
+    }
+}
+
+/// Whose incident a transition is about; `None` where that is nobody's: the alarm above its contributors has none.
+fn group_of(transition: &Transition) -> Option<Group> {
+    match (&transition.contributor, &transition.alarm.measure) {
+        (Some(one), _) => Some(one.attributes.iter().map(|(_, value)| value.clone()).collect()),
+        (None, Measure::Query(_)) => None,
+        (None, _) => Some(Group::new()),
+    }
+}
+
+/// The incident that `transition` starts at `now`, whose actions a mute rule holds back until `muted`. What has come
+/// since the window that fired is counted in, too: it is the first of its news.
+fn open(
+    now: Timestamp,
+    transition: &Transition,
+    standing: Option<(&Question, &Standing)>,
+    muted: Option<Timestamp>,
+) -> Incident {
+    let window = transition.window;
+    let seconds = window.map(|(from, to)| from.second()..to.second());
+    let count = match (standing, &seconds) {
+        (Some((question, standing)), Some(seconds)) => {
+            question.counted(&standing.window.fold(seconds.clone(), false))
+        }
+        _ => transition.evidence.events as f64,
+    };
+    let mut incident = Incident::open(
+        now,
+        Opening {
+            alarm_arn: transition.alarm.arn.clone(),
+            alarm_name: transition.alarm.name.clone(),
+            contributor: transition.contributor.clone(),
+            window,
+            value: transition.value,
+            count,
+            evidence: transition.evidence.clone(),
+            extreme: extreme(&transition.alarm),
+            muted_until: muted,
+        },
+    );
+    let (Some((question, standing)), Some(seconds)) = (standing, seconds) else { return incident };
+    let nothing = Evidence::default();
+    let newer = || standing.window.range(seconds.end..i64::MAX);
+    let measured = newer().count().saturating_sub(PEAK_WINDOWS_MAX);
+    for (index, (bucket, held)) in newer().enumerate() {
+        let window = (index >= measured).then(|| peak(question, standing, bucket)).flatten();
+        let evidence = held.evidence.as_deref().unwrap_or(&nothing);
+        incident.observe(bucket, question.counted(&held.aggregate), evidence, window);
+    }
+    incident
+}
+
+/// The window that ends with `bucket`, where it can be the worst: what is not complete yet is always low.
+fn peak(question: &Question, standing: &Standing, bucket: i64) -> Option<CurvePoint> {
+    let highest = extreme(&question.alarm) == Extreme::Highest;
+    let end = bucket.saturating_add(standing.window.bucket_s());
+    highest.then(|| standing.measure(question, end)).flatten()
+}
+
+fn extreme(alarm: &MetricAlarm) -> Extreme {
+    match alarm.comparison {
+        Comparison::LessThanThreshold
+        | Comparison::LessThanOrEqualToThreshold
+        | Comparison::LessThanLowerThreshold => Extreme::Lowest,
+        _ => Extreme::Highest,
+    }
+}
+
+#[cfg(test)]
+mod tests;

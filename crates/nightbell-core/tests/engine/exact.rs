@@ -1,0 +1,236 @@
+/*!
+Properties that hold for every single transition.
+*/
+
+use nightbell_core::alarm::State;
+use nightbell_core::watch::Effect;
+use proptest::prelude::*;
+
+use super::oracle;
+use super::world::{
+    Event, Happening, Kept, Rule, Sample, Schedule, all_rules, early_rules, events, run, schedule,
+    slot_rules, told,
+};
+
+const END_S: i64 = 2_600;
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// Mostly in time, now and then late, too late, or ahead of the clock.
+fn any_delay() -> impl Strategy<Value = i64> {
+    prop_oneof![4 => 0..3_i64, 3 => 0..900_i64, 2 => 800..2_000_i64, 1 => -200..0_i64, 1 => Just(-90_000_i64)]
+}
+
+/// When the clock jumps, by how much, and how long that lasts.
+type Jump = Option<(i64, i64, i64)>;
+
+fn jumps() -> impl Strategy<Value = Jump> {
+    let by = prop_oneof![-2_000..2_000_i64, Just(6 * 3_600_i64), Just(-40_i64), Just(61_i64)];
+    prop::option::of((0..1_500_i64, by, 1..900_i64))
+}
+
+/// What a clock that jumps shows.
+fn shown(jump: Jump) -> impl Fn(i64) -> i64 {
+    move |second| match jump {
+        Some((from, by, for_s)) if (from..from + for_s).contains(&second) => (second + by).max(0),
+        _ => second,
+    }
+}
+
+fn ticks() -> impl Strategy<Value = i64> {
+    prop::sample::select(vec![1, 1, 7, 61])
+}
+
+/// A rule with events for it.
+fn with_events(
+    rules: impl Strategy<Value = Rule>,
+    values: std::ops::Range<i64>,
+) -> impl Strategy<Value = (Rule, Vec<Event>)> {
+    rules.prop_flat_map(move |rule| {
+        let events = events(rule.period_s, any_delay(), values.clone(), 50);
+        (Just(rule), events).prop_map(|(rule, mut events)| {
+            // Only a rule with AFTER has a condition.
+            events.iter_mut().for_each(|(sample, _)| sample.condition &= rule.after.is_some());
+            (rule, events)
+        })
+    })
+}
+
+/// Every effect of a schedule, restarting before the moments named.
+fn all_effects(rule: &Rule, schedule: &Schedule, restarts: &[usize]) -> Vec<Vec<Effect>> {
+    let (mut kept, effects) = Kept::new(rule);
+    let mut all = vec![effects];
+    for (moment, (now, happening)) in schedule.iter().enumerate() {
+        if restarts.contains(&moment) {
+            kept.restart();
+        }
+        all.push(kept.happen(rule, *now, happening));
+    }
+    all
+}
+
+/// Few steps with much data each: what happens in so many seconds arrives together at their end.
+fn gathered(events: &[Event], seconds: i64) -> Vec<Event> {
+    let due = |sample: &Sample| (sample.second / seconds + 1) * seconds;
+    events.iter().map(|(sample, _)| (sample.clone(), due(sample) - sample.second)).collect()
+}
+
+/// Which of several equal windows was the worst of an incident is the first that was seen.
+fn without_peaks(effects: &[Effect]) -> Vec<Effect> {
+    let mut effects = effects.to_vec();
+    for effect in &mut effects {
+        match effect {
+            Effect::Incident(incident) => incident.peak = None,
+            Effect::Note(message) => message.note.incident.peak = None,
+            _ => {}
+        }
+    }
+    effects
+}
+
+/// Transitions, and what is kept of states.
+fn without_incidents(effects: &[Effect]) -> Vec<&Effect> {
+    let of_incidents = |effect: &&Effect| {
+        matches!(effect, Effect::Incident(_) | Effect::IncidentOver { .. } | Effect::Note(_))
+    };
+    effects.iter().filter(|effect| !of_incidents(effect)).collect()
+}
+
+/// A state that is set by hand, and when.
+type Set = Option<(usize, State)>;
+
+fn sets() -> impl Strategy<Value = Set> {
+    let states = prop::sample::select(vec![State::Ok, State::Alarm, State::InsufficientData]);
+    prop::option::of((0..2_000_usize, states))
+}
+
+fn with_set(mut schedule: Schedule, set: Set) -> Schedule {
+    if let Some((moment, state)) = set {
+        let moment = moment % schedule.len();
+        let now = schedule[moment].0;
+        schedule.insert(moment, (now, Happening::Set(state)));
+    }
+    schedule
+}
+
+/// The same data in another order inside each step.
+fn shuffled(schedule: &Schedule, seed: u64) -> Schedule {
+    let mut again = schedule.clone();
+    for (moment, (_, happening)) in again.iter_mut().enumerate() {
+        if let Happening::Data(samples) = happening {
+            let key = |sample: &Sample| {
+                let text = format!("{seed} {moment} {sample:?}");
+                text.bytes().fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+            };
+            samples.sort_by_key(key);
+        }
+    }
+    again
+}
+
+/// The same data in steps of its own for each sample.
+fn one_by_one(schedule: &Schedule) -> Schedule {
+    let cut = |(now, happening): &(i64, Happening)| match happening {
+        Happening::Data(samples) => {
+            samples.iter().map(|sample| (*now, Happening::Data(vec![sample.clone()]))).collect()
+        }
+        other => vec![(*now, other.clone())],
+    };
+    schedule.iter().flat_map(cut).collect()
+}
+
+proptest! {
+    #![proptest_config(config(384))]
+
+    /// Each transition of an alarm that fires at once is the slow engine's, to the second.
+    #[test]
+    fn what_fires_at_once_agrees_with_a_list(
+        (rule, events) in with_events(early_rules(), -1..6),
+        jump in jumps(),
+        tick_s in ticks(),
+    ) {
+        let schedule = schedule(&events, END_S, tick_s, shown(jump));
+        prop_assert_eq!(run(&rule, &schedule), oracle::run(&rule, &schedule));
+    }
+
+    /// Each transition of an alarm that is judged on the slots of the clock is the slow engine's.
+    #[test]
+    fn what_waits_for_slots_agrees_with_a_list(
+        (rule, events) in with_events(slot_rules(), -1..6),
+        jump in jumps(),
+        tick_s in ticks(),
+    ) {
+        let schedule = schedule(&events, END_S, tick_s, shown(jump));
+        prop_assert_eq!(run(&rule, &schedule), oracle::run(&rule, &schedule));
+    }
+
+    /// The order of data inside a step changes nothing: not a number, not a word.
+    #[test]
+    fn order_inside_a_step_does_not_matter(
+        (rule, events) in with_events(all_rules(), 0..6),
+        tick_s in ticks(),
+        seed in any::<u64>(),
+    ) {
+        let schedule = schedule(&gathered(&events, 200), END_S, tick_s, |second| second);
+        let again = shuffled(&schedule, seed);
+        let (through, anew) = (all_effects(&rule, &schedule, &[]), all_effects(&rule, &again, &[]));
+        for (moment, (through, anew)) in through.iter().zip(&anew).enumerate() {
+            prop_assert_eq!(without_peaks(through), without_peaks(anew), "moment {}", moment);
+        }
+    }
+
+    /// However the data of a moment is cut into steps, the same is told of the same people at the same time. Numbers may
+    /// differ: cut, it fires at the first sample that crosses. In time only: where an incident begins depends on what was
+    /// there when it began, and what comes late into one that is over makes no other.
+    #[test]
+    fn batches_do_not_matter(
+        (rule, events) in with_events(prop_oneof![early_rules(), slot_rules()], 0..6),
+        tick_s in ticks(),
+    ) {
+        let schedule = schedule(&gathered(&events, 5), END_S, tick_s, |second| second);
+        let (mut once, mut cut) = (run(&rule, &schedule), run(&rule, &one_by_one(&schedule)));
+        once.sort();
+        cut.sort();
+        prop_assert_eq!(once, cut);
+    }
+
+    /// A restart at any point, or at several, changes no transition: not a number, not a word. What is kept of states is the
+    /// same, too; of what came since the last tick an incident may count less.
+    #[test]
+    fn restarts_do_not_matter(
+        (rule, events) in with_events(all_rules(), -1..6),
+        tick_s in ticks(),
+        set in sets(),
+        restarts in prop::collection::vec(0.0..1.0_f64, 1..4),
+    ) {
+        let schedule = with_set(schedule(&events, END_S, tick_s, |second| second), set);
+        let moments = schedule.len() as f64;
+        let restarts: Vec<usize> = restarts.into_iter().map(|share| (share * moments) as usize).collect();
+        let (through, anew) = (all_effects(&rule, &schedule, &[]), all_effects(&rule, &schedule, &restarts));
+        for (moment, (through, anew)) in through.iter().zip(&anew).enumerate() {
+            prop_assert_eq!(told(through), told(anew), "moment {}", moment);
+            prop_assert_eq!(without_incidents(through), without_incidents(anew), "moment {}", moment);
+        }
+    }
+
+    /// A restart right after a tick changes nothing at all.
+    #[test]
+    fn restarts_after_ticks_change_nothing(
+        (rule, events) in with_events(all_rules(), -1..6),
+        set in sets(),
+        restarts in prop::collection::vec(0.0..1.0_f64, 1..4),
+    ) {
+        let schedule = with_set(schedule(&events, END_S, 1, |second| second), set);
+        let ticks: Vec<usize> = (1..schedule.len())
+            .filter(|moment| matches!(schedule[moment - 1].1, Happening::Tick))
+            .collect();
+        let restarts: Vec<usize> =
+            restarts.into_iter().map(|share| ticks[(share * ticks.len() as f64) as usize]).collect();
+        let (through, anew) = (all_effects(&rule, &schedule, &[]), all_effects(&rule, &schedule, &restarts));
+        for (moment, (through, anew)) in through.iter().zip(&anew).enumerate() {
+            prop_assert_eq!(through, anew, "moment {}", moment);
+        }
+    }
+}

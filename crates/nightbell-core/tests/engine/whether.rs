@@ -1,0 +1,86 @@
+/*!
+Properties of the end: who fired, and who is in ALARM, wherever the data came from and in whatever order.
+*/
+
+use std::collections::BTreeSet;
+
+use nightbell_core::alarm::{MissingData, State};
+use proptest::prelude::*;
+
+use super::oracle::{alarm_at, ever_crosses, grid};
+use super::world::{Event, Kept, PEOPLE, Rule, Sample, early_rules, events, schedule, told};
+
+/// With the rule counted by name, so that there is somebody to tell apart.
+fn rules() -> impl Strategy<Value = Rule> {
+    early_rules().prop_map(|rule| Rule { by_name: true, missing: MissingData::NotBreaching, ..rule })
+}
+
+fn with_events() -> impl Strategy<Value = (Rule, Vec<Event>)> {
+    rules().prop_flat_map(|rule| {
+        let delays = prop_oneof![0..3_i64, 0..=900_i64];
+        let events = events(rule.period_s, delays, 0..6, 50);
+        (Just(rule), events)
+    })
+}
+
+/// Who ever fired, and the engine as it is after the last second.
+fn outcome(rule: &Rule, events: &[Event], end_s: i64, tick_s: i64) -> (BTreeSet<String>, Kept) {
+    let (mut kept, _) = Kept::new(rule);
+    let mut fired = BTreeSet::new();
+    for (now, happening) in schedule(events, end_s, tick_s, |second| second) {
+        let told = told(&kept.happen(rule, now, &happening));
+        fired.extend(told.into_iter().filter(|told| told.to == State::Alarm).filter_map(|told| told.who));
+    }
+    (fired, kept)
+}
+
+fn samples(events: &[Event]) -> Vec<Sample> {
+    events.iter().map(|(sample, _)| sample.clone()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whoever has a window across the line fires, and nobody else, in whatever order and however late data arrives.
+    #[test]
+    fn who_fires_is_in_the_data_alone(
+        (rule, events) in with_events(),
+        tick_s in prop::sample::select(vec![1, 7, 61]),
+    ) {
+        let mut events = events;
+        events.iter_mut().for_each(|(sample, _)| sample.condition = false);
+        let samples = samples(&events);
+        let expected: BTreeSet<String> = PEOPLE
+            .iter()
+            .filter(|name| ever_crosses(&rule, &samples, name))
+            .map(|name| (*name).to_owned())
+            .collect();
+        let (fired, kept) = outcome(&rule, &events, 5_000, tick_s);
+        prop_assert_eq!(fired, expected);
+        prop_assert!(PEOPLE.iter().all(|name| kept.state(Some(name)) == State::Ok), "all is over in the end");
+        prop_assert_eq!((kept.state(None), kept.held()), (State::Ok, 0));
+    }
+
+    /// Once all data is there and a further minute was judged, who is in ALARM does not depend on how it got there. Longer
+    /// periods slide over the clock, so that what was told as over is not told again; theirs can depend on it.
+    #[test]
+    fn who_is_in_alarm_in_the_end_is_in_the_data_alone(
+        (rule, events) in with_events(),
+        after_s in 66..400_i64,
+    ) {
+        let rule = Rule { period_s: rule.period_s.min(60), ..rule };
+        let mut events = events;
+        events.iter_mut().for_each(|(sample, _)| sample.condition = false);
+        let last = events.iter().map(|(sample, delay)| sample.second + delay).max().unwrap_or(0);
+        let end_s = last + after_s;
+        let (_, kept) = outcome(&rule, &events, end_s, 1);
+        let judged = grid(&rule, end_s - 1);
+        let samples = samples(&events);
+        for name in PEOPLE {
+            let expected = alarm_at(&rule, &samples, name, judged);
+            prop_assert_eq!(kept.state(Some(name)) == State::Alarm, expected, "{} at {}", name, end_s);
+        }
+        let any = PEOPLE.iter().any(|name| kept.state(Some(name)) == State::Alarm);
+        prop_assert_eq!(kept.state(None) == State::Alarm, any);
+    }
+}
