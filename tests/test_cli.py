@@ -173,7 +173,7 @@ class TestWatch:
         logs, cloudwatch = aws.client(server, "logs", region="us-east-2"), aws.client(server, "cloudwatch")
         assert [f["logGroupName"] for f in logs.describe_metric_filters(logGroupName="/audit")["metricFilters"]]
         [alarm] = cloudwatch.describe_alarms()["MetricAlarms"]
-        assert (alarm["Threshold"], alarm["Period"]) == (3.0, 60)
+        assert (alarm["Threshold"], alarm["Metrics"][0]["Period"]) == (3.0, 60)
         logs.create_log_stream(logGroupName="/audit", logStreamName="s")
         at = aws.now_ms()
         events = [{"timestamp": at, "message": getattr(windows, make)(at_ms=at)} for _ in range(3)]

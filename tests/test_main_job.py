@@ -97,7 +97,7 @@ def test_denied_files_are_told_with_who_what_where_how_often(server, mailbox, de
     for word in ("alice", "denied", "6", "secret"):
         assert word in subject, mail.subject
     assert mail.recipients == [address]
-    assert mail.message.get_content_type() == "multipart/alternative"
+    assert mail.message.get_content_type() == "multipart/mixed"
     assert mail.message_id and mail.message["Date"]
     for body in (mail.text, re.sub(r"<[^>]+>", " ", mail.html)):
         folded = body.lower()

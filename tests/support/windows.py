@@ -152,8 +152,8 @@ def auditing_removed(user: str = "mallory", machine: str = "SRV1", at_ms: int = 
     return event(4719, 13568, SUCCESS, machine, fields, at_ms)
 
 
-def started(event_id: int, machine: str = "SRV1", at_ms: int = 0) -> str:
-    """4902, 4904, 4905: what Windows writes about auditing at each start."""
+def auditing(event_id: int, machine: str = "SRV1", at_ms: int = 0) -> str:
+    """4902, 4904, 4905: what Windows writes about auditing at each start; 4907: what installers set for their files."""
     fields = {"SubjectUserSid": "S-1-5-18", "SubjectUserName": f"{machine}$", "SubjectDomainName": "CORP"}
     return event(event_id, 13568, SUCCESS, machine, fields, at_ms)
 

@@ -7,13 +7,17 @@ from, and which clock it is played by, is the caller's business.
 
 use std::collections::BTreeMap;
 
-use crate::alarm::Transition;
+use crate::alarm::{MetricAlarm, Transition};
 use crate::metric::Datum;
-use crate::time::{SECOND_MS, Timestamp};
+use crate::time::{DAY_MS, SECOND_MS, Timestamp};
 use crate::watch::{Effect, Input, Watch};
 
+/// Ticks are this far apart where nothing can happen but that contributors without data are forgotten.
+const IDLE_TICK_MS: i64 = DAY_MS;
+
 /// Plays `arrivals`, each at its time, with a tick at every whole second in between, until `end`; gives the transitions
-/// in order.
+/// in order. Once the last data is out of every alarm's reach, ticks change nothing and most are left out: the past may
+/// have years without an event.
 pub fn replay(
     watch: &mut Watch,
     arrivals: BTreeMap<Timestamp, Vec<Datum>>,
@@ -21,19 +25,35 @@ pub fn replay(
 ) -> Vec<Transition> {
     let mut transitions = Vec::new();
     let Some((first, _)) = arrivals.first_key_value() else { return transitions };
+    let reach =
+        |(alarm, _): (&MetricAlarm, _)| first.second().saturating_sub(Watch::needed_from(alarm, *first));
+    let reach_ms = watch.alarms().map(reach).max().unwrap_or(0).saturating_mul(SECOND_MS);
     let mut tick = Timestamp::from_seconds(first.second());
+    let mut busy_until = tick;
     for (now, data) in arrivals {
-        while tick < now {
-            run(watch, tick, Input::Tick, &mut transitions);
-            tick = tick.plus_millis(SECOND_MS);
-        }
+        tick = tick_until(watch, tick, now, busy_until, &mut transitions);
         run(watch, now, Input::Data(data), &mut transitions);
+        // Data may lie ahead of its arrival by as much as it may come late.
+        busy_until = now.plus_millis(reach_ms.saturating_mul(2));
     }
-    while tick <= end {
-        run(watch, tick, Input::Tick, &mut transitions);
-        tick = tick.plus_millis(SECOND_MS);
-    }
+    tick_until(watch, tick, end.plus_millis(1), busy_until, &mut transitions);
     transitions
+}
+
+/// Ticks at each whole second from `tick` on that lies before `until`; gives the next one.
+fn tick_until(
+    watch: &mut Watch,
+    mut tick: Timestamp,
+    until: Timestamp,
+    busy_until: Timestamp,
+    transitions: &mut Vec<Transition>,
+) -> Timestamp {
+    while tick < until {
+        run(watch, tick, Input::Tick, transitions);
+        let idle = tick > busy_until && tick.plus_millis(IDLE_TICK_MS) < until;
+        tick = tick.plus_millis(if idle { IDLE_TICK_MS } else { SECOND_MS });
+    }
+    tick
 }
 
 fn run(watch: &mut Watch, now: Timestamp, input: Input, transitions: &mut Vec<Transition>) {
@@ -41,5 +61,65 @@ fn run(watch: &mut Watch, now: Timestamp, input: Input, transitions: &mut Vec<Tr
         if let Effect::Transition(transition) = effect {
             transitions.push(*transition);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alarm::{Comparison, Measure, MissingData, QueryMeasure, State};
+    use crate::evidence::Evidence;
+    use crate::metric::{Aggregate, Series};
+
+    const START: Timestamp = Timestamp::from_seconds(1_767_225_600);
+
+    fn alarm() -> MetricAlarm {
+        let text = "SELECT SUM(M) FROM n GROUP BY User".to_owned();
+        MetricAlarm {
+            arn: "arn:aws:cloudwatch:site:123456789012:alarm:a".to_owned(),
+            region: "site".to_owned(),
+            name: "a".to_owned(),
+            description: None,
+            actions_enabled: true,
+            ok_actions: Vec::new(),
+            alarm_actions: Vec::new(),
+            insufficient_data_actions: Vec::new(),
+            measure: Measure::Query(QueryMeasure { id: "q".to_owned(), label: None, text }),
+            period_s: 60,
+            evaluation_periods: 1,
+            datapoints_to_alarm: None,
+            threshold: 5.0,
+            band: None,
+            comparison: Comparison::GreaterThanThreshold,
+            missing_data: MissingData::NotBreaching,
+            evaluate_low_sample_count_percentile: String::new(),
+            updated: START,
+        }
+    }
+
+    fn burst(at: Timestamp) -> (Timestamp, Vec<Datum>) {
+        let mut aggregate = Aggregate::default();
+        aggregate.add(1.0, 6.0);
+        let series = Series::new("site", "n", "M", vec![("User".to_owned(), "ann".to_owned())]);
+        let evidence = Evidence::default();
+        (at, vec![Datum { series, second: at.second(), unit: None, aggregate, evidence }])
+    }
+
+    #[test]
+    fn years_without_data_are_passed_over_and_change_nothing() {
+        let later = START.plus_millis(3_653 * DAY_MS);
+        let mut watch = Watch::new("123456789012");
+        watch.step(START, Input::PutAlarm { alarm: alarm(), history: Vec::new() });
+        let arrivals: BTreeMap<_, _> = [burst(START), burst(later)].into_iter().collect();
+        let told = replay(&mut watch, arrivals, later.plus_millis(DAY_MS));
+        let moves: Vec<(State, i64)> = told
+            .iter()
+            .filter(|told| told.contributor.is_some())
+            .map(|told| (told.to, told.at.since(START) / SECOND_MS % 86_400))
+            .collect();
+        let over_s = moves[1].1;
+        let one = [(State::Alarm, 0), (State::Ok, over_s)];
+        assert_eq!(moves, [one, one].concat());
+        assert!((60..600).contains(&over_s), "{over_s}");
     }
 }

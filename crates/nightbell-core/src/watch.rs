@@ -379,9 +379,7 @@ impl Watch {
         let arn = alarm.arn.clone();
         let written = alarm.updated;
         let mut watched = Watched::new(alarm, runtime, self.contributors_max);
-        if let Some(now) = self.now {
-            watched.skip_to(now.max(written)); // writing an alarm evaluates it, too
-        }
+        watched.skip_to(self.now.map_or(written, |now| now.max(written))); // writing an alarm evaluates it, too
         if let Some(key) = models_of(&watched.question().alarm) {
             self.models.require(self.ticked.unwrap_or(written), &key);
         }

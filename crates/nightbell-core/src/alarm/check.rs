@@ -180,8 +180,7 @@ pub(super) fn check_texts(name: &str, description: Option<&str>) -> Result<(), A
 
 /// The limits of an alarm's actions: those of OK, of ALARM and of INSUFFICIENT_DATA.
 pub(super) fn check_actions([ok, alarm, insufficient_data]: [&[String]; 3]) -> Result<(), AlarmError> {
-    let lists =
-        [("OKActions", ok), ("AlarmActions", alarm), ("InsufficientDataActions", insufficient_data)];
+    let lists = [("OKActions", ok), ("AlarmActions", alarm), ("InsufficientDataActions", insufficient_data)];
     for (field, actions) in lists {
         if actions.len() > ACTIONS_MAX {
             let message = format!("must have at most {ACTIONS_MAX} members");

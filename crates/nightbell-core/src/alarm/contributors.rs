@@ -330,6 +330,9 @@ impl ContributorsWatch {
         groups.sort();
         for group in groups {
             let Some(held) = self.contributors.get_mut(&group) else { continue };
+            if is_new(&held.standing, &self.question, judging.now) {
+                continue;
+            }
             let was_ok = held.standing.runtime.clone();
             let transition = held.standing.evaluate(&self.question, judging, anew);
             self.note_unless_idle(&group, was_ok, transition, &mut moved);
@@ -372,7 +375,7 @@ impl ContributorsWatch {
             transition.into_iter().for_each(|transition| self.note(group, transition, moved));
         } else if silent && !alarm && !breaching {
             self.forget(group, moved);
-        } else {
+        } else if !is_new(standing, &self.question, complete) {
             let before = standing.runtime.clone();
             let transition = standing.tick(&self.question, complete, judging);
             self.note_unless_idle(group, before, transition, moved);
@@ -648,6 +651,11 @@ fn holds(after: &After, counts: &Window, period_s: i64, at: i64) -> bool {
     let before = counts.fold(at.saturating_sub(period_s)..at.saturating_add(1), false);
     let reached = if after.function == Function::Count { before.count } else { before.sum };
     reached >= after.at_least
+}
+
+/// Whether a contributor came to be after the slots that `now` judges: what is missing in them is not missing of it.
+fn is_new(standing: &Standing, question: &Question, now: Timestamp) -> bool {
+    standing.runtime.state == State::Ok && standing.begins_after(question, now)
 }
 
 impl Before {

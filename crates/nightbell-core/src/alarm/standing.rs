@@ -170,6 +170,11 @@ impl Question {
         if self.alarm.period_s < CADENCE_S { self.alarm.period_s } else { self.cadence_s() }
     }
 
+    /// Where the newest slot ends that is judged at a point of the grid.
+    fn slots_end(&self, grid: i64) -> i64 {
+        grid.div_euclid(self.slot_step_s()).saturating_mul(self.slot_step_s())
+    }
+
     fn line(&self) -> Line<'_> {
         Line::new(&self.alarm, self.statistic, self.slot_step_s())
     }
@@ -321,6 +326,12 @@ impl Standing {
         }
     }
 
+    /// Whether all data is newer than the slots that `now` judges: they are from before it was known.
+    pub(crate) fn begins_after(&self, question: &Question, now: Timestamp) -> bool {
+        let end = question.slots_end(question.grid(now.second()));
+        self.window.start().is_some_and(|start| start >= end)
+    }
+
     /// What the data up to `grid` asks for; `None` keeps the state.
     fn assess(&self, question: &Question, grid: i64, anew: bool) -> Option<Change> {
         let state = self.runtime.state;
@@ -331,7 +342,7 @@ impl Standing {
                 return (state != State::Alarm).then(|| crossed(question, crossing));
             }
         }
-        let end = grid.div_euclid(question.slot_step_s()).saturating_mul(question.slot_step_s());
+        let end = question.slots_end(grid);
         let rule = Rule::of(alarm);
         let slots = question.line().slots(&self.window, end, rule.slots());
         if too_few_samples(question, &slots) {
@@ -512,7 +523,9 @@ pub(crate) struct Late(i64);
 
 impl Late {
     pub(crate) fn of(now: Timestamp, datum: &Datum, question: &Question) -> Option<Self> {
-        let happened = datum.evidence.last.unwrap_or(Timestamp::from_seconds(datum.second));
+        // What the watch finds by itself may tell of events that are older than the finding.
+        let second = Timestamp::from_seconds(datum.second);
+        let happened = datum.evidence.last.map_or(second, |last| last.max(second));
         let late_ms = datum.evidence.last_arrival.unwrap_or(now).since(happened);
         (late_ms > question.alarm.period_s.saturating_mul(1_000)).then_some(Self(late_ms))
     }

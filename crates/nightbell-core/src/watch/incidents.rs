@@ -69,7 +69,8 @@ impl Concerns {
 }
 
 impl Watch {
-    /// Puts an incident back as it was saved, after its alarm; one of an unknown alarm is ignored.
+    /// Puts an incident back as it was saved, after its alarm; one of an unknown alarm is ignored. What came since the tick
+    /// that handed it out is not counted in it.
     pub fn restore_incident(&mut self, incident: Incident) {
         if self.alarms.contains_key(&incident.alarm_arn) && !self.incidents.held.contains_key(&incident.id) {
             self.incidents.hold(incident);
@@ -203,7 +204,9 @@ impl Watch {
                 if !waits && (speaks || held.incident.end_owed) {
                     due.push(id.clone());
                 }
-            } else if held.incident.ended.is_some() && !held.incident.end_owed && !alarm.is_some_and(reached)
+            } else if held.incident.ended.is_some()
+                && !held.incident.end_owed
+                && !(self.incidents.is_latest(held) && alarm.is_some_and(reached))
             {
                 over.push(id.clone());
             }
@@ -272,6 +275,12 @@ impl Incidents {
         self.followed.get(arn)
     }
 
+    /// Whether an incident is the latest of its contributor: late data is counted into no other.
+    fn is_latest(&self, held: &Held) -> bool {
+        let latest = self.of(&held.incident.alarm_arn).and_then(|followed| followed.get(&held.group));
+        latest == Some(&held.incident.id)
+    }
+
     /// The open incident of a contributor.
     fn open_on(&self, arn: &str, group: &Group) -> Option<&str> {
         let id = self.followed.get(arn)?.get(group)?;
@@ -295,7 +304,9 @@ impl Incidents {
         let group: Group = attributes.map(|(_, value)| value.clone()).collect();
         let followed = self.followed.entry(incident.alarm_arn.clone()).or_default();
         let before = followed.get(&group).and_then(|id| self.held.get(id));
-        if before.is_none_or(|before| before.incident.started <= incident.started) {
+        // One that is open is the latest, whatever the clock said when another started.
+        let later = |before: &Held| incident.ended.is_none() || before.incident.started <= incident.started;
+        if before.is_none_or(|before| before.incident.ended.is_some() && later(before)) {
             followed.insert(group.clone(), incident.id.clone());
         }
         self.memory.admit(&mut incident);

@@ -20,6 +20,7 @@ use crate::time::Timestamp;
 pub const MUTED_WHOLE_MAX: usize = 1_000;
 
 /// Actions that run on their own: those of a transition that was told of before.
+#[expect(clippy::large_enum_variant, reason = "each is kept in a box or in a map")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Act {
     /// Those of a metric alarm or of one of its contributors.

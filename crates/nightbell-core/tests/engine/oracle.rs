@@ -90,6 +90,8 @@ struct Slow<'a> {
 struct Incident {
     first: i64,
     last: i64,
+    /// What of `last` is kept outside: that of its beginning, its end and each tick.
+    saved: i64,
     over: bool,
 }
 
@@ -212,8 +214,9 @@ impl<'a> Slow<'a> {
         self.let_incidents_go();
     }
 
-    /// Incidents that data can reach no more.
+    /// Keeps incidents, and lets those go that data can reach no more.
     fn let_incidents_go(&mut self) {
+        self.incidents.values_mut().for_each(|incident| incident.saved = incident.last);
         let accepted_from = self.rule.accepted_from(self.now);
         self.incidents.retain(|_, incident| !incident.over || incident.last >= accepted_from);
     }
@@ -228,6 +231,7 @@ impl<'a> Slow<'a> {
         for sample in &self.list {
             self.states.entry(sample.name.clone()).or_insert(State::Ok);
         }
+        self.incidents.values_mut().for_each(|incident| incident.last = incident.saved);
     }
 
     fn assess(&mut self, name: &str, grid: i64) {
@@ -243,6 +247,12 @@ impl<'a> Slow<'a> {
             return;
         }
         let newest_end = grid.div_euclid(self.slot_step_s()) * self.slot_step_s();
+        // Who came to be after the slots is not missing in them.
+        let mut mine = self.list.iter().filter(|sample| sample.name == name).peekable();
+        let new = mine.peek().is_some() && mine.all(|sample| sample.second >= newest_end);
+        if rule.by_name && state == State::Ok && new {
+            return;
+        }
         let ends = (0..i64::from(rule.n) + 2).map(|i| newest_end - i * rule.period_s);
         let slots: Vec<(i64, Option<bool>)> = ends
             .map(|end| {
@@ -279,13 +289,13 @@ impl<'a> Slow<'a> {
             let incident = match window {
                 Some((first, _)) => {
                     let last = mine.filter(|second| *second >= first).max().unwrap_or(first);
-                    Incident { first, last, over: false }
+                    Incident { first, last, saved: last, over: false }
                 }
-                None => Incident { first: self.now, last: self.now - 1, over: false },
+                None => Incident { first: self.now, last: self.now - 1, saved: self.now - 1, over: false },
             };
             self.incidents.insert(name.to_owned(), incident);
         } else if let Some(incident) = self.incidents.get_mut(name) {
-            incident.over = true;
+            (incident.over, incident.saved) = (true, incident.last);
         }
     }
 

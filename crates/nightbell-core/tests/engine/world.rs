@@ -337,6 +337,11 @@ impl Kept {
         self.watch.held().map(|(_, held)| held.contributors).sum()
     }
 
+    /// How many incidents are not over.
+    pub(crate) fn open_incidents(&self) -> usize {
+        self.watch.open_incidents()
+    }
+
     /// How many contributors are held that are not in ALARM.
     pub(crate) fn calm(&self) -> usize {
         let all = self.watch.contributors(&self.alarm.arn);

@@ -13,7 +13,9 @@ use super::kind::{Kind, Look};
 use super::page::{self, Command, Fact, Figure, Picture};
 use super::story::NAME_CHARS_MAX;
 use super::template::Template;
-use super::{Attachment, Origin, Pictures, Reader, Written, classic, hops, moment, pictures, tables, text, words};
+use super::{
+    Attachment, Origin, Pictures, Reader, Written, classic, hops, moment, pictures, tables, text, words,
+};
 use crate::chart::{self, Breach, Chart};
 
 /// Characters of an alarm's name as it is shown.
@@ -82,7 +84,12 @@ pub(super) fn write(transition: &Transition, setting: &Setting<'_>) -> Written {
         samples,
         why: why(transition),
         hops: hops::hops(transition, setting.now),
-        commands: commands(setting.origin, alarm, transition.incident.as_deref(), transition.to == State::Alarm),
+        commands: commands(
+            setting.origin,
+            alarm,
+            transition.incident.as_deref(),
+            transition.to == State::Alarm,
+        ),
         alarm_url: alarm_url.clone().unwrap_or_default(),
         unsubscribe_url: setting.reader.unsubscribe_url.unwrap_or_default().to_owned(),
         to: setting.reader.to.clone(),

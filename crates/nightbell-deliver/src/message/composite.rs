@@ -49,7 +49,7 @@ pub(super) fn write(transition: &CompositeTransition, setting: &Setting<'_>) -> 
         facts: Vec::new(),
         picture: None,
         tables: Vec::new(),
-        samples_title: "Alarms that decided, since",
+        samples_title: "Alarms that decided, and since when (UTC)",
         samples: children(transition),
         samples_left_out: change.triggers.len().saturating_sub(CHILDREN_SHOWN_MAX) as u64,
         why: why(transition),
@@ -99,7 +99,9 @@ fn headline(transition: &CompositeTransition) -> String {
     };
     match transition.change.triggers.first() {
         None => format!("{name} went to {}", transition.change.to.name()),
-        Some(first) => format!("{name} went to {}: {rule}, since {}", transition.change.to.name(), is_in(first)),
+        Some(first) => {
+            format!("{name} went to {}: {rule}, since {}", transition.change.to.name(), is_in(first))
+        }
     }
 }
 
@@ -130,7 +132,8 @@ fn children(transition: &CompositeTransition) -> Vec<Line> {
 
 fn figures(triggers: &[Trigger]) -> Vec<Figure> {
     let states = [State::Alarm, State::Ok, State::InsufficientData];
-    let counted = states.map(|state| (state, triggers.iter().filter(|one| one.standing.state == state).count()));
+    let counted =
+        states.map(|state| (state, triggers.iter().filter(|one| one.standing.state == state).count()));
     let figure = |(state, count): (State, usize)| Figure {
         value: count.to_string(),
         label: format!("{} in {}", if count == 1 { "alarm" } else { "alarms" }, state.name()),
@@ -190,7 +193,8 @@ pub(super) mod tests {
     pub(in crate::message) fn transition() -> CompositeTransition {
         let at = Timestamp::from_millis(1_789_364_521_123);
         let arn = |name: &str| format!("arn:aws:cloudwatch:us-east-2:123456789012:alarm:{name}");
-        let trigger = |name: &str, since| Trigger { arn: arn(name), standing: Standing { state: State::Alarm, since } };
+        let trigger =
+            |name: &str, since| Trigger { arn: arn(name), standing: Standing { state: State::Alarm, since } };
         CompositeTransition {
             alarm: CompositeAlarm {
                 arn: arn("files and logons"),
@@ -237,11 +241,18 @@ pub(super) mod tests {
         let origin = Origin::new("nightbell@example.org", Some("https://bell.example.org")).unwrap();
         let mail = render(&delivery, &origin, Enclosure::default(), delivery.created);
         assert_eq!(mail.subject, "[ALARM] files and logons: denied is in ALARM, and 1 more");
-        for part in ["ALARM(denied) AND ALARM(logons)", "  denied is in ALARM: Threshold Crossed: 1 datapoint <b>\n", "Triggering children (max. 10):"] {
+        for part in [
+            "ALARM(denied) AND ALARM(logons)",
+            "  denied is in ALARM: Threshold Crossed: 1 datapoint <b>\n",
+            "Triggering children (max. 10):",
+        ] {
             assert!(mail.text.contains(part), "{part} in {}", mail.text);
         }
         let html = mail.html.unwrap();
         assert!(html.contains(">logons is in ALARM<") && !html.contains("<b>"), "{html}");
-        assert!(mail.text.contains("https://bell.example.org/console/alarms/files%20and%20logons?region=us-east-2"));
+        assert!(
+            mail.text
+                .contains("https://bell.example.org/console/alarms/files%20and%20logons?region=us-east-2")
+        );
     }
 }

@@ -6,15 +6,15 @@ Sent where a topic's budget of messages is spent, so that each is named at once 
 
 use std::collections::BTreeMap;
 
-use nightbell_core::budget::{Digest, DigestLine, MessageKind};
+use nightbell_core::budget::{DIGEST_LINES_MAX, Digest, DigestLine, MessageKind};
 
 use super::alarm::{self, Setting};
 use super::page::{self, Fact, Figure, Line, Row, Table};
 use super::story::NAME_CHARS_MAX;
 use super::{Written, text, words};
 
-/// Lines of a digest that are written; the rest is counted.
-const LINES_MAX: usize = 100;
+/// Lines of a digest in its HTML part, which mail programs cut when it is long; the text part names all.
+const HTML_LINES_MAX: usize = 100;
 /// Alarms in the table of alarms.
 const ALARMS_MAX: usize = 8;
 /// What many at once mean.
@@ -28,11 +28,11 @@ pub(super) fn write(digest: &Digest, setting: &Setting<'_>) -> Written {
     let title = headline(digest);
     let (since, at) = (digest.since.plain(), digest.at.plain());
     let to = words::without_same_day(&since, &at);
-    let samples: Vec<Line> = digest.lines.iter().take(LINES_MAX).map(line).collect();
+    let samples: Vec<Line> = digest.lines.iter().take(DIGEST_LINES_MAX).map(line).collect();
     let left_out = (digest.lines.len() - samples.len()) as u64;
     let tallied = &digest.tallied;
     let figure = |n: u64, label: &str| Figure { value: n.to_string(), label: label.to_owned() };
-    let page = page::Alarm {
+    let mut page = page::Alarm {
         title: title.clone(),
         state: if tallied.firsts + tallied.updates == 0 { "OK" } else { "ALARM" },
         label: "Many at once".to_owned(),
@@ -65,9 +65,13 @@ pub(super) fn write(digest: &Digest, setting: &Setting<'_>) -> Written {
         note: String::new(),
     };
     let state = page.state;
+    let text = page::plain_text(&page);
+    let named_in_text = page.samples.len();
+    page.samples.truncate(HTML_LINES_MAX);
+    page.samples_left_out += (named_in_text - page.samples.len()) as u64;
     Written {
         subject: format!("[{state}] {title}"),
-        text: page::plain_text(&page),
+        text,
         html: Some(alarm::html(page, setting.template)),
         state: Some(state),
         inline: Vec::new(),
@@ -95,7 +99,7 @@ fn headline(digest: &Digest) -> String {
     if parts.is_empty() { "nothing new".to_owned() } else { parts.join(", ") }
 }
 
-/// `started: denied-access, \share\secret (6)`
+/// `started: denied-access, \share\secret (6), incident 901b3741132d8ef0`
 fn line(line: &DigestLine) -> Line {
     let word = match line.kind {
         MessageKind::First => "started",
@@ -107,6 +111,9 @@ fn line(line: &DigestLine) -> Line {
         text += &format!(", {}", text::line_of_ends(contributor, 2 * NAME_CHARS_MAX));
     }
     text += &format!(" ({})", text::number(line.value));
+    if !line.incident.is_empty() {
+        text += &format!(", incident {}", text::line(&line.incident, NAME_CHARS_MAX));
+    }
     let at = line.at.iso();
     let time = at.trim_end_matches('Z').split_once('T').map_or("", |(_, time)| time).to_owned();
     Line { time, text, times: 1, until: String::new() }

@@ -8,13 +8,13 @@ use nightbell_core::alarm::{State, Transition};
 use nightbell_core::time::Timestamp;
 
 use super::page::Hop;
-use super::text;
+use super::{moment, text};
 
 /// The hops of `transition`, whose mail is written at `sent_at`. The last event and its arrival are left out where
 /// another, later event decided, or where no event stands behind the number.
 pub(super) fn hops(transition: &Transition, sent_at: Timestamp) -> Vec<Hop> {
     let evidence = &transition.evidence;
-    let decided = transition.to == State::Alarm && transition.late_by_ms.is_none();
+    let decided = is_decided_by_last(transition);
     let event = evidence.last.filter(|_| decided);
     // What arrived after the alarm was not what it waited for.
     let arrival = evidence.last_arrival.filter(|at| decided && *at <= transition.at);
@@ -42,8 +42,14 @@ pub(super) fn hops(transition: &Transition, sent_at: Timestamp) -> Vec<Hop> {
 /// From the last event to the mail, where all clocks agree; from the alarm where no event is told.
 pub(super) fn whole(transition: &Transition, sent_at: Timestamp) -> Option<String> {
     let ms = sent_at.since(transition.evidence.last?);
-    let decided = transition.to == State::Alarm && transition.late_by_ms.is_none();
-    (decided && ms >= 0).then(|| text::span(ms))
+    (is_decided_by_last(transition) && ms >= 0).then(|| text::span(ms))
+}
+
+/// Whether the last event is what the alarm waited for: not where a late one decided, and not where the events around a
+/// gap were waited behind.
+fn is_decided_by_last(transition: &Transition) -> bool {
+    let late = transition.late_by_ms.is_some();
+    transition.to == State::Alarm && !late && !moment::counts_missing(&transition.alarm)
 }
 
 /// `18:08:41.120`

@@ -76,6 +76,16 @@ const BY_USER: &[Part] = &[Part::User, Part::Folder, Part::File, Part::Machine, 
 const BY_MACHINE: &[Part] =
     &[Part::Machine, Part::Account, Part::Address, Part::Reason, Part::Folder, Part::File];
 
+/// The look of an alarm of which nothing special is known.
+const PLAIN: Look = Look {
+    label: "Alarm",
+    accent: "#1d4ed8",
+    bright: (0x84, 0xad, 0xff),
+    counted: "",
+    meaning: "",
+    parts: BY_USER,
+};
+
 impl Kind {
     /// The kind of mail that `transition` makes.
     pub(super) fn of(transition: &Transition) -> Self {
@@ -161,14 +171,6 @@ impl Kind {
     }
 
     const fn look_of_the_rest(self) -> Look {
-        let plain = Look {
-            label: "Alarm",
-            accent: "#1d4ed8",
-            bright: (0x84, 0xad, 0xff),
-            counted: "",
-            meaning: "",
-            parts: BY_USER,
-        };
         match self {
             Self::Reading => Look {
                 label: "Mass reading",
@@ -177,7 +179,7 @@ impl Kind {
                 counted: "file accesses",
                 meaning: "These succeeded: the files were opened. Far more than usual by one user is a backup, a \
                           search, or copies leaving the house.",
-                ..plain
+                ..PLAIN
             },
             Self::Lockout => Look {
                 label: "Lockout",
@@ -204,8 +206,21 @@ impl Kind {
                 counted: "events",
                 meaning: "A machine that sends nothing is switched off, cut off, or its agent was stopped. While it \
                           is silent, nothing on it is watched.",
-                ..plain
+                ..PLAIN
             },
+            Self::Recovered => {
+                Look { label: "Back to OK", accent: "#067647", bright: (0x56, 0xd6, 0x8f), ..PLAIN }
+            }
+            Self::TooLittle => {
+                Look { label: "Too little data", accent: "#667085", bright: (0xaa, 0xb4, 0xc3), ..PLAIN }
+            }
+            Self::Events => Look { label: "Events", counted: "events", ..PLAIN },
+            _ => self.look_of_numbers(),
+        }
+    }
+
+    const fn look_of_numbers(self) -> Look {
+        match self {
             Self::Missing => Look {
                 label: "Missing events",
                 accent: "#9f1239",
@@ -224,14 +239,7 @@ impl Kind {
                           stands behind it, and what changed.",
                 parts: BY_USER,
             },
-            Self::Recovered => {
-                Look { label: "Back to OK", accent: "#067647", bright: (0x56, 0xd6, 0x8f), ..plain }
-            }
-            Self::TooLittle => {
-                Look { label: "Too little data", accent: "#667085", bright: (0xaa, 0xb4, 0xc3), ..plain }
-            }
-            Self::Events => Look { label: "Events", counted: "events", ..plain },
-            _ => plain,
+            _ => PLAIN,
         }
     }
 }

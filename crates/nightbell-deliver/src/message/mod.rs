@@ -127,11 +127,11 @@ impl Origin {
     }
 
     /// The sender under another name.
-    fn from_named(&self, name: Option<&str>) -> String {
+    fn sender_named(&self, name: Option<&str>) -> String {
         let address = crate::mime::sender(&self.from).map(|sender| sender.email);
-        let named = name.zip(address).map(|(name, address)| {
-            format!("{} <{address}>", text::line(name, SENDER_NAME_CHARS_MAX))
-        });
+        let named = name
+            .zip(address)
+            .map(|(name, address)| format!("{} <{address}>", text::line(name, SENDER_NAME_CHARS_MAX)));
         named.filter(|from| crate::mime::sender(from).is_some()).unwrap_or_else(|| self.from.clone())
     }
 
@@ -220,13 +220,19 @@ fn assemble(
     let content_id = format!("chart.{id}@nightbell.{}", origin.domain);
     let Enclosure { template, pictures, .. } = enclosure;
     let reader_ref = &reader;
-    let written =
-        write(&alarm::Setting { origin, reader: reader_ref, template, pictures, now, content_id: &content_id });
+    let written = write(&alarm::Setting {
+        origin,
+        reader: reader_ref,
+        template,
+        pictures,
+        now,
+        content_id: &content_id,
+    });
     Mail {
         message_id: format!("<{id}@nightbell.{}>", origin.domain),
         id,
         date: delivery.created,
-        from: origin.from_named(enclosure.sender_name),
+        from: origin.sender_named(enclosure.sender_name),
         to: to.clone(),
         subject: text::line(&written.subject, SUBJECT_CHARS_MAX),
         text: written.text,

@@ -4,7 +4,9 @@ What an alarm and its transition hold, read in one place: the measure, the line,
 The rest of the message asks here, so that it need not know how an alarm is configured.
 */
 
-use nightbell_core::alarm::{Comparison, ExpressionMeasure, Measure, MetricAlarm, MissingData, State, Transition};
+use nightbell_core::alarm::{
+    Comparison, ExpressionMeasure, Measure, MetricAlarm, MissingData, State, Transition,
+};
 use nightbell_core::insights::Query;
 use nightbell_core::math::{MetricQuery, MetricStat, Queried};
 use nightbell_core::records;
@@ -83,9 +85,7 @@ pub(super) fn counted_for(transition: &Transition) -> &[(String, String)] {
     match (&transition.contributor, transition.alarm.single()) {
         (Some(contributor), _) => &contributor.attributes,
         (None, Some(single)) => &single.series.dimensions,
-        (None, None) => {
-            watched_stat(&transition.alarm).map_or(&[], |stat| stat.series.dimensions.as_slice())
-        }
+        (None, None) => watched_stat(&transition.alarm).map_or(&[], |stat| stat.series.dimensions.as_slice()),
     }
 }
 

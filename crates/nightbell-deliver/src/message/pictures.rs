@@ -64,7 +64,8 @@ mod tests {
     #[test]
     fn the_latest_are_kept_and_each_is_its_own() {
         let pictures = Pictures::default();
-        let kept = || pictures.recent.lock().unwrap().iter().map(|(chart, _)| chart.clone()).collect::<Vec<_>>();
+        let kept =
+            || pictures.recent.lock().unwrap().iter().map(|(chart, _)| chart.clone()).collect::<Vec<_>>();
         assert_eq!(pictures.png(&chart(6)).unwrap(), draw(&chart(6)).unwrap());
         assert_eq!(pictures.png(&chart(7)).unwrap(), draw(&chart(7)).unwrap());
         assert_ne!(pictures.png(&chart(6)).unwrap(), pictures.png(&chart(7)).unwrap());

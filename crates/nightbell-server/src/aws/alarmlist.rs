@@ -53,7 +53,6 @@ pub(super) const METRIC: &str = "MetricAlarm";
 pub(super) const COMPOSITE: &str = "CompositeAlarm";
 
 /// An alarm of either kind that was found.
-#[expect(clippy::large_enum_variant, reason = "both kinds are large, and there are few on a page")]
 enum Found {
     Metric(MetricAlarm, Runtime),
     Composite(CompositeAlarm, CompositeRuntime),

@@ -149,7 +149,7 @@ fn read(cx: &Cx, request: GetMetricDataRequest) -> Result<Asked, ApiError> {
     let invalid = || ApiError::sender("InvalidNextToken", "The specified nextToken is invalid.");
     let skip = request.next_token.map_or(Some(0), |token| token.parse().ok()).ok_or_else(invalid)?;
     let entries = queries::read_entries(cx, "MetricDataQueries", &request.metric_data_queries)?;
-    let queries = Queries::check(&entries, Purpose::Data).map_err(queries::refused)?;
+    let queries = Queries::check(&entries, Purpose::Data).map_err(|error| queries::refused(&error))?;
     let mut messages = Vec::new();
     if request.label_options.is_some() {
         let value = "LabelOptions is not used: labels hold no time that a time zone would change".to_owned();
@@ -178,13 +178,13 @@ fn work_out(cx: &Cx, asked: &Asked) -> Result<Vec<Worked>, ApiError> {
     for (period_s, ids) in by_period {
         let mut entries = asked.queries.entries().to_vec();
         entries.iter_mut().for_each(|entry| entry.return_data = ids.contains(&entry.id));
-        let queries = Queries::read(&entries).map_err(queries::refused)?;
+        let queries = Queries::read(&entries).map_err(|error| queries::refused(&error))?;
         let inputs = Stored::new(cx, grid(asked, period_s, cx.now));
         let outcomes = queries.evaluate_returned(&inputs);
         if let Some(refused) = inputs.refused.take() {
             return Err(refused);
         }
-        for (entry, outcome) in outcomes.map_err(queries::refused)? {
+        for (entry, outcome) in outcomes.map_err(|error| queries::refused(&error))? {
             found.insert(entry.id.clone(), results(entry, outcome));
         }
     }

@@ -75,17 +75,17 @@ pub(super) fn read_measure(
     if let ([entry], [MetricQuery { what: Queried::Expression(text), .. }]) = (entries, &read[..])
         && read[0].select().is_some()
     {
-        Queries::read(&read).map_err(refused)?;
+        Queries::read(&read).map_err(|error| refused(&error))?;
         let query = QueryMeasure { id: entry.id.clone(), label: entry.label.clone(), text: text.clone() };
         return Ok((Measure::Query(query), entry.period));
     }
-    let queries = Queries::check(&read, purpose).map_err(refused)?;
+    let queries = Queries::check(&read, purpose).map_err(|error| refused(&error))?;
     let period_s = queries.period_s();
     Ok((Measure::Expression(ExpressionMeasure { entries: read }), period_s))
 }
 
 /// What a list of entries is refused with.
-pub(super) fn refused(error: MathError) -> ApiError {
+pub(super) fn refused(error: &MathError) -> ApiError {
     validation(error.to_string())
 }
 

@@ -223,9 +223,9 @@ impl FromArgMatches for Tried {
 
 impl Subcommand for Tried {
     fn augment_subcommands(command: Command) -> Command {
+        let alarm = TrialOptions::augment_args(AlarmRule::augment_args(Command::new("alarm")));
         let alarm =
-            Command::new("alarm").about("Try an alarm that stands, with the filters that count for it");
-        let alarm = TrialOptions::augment_args(AlarmRule::augment_args(alarm));
+            alarm.about("Try an alarm that stands, with the filters that count for it").long_about(None);
         watch::recipe_commands(command.subcommand(alarm), "backtest", TrialOptions::augment_args)
     }
 

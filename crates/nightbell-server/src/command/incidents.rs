@@ -338,8 +338,8 @@ fn span(ms: i64) -> String {
     let ms = ms.max(0);
     match ms {
         ..MINUTE_MS => format!("{}s", ms / SECOND_MS),
-        ..HOUR_MS => format!("{}m", ms / MINUTE_MS),
-        ..DAY_MS => format!("{}h {}m", ms / HOUR_MS, ms % HOUR_MS / MINUTE_MS),
+        MINUTE_MS..HOUR_MS => format!("{}m", ms / MINUTE_MS),
+        HOUR_MS..DAY_MS => format!("{}h {}m", ms / HOUR_MS, ms % HOUR_MS / MINUTE_MS),
         _ => format!("{}d {}h", ms / DAY_MS, ms % DAY_MS / HOUR_MS),
     }
 }

@@ -169,10 +169,16 @@ impl Asked {
 /// A command for each recipe, with `more` arguments.
 pub(crate) fn recipe_commands(parent: Command, verb: &str, more: fn(Command) -> Command) -> Command {
     RECIPES.iter().fold(parent, |parent, recipe| {
-        let command =
-            Choices::augment_args(Command::new(recipe.name).about(format!("Watch {}", recipe.summary)));
-        parent.subcommand(more(command.after_help(after_help(recipe, verb))))
+        let command = more(Choices::augment_args(Command::new(recipe.name)));
+        // Flattened arguments bring words of their own about the command: it is told what it is after them.
+        let command = command.about(capitalised(recipe.summary)).long_about(None);
+        parent.subcommand(command.after_help(after_help(recipe, verb)))
     })
+}
+
+fn capitalised(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }
 
 /// What the help of a recipe says below its options.

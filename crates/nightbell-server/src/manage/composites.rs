@@ -23,7 +23,6 @@ use crate::catalog::{Failure, Key, Records, put as put_record};
 pub(crate) const PARENTS_MAX: usize = 150;
 
 /// An alarm of either kind.
-#[expect(clippy::large_enum_variant, reason = "one is looked up at a time")]
 pub(crate) enum Either {
     /// On a metric.
     Metric(MetricAlarm),

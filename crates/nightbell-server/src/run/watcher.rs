@@ -430,7 +430,7 @@ fn state_update(transition: &Transition) -> Value {
 fn action_item(transition: &Transition, now: Timestamp, action: &str, error: Option<&str>) -> HistoryItem {
     let published = error.is_none().then(|| nightbell_deliver::message::alarm_json(transition));
     let ended = transition.after_mute.then_some(now);
-    let (summary, data) = action_data(action, transition.at, published, error, ended);
+    let (summary, data) = action_data(action, transition.at, published.as_deref(), error, ended);
     HistoryItem {
         alarm: transition.alarm.name.clone(),
         at: now,
@@ -446,7 +446,7 @@ fn action_item(transition: &Transition, now: Timestamp, action: &str, error: Opt
 fn action_data(
     action: &str,
     state_updated: Timestamp,
-    published: Option<String>,
+    published: Option<&str>,
     error: Option<&str>,
     muted_until: Option<Timestamp>,
 ) -> (String, String) {

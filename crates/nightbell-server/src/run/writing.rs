@@ -137,3 +137,71 @@ fn template(topic: &Topic, content: &Content) -> Option<Template> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nightbell_core::event::{Batch, Group};
+    use nightbell_store::MemoryStore;
+
+    use super::*;
+
+    const AT: Timestamp = Timestamp::from_seconds(1_622_570_885);
+
+    async fn store(messages: &[&str]) -> MemoryStore {
+        let store = MemoryStore::default();
+        for message in messages {
+            let event = Event { time: AT, message: (*message).to_owned() };
+            let group = Group { region: "us-east-2".to_owned(), name: "g".to_owned() };
+            let batch = Batch { group, stream: "s".to_owned(), arrival: AT, events: vec![event] };
+            store.append(batch).await.unwrap();
+        }
+        store
+    }
+
+    fn place(block: u64, batch: u32, event: u32) -> Stored {
+        (Place { block, batch, event }, AT)
+    }
+
+    fn messages(journal: &dyn Journal, stored: &[Stored]) -> Vec<String> {
+        read(journal, stored).into_iter().map(|event| event.message).collect()
+    }
+
+    #[tokio::test]
+    async fn events_are_found_by_their_place_and_only_there() {
+        let store = store(&["a", "b", "c"]).await;
+        assert_eq!(messages(&store, &[place(2, 0, 0), place(0, 0, 0)]), ["c", "a"], "in the order asked for");
+        let nowhere =
+            [place(3, 0, 0), place(u64::MAX, 0, 0), place(0, 1, 0), place(0, 0, 1), place(0, u32::MAX, 9)];
+        assert_eq!(messages(&store, &nowhere), [""; 0]);
+        let another = (Place { block: 1, batch: 0, event: 0 }, AT.plus_millis(1));
+        assert_eq!(messages(&store, &[another, place(1, 0, 0)]), ["b"], "the time tells events apart");
+        store.trim(Position::new(2)).unwrap();
+        assert_eq!(messages(&store, &[place(0, 0, 0), place(1, 0, 0), place(2, 0, 0)]), ["c"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_is_left_out() {
+        let large = "x".repeat(ENCLOSED_BYTES_MAX + 1);
+        let store = store(&[&large, "b"]).await;
+        assert_eq!(messages(&store, &[place(0, 0, 0), place(1, 0, 0)]), ["b"]);
+    }
+
+    #[tokio::test]
+    async fn events_of_one_message_are_read_once() {
+        let store = store(&["a", "b"]).await;
+        let sample = |block| Sample {
+            time: AT,
+            line: String::new(),
+            place: Some(Place { block, batch: 0, event: 0 }),
+        };
+        let writing = Writing::default();
+        let first = writing.events(&store, &[sample(0)]);
+        store.trim(Position::new(1)).unwrap();
+        assert!(Arc::ptr_eq(&first, &writing.events(&store, &[sample(0)])));
+        for n in 0..RECENT_MAX as u64 {
+            writing.events(&store, &[sample(1), sample(100 + n)]);
+        }
+        assert!(writing.events(&store, &[sample(0)]).is_empty(), "it gave way, and its block is gone");
+        assert!(writing.events(&store, &[Sample { place: None, ..sample(0) }]).is_empty());
+    }
+}

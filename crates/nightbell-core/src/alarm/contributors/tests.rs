@@ -98,7 +98,11 @@ fn others_are_over_when_all_that_gave_way_has_left_the_window() {
     let flood = |from: i64| (from..from + 40).map(|n| sample("Failed", &format!("u{n}"), 1, None)).collect();
     assert_eq!(step(&mut watch, 1, flood(0)), [], "all were judged before they gave way");
     let again = step(&mut watch, 2, flood(20));
-    assert_eq!(again[0], ("(others)".to_owned(), State::Alarm), "any of them may have failed twice: {again:?}");
+    assert_eq!(
+        again[0],
+        ("(others)".to_owned(), State::Alarm),
+        "any of them may have failed twice: {again:?}"
+    );
     assert_eq!(tick(&mut watch, 120), []);
     let over = tick(&mut watch, 600);
     assert!(over.contains(&(OTHERS.to_owned(), State::Ok)), "{over:?}");
@@ -170,4 +174,22 @@ fn identities_are_stable_and_depend_on_every_attribute() {
     assert_eq!(named("x", "y").len(), 16);
     assert_ne!(named("x", "y"), named("xy", ""));
     assert_ne!(named("x", "y"), named("y", "x"));
+}
+
+#[test]
+fn silence_before_the_first_data_is_nobodys() {
+    let text = "SELECT SUM(Events) FROM logons GROUP BY User";
+    let mut alarm = alarm(text, 1.0);
+    alarm.comparison = Comparison::LessThanThreshold;
+    alarm.missing_data = MissingData::Breaching;
+    alarm.period_s = 10;
+    let mut watch = ContributorsWatch::new(alarm, Query::parse(text).unwrap(), Runtime::created(at(0)), 10);
+    for second in 21..=40 {
+        if second <= 24 {
+            assert_eq!(step(&mut watch, second, vec![sample("Events", "fs1", second, None)]), []);
+        }
+        assert_eq!(tick(&mut watch, second), [], "at {second}");
+    }
+    let told: Vec<_> = (41..120).filter(|second| !tick(&mut watch, *second).is_empty()).collect();
+    assert_eq!(told, [65], "three periods after the one with the last data, and complete");
 }

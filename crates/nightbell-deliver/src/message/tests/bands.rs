@@ -23,12 +23,8 @@ pub(crate) fn unusual() -> Transition {
             account_id: None,
             what,
         };
-        let stat = MetricStat {
-            series: single.series,
-            period_s: 300,
-            statistic: single.statistic,
-            unit: None,
-        };
+        let stat =
+            MetricStat { series: single.series, period_s: 300, statistic: single.statistic, unit: None };
         let band = Queried::Expression("ANOMALY_DETECTION_BAND(m1, 2)".to_owned());
         let entries = vec![entry("m1", Queried::Stat(stat)), entry("ad1", band)];
         t.alarm.measure = Measure::Expression(ExpressionMeasure { entries });

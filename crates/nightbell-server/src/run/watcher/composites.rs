@@ -105,7 +105,8 @@ impl Watcher {
             }
             let published = error.is_none().then(|| composite_json(transition));
             let ended = transition.after_mute.then_some(now);
-            let (summary, data) = action_data(action, change.at, published, error.as_deref(), ended);
+            let (summary, data) =
+                action_data(action, change.at, published.as_deref(), error.as_deref(), ended);
             let item = HistoryItem {
                 alarm: alarm.name.clone(),
                 at: now,
