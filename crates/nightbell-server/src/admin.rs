@@ -126,7 +126,7 @@ async fn try_rule(app: &Arc<App>, region: String, body: &[u8]) -> Response {
         return text(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping");
     };
     let cx = Cx { app: Arc::clone(app), region, now: clock::now() };
-    match tokio::task::spawn_blocking(move || backtest::run(&cx, request)).await {
+    match tokio::task::spawn_blocking(move || backtest::run(&cx, &request)).await {
         Ok(Ok(answer)) => answer_json(&answer),
         Ok(Err(Refusal::Invalid(reason) | Refusal::Limit(reason))) => text(StatusCode::BAD_REQUEST, &reason),
         Ok(Err(Refusal::Alarm(error))) => text(StatusCode::BAD_REQUEST, &error.to_string()),

@@ -117,8 +117,8 @@ pub(crate) struct BacktestTransition {
 type Placed = (Group, MetricFilter);
 
 /// Runs a backtest. Reads much and computes long: not for a thread that others wait for.
-pub(crate) fn run(cx: &Cx, request: BacktestRequest) -> Result<BacktestAnswer, Refusal> {
-    let (filters, variants) = rules(cx, &request)?;
+pub(crate) fn run(cx: &Cx, request: &BacktestRequest) -> Result<BacktestAnswer, Refusal> {
+    let (filters, variants) = rules(cx, request)?;
     if variants.is_empty() || variants.len() > BACKTEST_RUNS_MAX {
         let count = variants.len();
         return Err(Refusal::Invalid(format!("alarms: {count}; a backtest tries 1 to {BACKTEST_RUNS_MAX}")));
@@ -127,7 +127,7 @@ pub(crate) fn run(cx: &Cx, request: BacktestRequest) -> Result<BacktestAnswer, R
     let start = request.from.map_or(Timestamp::from_millis(0), Timestamp::from_millis);
     // What the first second's windows look back at belongs to it.
     let from = variants.iter().map(|alarm| Watch::needed_from(alarm, start)).min().unwrap_or(0).max(0);
-    let mut past = Past::new(cx, &request, from, end);
+    let mut past = Past::new(cx, request, from, end);
     past.read_events(filters)?;
     past.read_points(&variants)?;
     let events = past.events;

@@ -1,18 +1,11 @@
 /*!
-The engine against slow, obvious ones: lists that are sorted and summed anew for each question.
+The engine against slow, obvious ones: lists that are summed anew for each question.
 
-What is held here, and how strictly:
-
-- `exact`: every transition, to the second, is that of a model that keeps a list, with late, future and reordered data, and
-  with a clock that jumps. The order of data inside a step changes nothing at all; how a moment's data is cut into steps
-  changes no transition, though it may change the number that is told; restarts at any point change nothing at all.
-- `whether`: which contributors fire does not depend on when data arrives inside the lateness, nor does the state in the
-  end. *When* they fire does: nothing fires before its data is there.
-- `clock`: examples of clocks that jump.
-- `cap`: at the cap no alarm is false, and none is missed without "(others)" saying so.
-
-Left out of the first two by nature: alarms of M out of N periods that fire at once. There, late data can make a point
-that pushes a breaching one out of the newest N, so arrival order may matter; restarts do not.
+`exact`: each transition is that of a list, whatever is late, ahead or jumps; order inside a step, batches and restarts
+change nothing, as far as each test says. `whether`: who fires, and who is in ALARM in the end, is in the data alone; *when*
+is not, for nothing fires before its data is there. `clock`: examples of clocks that jump. `cap`: with too many contributors
+no alarm is false, and none is missed without "(others)" saying so. Left out of all but order and restarts: alarms of M out
+of N periods that fire at once, where late data can push a breaching point out of the newest N.
 */
 
 mod cap;

@@ -96,7 +96,7 @@ pub(super) async fn put_metric_alarm(cx: Cx, request: PutMetricAlarmRequest) -> 
 pub(crate) fn given(cx: &Cx, request: &serde_json::Value) -> Result<MetricAlarm, Refusal> {
     let wrong = |error: serde_json::Error| Refusal::Invalid(format!("alarms: {error}"));
     let request = PutMetricAlarmRequest::deserialize(request).map_err(wrong)?;
-    let alarm = read_alarm(cx, request).map_err(|error| Refusal::Invalid(error.message.clone()))?;
+    let alarm = read_alarm(cx, request).map_err(|error| Refusal::Invalid(error.message))?;
     alarm.check().map_err(Refusal::Alarm)?;
     Ok(alarm)
 }

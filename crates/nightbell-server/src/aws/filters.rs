@@ -68,7 +68,7 @@ pub(crate) fn given(cx: &Cx, request: &serde_json::Value) -> Result<(Group, Metr
     let wrong = |error: serde_json::Error| Refusal::Invalid(format!("filters: {error}"));
     let request = PutMetricFilterRequest::deserialize(request).map_err(wrong)?;
     let (group, filter) =
-        read_filter(cx, request).map_err(|error| Refusal::Invalid(error.message.clone()))?;
+        read_filter(cx, request).map_err(|error| Refusal::Invalid(error.message))?;
     filter.check().map_err(|error| Refusal::Invalid(error.message))?;
     Ok((group, filter))
 }

@@ -29,11 +29,14 @@ const RECENT_MAX: usize = 8;
 /// Where a sample is stored and when it happened.
 type Stored = (Place, Timestamp);
 
+/// Where the samples of a message are stored, and what was found there.
+type Enclosed = (Vec<Stored>, Arc<[RawEvent]>);
+
 /// Writes mails.
 #[derive(Default)]
 pub(super) struct Writing {
     pictures: Pictures,
-    recent: Mutex<VecDeque<(Vec<Stored>, Arc<[RawEvent]>)>>,
+    recent: Mutex<VecDeque<Enclosed>>,
 }
 
 impl Writing {

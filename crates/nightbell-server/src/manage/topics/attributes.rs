@@ -99,8 +99,9 @@ pub(crate) fn shown(topic: Topic, account: &str) -> BTreeMap<String, String> {
 
 fn is_known(name: &str) -> bool {
     let own = [DISPLAY_NAME, POLICY, DELIVERY_POLICY, MESSAGE_TEMPLATE, INCIDENT_MESSAGES];
-    let feedback = |of: &&str| name.strip_prefix(*of).is_some_and(|feedback| FEEDBACKS.contains(&feedback));
-    own.contains(&name) || KEPT.contains(&name) || FEEDBACK_OF.iter().any(|of| feedback(&of))
+    let feedback =
+        |of: &&'static str| name.strip_prefix(*of).is_some_and(|feedback| FEEDBACKS.contains(&feedback));
+    own.contains(&name) || KEPT.contains(&name) || FEEDBACK_OF.iter().any(feedback)
 }
 
 fn check(name: &str, value: &str) -> Result<(), Refusal> {
