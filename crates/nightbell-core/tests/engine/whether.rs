@@ -42,8 +42,9 @@ fn end_s(events: &[Event], after_s: i64) -> i64 {
 
 /// The same with periods that are not longer than the time between judgements. Longer ones slide over the clock, so that
 /// what was told as over is not told again: who is in ALARM then can depend on how data came.
-fn short(rule: Rule) -> Rule {
-    Rule { period_s: rule.period_s.min(60), ..rule }
+fn short(mut rule: Rule) -> Rule {
+    rule.period_s = rule.period_s.min(60);
+    rule
 }
 
 /// Who ever fired, and the engine as it is after the last second.

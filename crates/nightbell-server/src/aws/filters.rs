@@ -67,8 +67,7 @@ pub(super) async fn put_metric_filter(cx: Cx, request: PutMetricFilterRequest) -
 pub(crate) fn given(cx: &Cx, request: &serde_json::Value) -> Result<(Group, MetricFilter), Refusal> {
     let wrong = |error: serde_json::Error| Refusal::Invalid(format!("filters: {error}"));
     let request = PutMetricFilterRequest::deserialize(request).map_err(wrong)?;
-    let (group, filter) =
-        read_filter(cx, request).map_err(|error| Refusal::Invalid(error.message))?;
+    let (group, filter) = read_filter(cx, request).map_err(|error| Refusal::Invalid(error.message))?;
     filter.check().map_err(|error| Refusal::Invalid(error.message))?;
     Ok((group, filter))
 }

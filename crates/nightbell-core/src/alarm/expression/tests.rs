@@ -227,7 +227,7 @@ fn a_model_stays_as_long_as_an_alarm_or_a_detector_needs_it() {
     };
     let put = |timezone| Input::PutDetector { detector: detector(timezone), past: Vec::new() };
     let own = ModelKey::of_detector(&watched);
-    assert_eq!(watch.untaught(&put(None)), [own.clone()]);
+    assert_eq!(watch.untaught(&put(None)), std::slice::from_ref(&own));
     assert_eq!(watch.untaught(&put(Some("Asia/Tokyo"))), [key(), own.clone()], "another zone begins anew");
     watch.step(at(2), put(None));
     assert!(watch.model(&own).is_some());
