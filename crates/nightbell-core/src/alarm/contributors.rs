@@ -542,8 +542,14 @@ impl ContributorsWatch {
             (Weight { own, chained }, window.end().unwrap_or(i64::MIN), group)
         });
         let mut weighed: Vec<(Weight, i64, &Group)> = weighed.collect();
-        weighed.sort_by(|a, b| a.0.chained.total_cmp(&b.0.chained).then_with(|| (a.1, a.2).cmp(&(b.1, b.2))));
-        weighed.truncate(count);
+        let by_weight = |a: &(Weight, i64, &Group), b: &(Weight, i64, &Group)| {
+            a.0.chained.total_cmp(&b.0.chained).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)))
+        };
+        if count < weighed.len() {
+            weighed.select_nth_unstable_by(count, by_weight);
+            weighed.truncate(count);
+        }
+        weighed.sort_unstable_by(by_weight);
         weighed.into_iter().map(|(weight, _, group)| (group.clone(), weight)).collect()
     }
 
