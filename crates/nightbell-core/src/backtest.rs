@@ -7,16 +7,19 @@ from, and which clock it is played by, is the caller's business.
 
 use std::collections::BTreeMap;
 
+use crate::alarm::standing::{COMPLETE_AFTER_S, HIGH_RESOLUTION_CADENCE_S};
 use crate::alarm::{MetricAlarm, Transition};
 use crate::metric::Datum;
 use crate::time::{DAY_MS, SECOND_MS, Timestamp};
 use crate::watch::{Effect, Input, Watch};
 
+/// Ticks are this far apart: every grid that alarms are judged on has its points [`COMPLETE_AFTER_S`] behind one.
+const TICK_MS: i64 = HIGH_RESOLUTION_CADENCE_S * SECOND_MS;
 /// Ticks are this far apart where nothing can happen but that contributors without data are forgotten.
 const IDLE_TICK_MS: i64 = DAY_MS;
 
-/// Plays `arrivals`, each at its time, with a tick at every whole second in between, until `end`; gives the transitions
-/// in order. Once the last data is out of every alarm's reach, ticks change nothing and most are left out: the past may
+/// Plays `arrivals`, each at its time, with a tick in between whenever alarms can be judged, until `end`; gives the
+/// transitions in order, the same as with a tick at every second. Once the last data is out of every alarm's reach, ticks change nothing and most are left out: the past may
 /// have years without an event.
 pub fn replay(
     watch: &mut Watch,
@@ -28,7 +31,7 @@ pub fn replay(
     let reach =
         |(alarm, _): (&MetricAlarm, _)| first.second().saturating_sub(Watch::needed_from(alarm, *first));
     let reach_ms = watch.alarms().map(reach).max().unwrap_or(0).saturating_mul(SECOND_MS);
-    let mut tick = Timestamp::from_seconds(first.second());
+    let mut tick = first_tick(*first);
     let mut busy_until = tick;
     for (now, data) in arrivals {
         tick = tick_until(watch, tick, now, busy_until, &mut transitions);
@@ -40,7 +43,15 @@ pub fn replay(
     transitions
 }
 
-/// Ticks at each whole second from `tick` on that lies before `until`; gives the next one.
+/// The first tick from `at` on.
+fn first_tick(at: Timestamp) -> Timestamp {
+    let cadence_s = HIGH_RESOLUTION_CADENCE_S;
+    let grid = (at.second() - COMPLETE_AFTER_S).div_euclid(cadence_s) * cadence_s + COMPLETE_AFTER_S;
+    let tick = Timestamp::from_seconds(grid);
+    if tick < at { tick.plus_millis(TICK_MS) } else { tick }
+}
+
+/// Ticks from `tick` on, as long as they lie before `until`; gives the next one.
 fn tick_until(
     watch: &mut Watch,
     mut tick: Timestamp,
@@ -51,7 +62,7 @@ fn tick_until(
     while tick < until {
         run(watch, tick, Input::Tick, transitions);
         let idle = tick > busy_until && tick.plus_millis(IDLE_TICK_MS) < until;
-        tick = tick.plus_millis(if idle { IDLE_TICK_MS } else { SECOND_MS });
+        tick = tick.plus_millis(if idle { IDLE_TICK_MS } else { TICK_MS });
     }
     tick
 }

@@ -8,7 +8,7 @@ PutMetricAlarm, or an alarm that stands is named. Nothing is written and nobody 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use nightbell_core::alarm::{MetricAlarm, State, Transition};
+use nightbell_core::alarm::{Measure, MetricAlarm, State, Transition};
 use nightbell_core::backtest;
 use nightbell_core::delivery::{Content, Delivery};
 use nightbell_core::event::{Batch, Event, Group};
@@ -122,6 +122,12 @@ pub(crate) fn run(cx: &Cx, request: &BacktestRequest) -> Result<BacktestAnswer, 
     if variants.is_empty() || variants.len() > BACKTEST_RUNS_MAX {
         let count = variants.len();
         return Err(Refusal::Invalid(format!("alarms: {count}; a backtest tries 1 to {BACKTEST_RUNS_MAX}")));
+    }
+    if let Some(alarm) = variants.iter().find(|alarm| alarm.band.is_some()) {
+        return Err(Refusal::Invalid(format!(
+            "{}: alarms on anomaly bands cannot be tried, for what was usual then is not kept",
+            alarm.name
+        )));
     }
     let end = request.to.map_or(cx.now, Timestamp::from_millis).min(cx.now);
     let start = request.from.map_or(Timestamp::from_millis(0), Timestamp::from_millis);
@@ -316,7 +322,7 @@ fn one_run(
     let begin = arrivals.keys().next().copied().unwrap_or(start);
     watch.step(begin, Input::PutAlarm { alarm: alarm.clone(), history: Vec::new() });
     let mut transitions = backtest::replay(&mut watch, arrivals.clone(), end);
-    let has_contributors = alarm.single().is_none();
+    let has_contributors = matches!(alarm.measure, Measure::Query(_));
     transitions.retain(|told| told.at >= start && !(has_contributors && told.contributor.is_none()));
     let fired = |told: &&Transition| told.to == State::Alarm;
     let mut who: Vec<&str> = transitions

@@ -175,8 +175,7 @@ impl ContributorsWatch {
 
     /// Folds a datum in without judging it.
     pub(crate) fn restore(&mut self, now: Option<Timestamp>, datum: Datum) {
-        self.fold(now, datum, None);
-        self.make_room();
+        self.fold(now, datum, None); // the next step makes room
     }
 
     /// The standing of the contributor with these values, if it is held.
@@ -298,8 +297,7 @@ impl ContributorsWatch {
                 None => self.suspect(judging, group, arrived, &mut moved),
             }
         }
-        let gone = self.make_room();
-        moved.saved.extend(gone.into_iter().map(|group| (group, None)));
+        self.hold_to_caps(judging, &mut moved);
         self.settle(judging, &mut moved);
         moved
     }
@@ -337,6 +335,7 @@ impl ContributorsWatch {
             let transition = held.standing.evaluate(&self.question, judging, anew);
             self.note_unless_idle(&group, was_ok, transition, &mut moved);
         }
+        self.hold_to_caps(judging, &mut moved);
         self.settle(judging, &mut moved);
         moved
     }
@@ -502,10 +501,86 @@ impl ContributorsWatch {
 
 /// Room for newcomers.
 impl ContributorsWatch {
+    /// Holds contributors, those in ALARM and conditions to their caps; each is the same number.
+    fn hold_to_caps(&mut self, judging: Judging<'_>, moved: &mut Moved) {
+        let gone = self.make_room();
+        moved.saved.extend(gone.into_iter().map(|group| (group, None)));
+        if self.alarming > self.contributors_max {
+            self.let_alarms_go(judging, moved);
+        }
+        if self.before.len() > 2 * self.contributors_max {
+            self.let_conditions_go();
+        }
+    }
+
+    /// Ends the oldest alarms of contributors where there are too many: they have been told, and memory must end.
+    fn let_alarms_go(&mut self, judging: Judging<'_>, moved: &mut Moved) {
+        let alarms = self.contributors.iter().filter(|(_, held)| {
+            let runtime = &held.standing.runtime;
+            // What starts in this step is told first.
+            runtime.state == State::Alarm && runtime.state_transitioned < judging.now
+        });
+        let mut oldest: Vec<(Timestamp, Group)> =
+            alarms.map(|(group, held)| (held.standing.runtime.state_transitioned, group.clone())).collect();
+        oldest.sort();
+        oldest.truncate(self.alarming - self.contributors_max + self.contributors_max / GIVE_WAY_SHARE);
+        let reason =
+            format!("Gave way: more than {} contributors are in ALARM at once.", self.contributors_max);
+        let (mut weight, mut newest) = (Weight::default(), i64::MIN);
+        for (_, group) in oldest {
+            let Some(held) = self.contributors.get(&group) else { continue };
+            let one = self.weight_of(held);
+            weight.own = weight.own.max(one.own);
+            weight.chained = weight.chained.max(one.chained);
+            newest = newest.max(held.standing.window.end().unwrap_or(i64::MIN));
+            let Some(held) = self.contributors.get_mut(&group) else { continue };
+            let over = held.standing.force(&self.question, judging, State::Ok, reason.clone(), None);
+            if let Some(over) = over {
+                self.note(&group, Transition { acts: false, ..over }, moved);
+            }
+            self.contributors.remove(&group);
+            self.before.remove(&group);
+            moved.saved.push((group, None));
+            self.gave_way += 1;
+        }
+        if weight.chained > 0.0 {
+            self.floors.lay(weight, newest, Evidence::default());
+            // They may still be over the line, and are not told of one by one any more.
+            self.fire_others(judging, 0.0, weight.chained, moved);
+        }
+    }
+
+    /// What a contributor counted, by itself and with what it may have lost.
+    fn weight_of(&self, held: &Held) -> Weight {
+        let window = &held.standing.window;
+        let own = self.highest(window, i64::MIN..i64::MAX);
+        let chained = own + self.floors.credit(held.mark, window.start().unwrap_or(i64::MAX));
+        Weight { own, chained }
+    }
+
+    /// Drops the conditions that have counted least, of groups that are no contributors.
+    fn let_conditions_go(&mut self) {
+        let apart = self.before.iter().filter(|(group, _)| !self.contributors.contains_key(*group));
+        let mut counted: Vec<(f64, i64, Group)> = apart
+            .map(|(group, before)| {
+                let all = before.counts.fold(i64::MIN..i64::MAX, false).count;
+                (all, before.counts.end().unwrap_or(i64::MIN), group.clone())
+            })
+            .collect();
+        counted.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| (a.1, &a.2).cmp(&(b.1, &b.2))));
+        counted.truncate(self.before.len() - self.contributors_max);
+        for (_, _, group) in counted {
+            self.before.remove(&group);
+            self.gave_way += 1;
+        }
+    }
+
     /// Lets those that counted least give way where there are too many; those in ALARM stay. Gives those whose runtimes
     /// were saved. What arrived is judged before: nobody who crosses the line gives way unseen.
     fn make_room(&mut self) -> Vec<Group> {
-        let Some(too_many) = self.contributors.len().checked_sub(self.contributors_max + 1) else {
+        let others = self.others.iter().filter(|others| others.runtime.state == State::Alarm).count();
+        let calm = self.contributors.len().saturating_sub(self.alarming - others);
+        let Some(too_many) = calm.checked_sub(self.contributors_max + 1) else {
             return Vec::new();
         };
         let leaving = self.lightest(too_many + 1 + self.contributors_max / GIVE_WAY_SHARE);
@@ -536,10 +611,7 @@ impl ContributorsWatch {
     fn lightest(&self, count: usize) -> Vec<(Group, Weight)> {
         let calm = self.contributors.iter().filter(|(_, held)| held.standing.runtime.state != State::Alarm);
         let weighed = calm.map(|(group, held)| {
-            let window = &held.standing.window;
-            let own = self.highest(window, i64::MIN..i64::MAX);
-            let chained = own + self.floors.credit(held.mark, window.start().unwrap_or(i64::MAX));
-            (Weight { own, chained }, window.end().unwrap_or(i64::MIN), group)
+            (self.weight_of(held), held.standing.window.end().unwrap_or(i64::MIN), group)
         });
         let mut weighed: Vec<(Weight, i64, &Group)> = weighed.collect();
         let by_weight = |a: &(Weight, i64, &Group), b: &(Weight, i64, &Group)| {

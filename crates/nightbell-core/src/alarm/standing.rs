@@ -399,7 +399,7 @@ impl Standing {
         }
         let end = change.window.map_or_else(|| question.grid(judging.now.second()), |(_, to)| to);
         let seen = self.window.end().unwrap_or(end).max(judging.now.second().saturating_add(1));
-        told.curve = self.curve(question, end.min(seen));
+        told.curve = self.curve(question, judging.now, end.min(seen));
         told
     }
 
@@ -413,12 +413,14 @@ impl Standing {
 
     /// The statistic over windows that slide up to `end`, for whoever draws it. Where a window without data counts
     /// nothing the curve is zero, otherwise it has a gap.
-    fn curve(&self, question: &Question, end: i64) -> Vec<CurvePoint> {
+    fn curve(&self, question: &Question, now: Timestamp, end: i64) -> Vec<CurvePoint> {
         let period_s = question.alarm.period_s;
         let zero =
             matches!(question.statistic, Statistic::Sum | Statistic::SampleCount | Statistic::Distinct);
         let span_s = period_s.saturating_mul(CURVE_PERIODS);
-        let from = end.saturating_sub(span_s).max(question.needed_from(end).saturating_add(period_s));
+        // What is out of every judgement's reach is held for a while, but a restart does not bring it back.
+        let held_from = question.needed_from(now.second()).saturating_add(period_s);
+        let from = end.saturating_sub(span_s).max(held_from);
         let step_s = ((end - from) / CURVE_POINTS_MAX).max(1);
         let with_values = !question.statistic.reads_totals();
         let mut points = Vec::new();

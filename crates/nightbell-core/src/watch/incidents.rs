@@ -110,10 +110,21 @@ impl Watch {
     /// Opens and closes incidents as the transitions in `effects` say, and adds what comes of it.
     pub(super) fn follow(&mut self, now: Timestamp, concerns: &Concerns, effects: &mut Vec<Effect>) {
         let mut more = Vec::new();
+        // Asked once for each alarm: a thousand rules and ten thousand contributors are ten million questions.
+        let mut mutes: BTreeMap<String, Option<Timestamp>> = BTreeMap::new();
         for effect in effects.iter_mut() {
             match effect {
                 Effect::Transition(transition) => {
-                    transition.incident = self.follow_one(now, transition, &mut more);
+                    let alarm = &transition.alarm;
+                    let muted = match mutes.get(&alarm.arn) {
+                        Some(known) => *known,
+                        None => {
+                            let until = self.mutes.until(&alarm.region, &alarm.name, now);
+                            mutes.insert(alarm.arn.clone(), until);
+                            until
+                        }
+                    };
+                    transition.incident = self.follow_one(now, transition, muted, &mut more);
                 }
                 Effect::Act(act) => {
                     if let Act::Metric(transition) = &**act {
@@ -146,16 +157,16 @@ impl Watch {
         }
     }
 
-    /// The incident that `transition` starts or ends.
+    /// The incident that `transition` starts or ends; `muted` is until when mute rules hold its messages back.
     fn follow_one(
         &mut self,
         now: Timestamp,
         transition: &Transition,
+        muted: Option<Timestamp>,
         effects: &mut Vec<Effect>,
     ) -> Option<String> {
         let group = group_of(transition)?;
         let arn = &transition.alarm.arn;
-        let muted = self.mutes.until(&transition.alarm.region, &transition.alarm.name, now);
         if transition.to != State::Alarm {
             let id = self.incidents.open_on(arn, &group)?.to_owned();
             let close = |incident: &mut Incident| {

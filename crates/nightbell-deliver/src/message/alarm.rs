@@ -11,7 +11,7 @@ use nightbell_core::time::Timestamp;
 
 use super::kind::{Kind, Look};
 use super::page::{self, Command, Fact, Figure, Picture};
-use super::story::NAME_CHARS_MAX;
+use super::story::{self, Deed, NAME_CHARS_MAX};
 use super::template::Template;
 use super::{
     Attachment, Origin, Pictures, Reader, Written, classic, hops, moment, pictures, tables, text, words,
@@ -73,7 +73,7 @@ pub(super) fn write(transition: &Transition, setting: &Setting<'_>) -> Written {
         about: text::line(alarm.description.as_deref().unwrap_or_default(), ABOUT_CHARS_MAX),
         meaning: meaning(transition, &look),
         figures: figures(transition, &look, setting.now),
-        facts: tables::facts(&transition.evidence, look.parts),
+        facts: tables::facts(&transition.evidence, look.parts, transition.contributor.as_ref()),
         picture,
         tables: tables::tables(&transition.evidence, look.parts),
         samples_title: "Events, UTC",
@@ -144,7 +144,15 @@ fn figures(transition: &Transition, look: &Look, now: Timestamp) -> Vec<Figure> 
     let alarm = &transition.alarm;
     let window = text::window(moment::window_ms(transition));
     let mut figures = Vec::new();
-    if let Some(value) = transition.value {
+    let kind = Kind::of(transition);
+    if kind == Kind::LogonAfterFailures
+        && let Deed::LogonAfterFailures { failures, successes } = story::deed(&transition.evidence)
+    {
+        figures.push(Figure { value: failures.to_string(), label: format!("failed logons in {window}") });
+        figures.push(Figure { value: successes.to_string(), label: "that succeeded".to_owned() });
+    } else if kind == Kind::Others {
+        // Its number is of nobody.
+    } else if let Some(value) = transition.value {
         let what = match look.counted {
             "" => moment::statistic(alarm),
             counted if value == 1.0 => singular(counted),
@@ -190,6 +198,9 @@ fn rounded(value: f64) -> String {
 
 /// What the events mean, after what is usual where that was asked.
 fn meaning(transition: &Transition, look: &Look) -> String {
+    if Kind::of(transition) == Kind::Others {
+        return text::line(&transition.reason, ABOUT_CHARS_MAX);
+    }
     let usual = if words::is_unusual(transition) { words::usual(transition) } else { String::new() };
     [usual.as_str(), look.meaning].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
@@ -237,6 +248,9 @@ pub(super) fn rule(alarm: &MetricAlarm) -> String {
 }
 
 fn measured_note(transition: &Transition) -> String {
+    if moment::is_of_others(transition) {
+        return String::new();
+    }
     let Some(value) = transition.value else { return "no value".to_owned() };
     let band = moment::last_band(transition);
     let band = band.map(|(lower, upper)| format!(", band {} to {}", rounded(lower), rounded(upper)));

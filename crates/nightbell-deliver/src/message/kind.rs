@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Denied,
     /// Somebody failed to log on.
     FailedLogons,
+    /// Somebody logged on after failing to.
+    LogonAfterFailures,
     /// Many accounts, few tries each.
     Spray,
     /// Files were deleted.
@@ -34,6 +36,8 @@ pub(super) enum Kind {
     Missing,
     /// A number that is far from what it usually is.
     Unusual,
+    /// Those that are no longer counted one by one.
+    Others,
     /// Any other events.
     Events,
     /// A number without events.
@@ -92,6 +96,7 @@ impl Kind {
         match transition.to {
             State::Ok => Self::Recovered,
             State::InsufficientData => Self::TooLittle,
+            State::Alarm if moment::is_of_others(transition) => Self::Others,
             State::Alarm if moment::is_silence(transition) => Self::Silent,
             State::Alarm if moment::counts_missing(&transition.alarm) => Self::Missing,
             State::Alarm if transition.alarm.band.is_some() => Self::Unusual,
@@ -105,6 +110,7 @@ impl Kind {
             _ if evidence.is_empty() => Self::Metric,
             Deed::Denied => Self::Denied,
             Deed::FailedLogon => Self::FailedLogons,
+            Deed::LogonAfterFailures { .. } => Self::LogonAfterFailures,
             Deed::Spray => Self::Spray,
             Deed::Counted { .. } => match story::only(&evidence.actions, evidence.events) {
                 Some("delete") => Self::Deletion,
@@ -146,6 +152,15 @@ impl Kind {
                 counted: "failed logons",
                 meaning: "None of these got in. One account again and again is a guessed password, or a service that \
                           still has the old one: look at the address first.",
+                parts: BY_MACHINE,
+            },
+            Self::LogonAfterFailures => Look {
+                label: "Logon after failures",
+                accent: "#b54708",
+                bright: (0xff, 0xa6, 0x57),
+                counted: "logons",
+                meaning: "A guessed password may have worked. Ask the owner of the account now; if it was somebody \
+                          else, disable it, and look at what was done from the address since.",
                 parts: BY_MACHINE,
             },
             Self::Spray => Look {
@@ -214,6 +229,7 @@ impl Kind {
             Self::TooLittle => {
                 Look { label: "Too little data", accent: "#667085", bright: (0xaa, 0xb4, 0xc3), ..PLAIN }
             }
+            Self::Others => Look { label: "Too many at once", ..PLAIN },
             Self::Events => Look { label: "Events", counted: "events", ..PLAIN },
             _ => self.look_of_numbers(),
         }

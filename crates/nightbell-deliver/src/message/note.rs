@@ -6,16 +6,15 @@ message.
 */
 
 use nightbell_core::delivery::IncidentMessage;
+use nightbell_core::alarm::Contributor;
 use nightbell_core::incident::{Extreme, Note, NoteKind};
 
 use super::alarm::{self, ABOUT_CHARS_MAX, ALARM_NAME_CHARS_MAX, Setting};
 use super::kind::Kind;
 use super::page::{self, Fact, Figure};
-use super::story::{self, NAME_CHARS_MAX, Wording};
-use super::{Written, tables, text, words};
+use super::story::{self, Deed, NAME_CHARS_MAX, Wording};
+use super::{Written, moment, tables, text, words};
 
-/// Attributes of a contributor named in a sentence.
-const ATTRIBUTES_SAID_MAX: usize = 3;
 /// Colour of a mail that says that something is over, and the same for dark grounds.
 const OVER: (&str, &str) = ("#067647", "#56d68f");
 
@@ -24,7 +23,11 @@ pub(super) fn write(message: &IncidentMessage, setting: &Setting<'_>) -> Written
     let IncidentMessage { alarm: watched, note, .. } = message;
     let incident = &note.incident;
     let over = note.kind == NoteKind::End;
-    let look = Kind::of_events(&incident.evidence).look();
+    let kind = match others(note) {
+        Some(_) => Kind::Others,
+        None => Kind::of_events(&incident.evidence),
+    };
+    let look = kind.look();
     let bright = format!("#{:02x}{:02x}{:02x}", look.bright.0, look.bright.1, look.bright.2);
     let title = title(note);
     let samples = tables::samples(&note.news.evidence);
@@ -48,7 +51,7 @@ pub(super) fn write(message: &IncidentMessage, setting: &Setting<'_>) -> Written
         about: text::line(watched.description.as_deref().unwrap_or_default(), ABOUT_CHARS_MAX),
         meaning: if over { String::new() } else { look.meaning.to_owned() },
         figures: figures(note, look.counted),
-        facts: tables::facts(&incident.evidence, look.parts),
+        facts: tables::facts(&incident.evidence, look.parts, incident.contributor.as_ref()),
         picture: None,
         tables: tables::tables(&incident.evidence, look.parts),
         samples_title: "New events, UTC",
@@ -94,15 +97,19 @@ fn headline(note: &Note) -> String {
 /// What happened in all, or whom the alarm is about where no events tell.
 fn told(note: &Note, wording: Wording) -> String {
     let incident = &note.incident;
-    story::headline(&incident.evidence, wording).unwrap_or_else(|| {
-        let mut text = text::line_of_ends(&incident.alarm_name, 2 * NAME_CHARS_MAX);
-        let attributes = incident.contributor.iter().flat_map(|contributor| &contributor.attributes);
-        for (name, value) in attributes.take(ATTRIBUTES_SAID_MAX) {
-            let name = text::line(name, NAME_CHARS_MAX);
-            text += &format!(", {name}={}", text::line_of_ends(value, NAME_CHARS_MAX));
-        }
-        text
-    })
+    let name = text::line_of_ends(&incident.alarm_name, 2 * NAME_CHARS_MAX);
+    if let Some(others) = others(note) {
+        return format!("{name}: {}", words::too_many(others));
+    }
+    let attributes = incident.contributor.as_ref().map_or(&[][..], |contributor| &contributor.attributes);
+    let telling = attributes.is_empty() || story::names_anything(&incident.evidence);
+    let told = story::headline(&incident.evidence, wording).filter(|_| telling);
+    told.unwrap_or_else(|| name + &words::attributes_tail(attributes))
+}
+
+/// Who stands for those that are no longer counted one by one, where it is about them.
+fn others(note: &Note) -> Option<&Contributor> {
+    note.incident.contributor.as_ref().filter(|contributor| moment::stands_for_others(contributor))
 }
 
 fn lasted(note: &Note) -> String {
@@ -112,11 +119,19 @@ fn lasted(note: &Note) -> String {
 
 fn figures(note: &Note, counted: &str) -> Vec<Figure> {
     let incident = &note.incident;
+    if others(note).is_some() {
+        return Vec::new(); // its number is of nobody
+    }
     let what = if counted.is_empty() { "counted" } else { counted };
-    let mut figures = vec![
+    let mut figures = Vec::new();
+    if let Deed::LogonAfterFailures { failures, .. } = story::deed(&incident.evidence) {
+        let label = "failed logons in all".to_owned();
+        figures.push(Figure { value: failures.to_string(), label });
+    }
+    figures.extend([
         Figure { value: text::number(incident.count), label: format!("{what} in all") },
         Figure { value: text::number(note.news.count), label: "since the last message".to_owned() },
-    ];
+    ]);
     if let Some(peak) = incident.peak {
         let worst = match incident.extreme {
             Extreme::Highest => "highest",

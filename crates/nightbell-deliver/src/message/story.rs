@@ -20,6 +20,13 @@ pub(crate) enum Deed {
     FailedLogon,
     /// Many accounts were tried a few times each.
     Spray,
+    /// Somebody logged on, and failed to before.
+    LogonAfterFailures {
+        /// Logons that failed.
+        failures: u64,
+        /// Logons that did not.
+        successes: u64,
+    },
     /// Something that is told as a count of a noun: `120 deletions`.
     Counted {
         /// `deletion`
@@ -61,6 +68,9 @@ pub(crate) fn deed(evidence: &Evidence) -> Deed {
     match only(&evidence.actions, evidence.events) {
         Some("logon") if failed && is_spray(evidence) => Deed::Spray,
         Some("logon") if failed => Deed::FailedLogon,
+        Some("logon") if let Some((failures, successes)) = after_failures(evidence) => {
+            Deed::LogonAfterFailures { failures, successes }
+        }
         Some("logon") => counted("logon", "logons", true),
         Some("logoff") => counted("logoff", "logoffs", true),
         Some("lockout") => counted("lockout", "lockouts", true),
@@ -86,6 +96,20 @@ fn is_spray(evidence: &Evidence) -> bool {
     accounts >= SPRAY_ACCOUNTS_MIN && evidence.events <= accounts.saturating_mul(SPRAY_TRIES_MAX)
 }
 
+/// How many logons failed and how many did not, where both are told. Where most succeed, a few that failed are nothing.
+fn after_failures(evidence: &Evidence) -> Option<(u64, u64)> {
+    let outcomes = &evidence.outcomes;
+    let (failures, successes) = (outcomes.count("failure"), outcomes.count("success"));
+    let all = failures.saturating_add(successes) >= evidence.events;
+    (all && successes > 0 && failures >= successes).then_some((failures, successes))
+}
+
+/// Whether the events say who, where or on what.
+pub(crate) fn names_anything(evidence: &Evidence) -> bool {
+    let Evidence { users, instances, sources, folders, files, .. } = evidence;
+    [users, instances, sources, folders, files].into_iter().any(|tally| !tally.is_empty())
+}
+
 fn on_files(action: &str) -> bool {
     matches!(action, "open" | "read" | "write" | "delete" | "rename" | "permission" | "share")
 }
@@ -102,6 +126,7 @@ pub(crate) fn headline(evidence: &Evidence, wording: Wording) -> Option<String> 
         Deed::FailedLogon => {
             format!("{n} failed {}{}", noun(n, "logon", "logons"), on_account_tail(evidence))
         }
+        Deed::LogonAfterFailures { failures, successes } => after_failed_logons(evidence, failures, successes),
         Deed::Counted { one, many, on_account: true } => {
             format!("{n} {}{}", noun(n, one, many), on_account_tail(evidence))
         }
@@ -142,6 +167,22 @@ fn spray(evidence: &Evidence) -> String {
     }
 }
 
+/// `corp\victim logged on after 6 failed logons, on srv2, from 10.0.0.5`; of several it is not known who got in.
+fn after_failed_logons(evidence: &Evidence, failures: u64, successes: u64) -> String {
+    let failed = format!("after {failures} failed {}", noun(failures, "logon", "logons"));
+    match who(evidence) {
+        Some((who, true)) => {
+            let place = on_machines(evidence);
+            let place = if place.is_empty() { place } else { format!(",{place}") };
+            format!("{who} logged on {failed}{place}{}", from_addresses(evidence))
+        }
+        _ => {
+            let logons = noun(successes, "logon", "logons");
+            format!("{successes} {logons} {failed}{}", on_account_tail(evidence))
+        }
+    }
+}
+
 /// ` on win, account alice, from 10.0.0.5`.
 fn on_account_tail(evidence: &Evidence) -> String {
     let account = match named(&evidence.users, "accounts") {
@@ -149,11 +190,15 @@ fn on_account_tail(evidence: &Evidence) -> String {
         Some(Named::Many(count)) => format!(", {count}"),
         None => String::new(),
     };
-    let from = match named(&evidence.sources, "addresses") {
+    format!("{}{account}{}", on_machines(evidence), from_addresses(evidence))
+}
+
+/// `, from 10.0.0.5`, `, from 3 addresses`.
+fn from_addresses(evidence: &Evidence) -> String {
+    match named(&evidence.sources, "addresses") {
         Some(Named::One(name) | Named::Many(name)) => format!(", from {name}"),
         None => String::new(),
-    };
-    format!("{}{account}{from}", on_machines(evidence))
+    }
 }
 
 /// The users, and whether it is exactly one. Events that name no user are not laid at anybody's door.
@@ -191,14 +236,14 @@ enum Named {
     Many(String),
 }
 
-/// The one value, or how many there are: `3 users`, `over 64 users`.
+/// The one value, or how many there are: `3 users`, `64 or more users`.
 fn named(tally: &Tally, plural: &str) -> Option<Named> {
     let (first, _) = *tally.top(1).first()?;
     let known = tally.distinct();
     Some(match (known, tally.others) {
         (1, 0) => Named::One(text::line_of_ends(first, NAME_CHARS_MAX)),
         (_, 0) => Named::Many(format!("{known} {plural}")),
-        (_, _) => Named::Many(format!("over {known} {plural}")),
+        (_, _) => Named::Many(format!("{known} or more {plural}")),
     })
 }
 

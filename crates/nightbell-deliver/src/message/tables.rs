@@ -6,12 +6,13 @@ Which part comes first is the kind's business; cleaning and cutting happen here.
 
 use std::collections::BTreeSet;
 
+use nightbell_core::alarm::Contributor;
 use nightbell_core::evidence::{Evidence, SAMPLE_LINE_BYTES_MAX, SAMPLES_MAX, Tally};
 use nightbell_core::time::Timestamp;
 
 use super::kind::Part;
 use super::page::{Fact, Line, Row, Table};
-use super::{story, text};
+use super::{story, text, words};
 
 /// Rows of a table of counts.
 const TABLE_ROWS_MAX: usize = 5;
@@ -23,9 +24,16 @@ const DAY_S: i64 = 86_400;
 /// A part with its name, its title as a table, and its values.
 type Named<'a> = (&'static str, &'static str, &'a Tally);
 
-/// What all events have in common, and when they happened.
-pub(super) fn facts(evidence: &Evidence, parts: &[Part]) -> Vec<Fact> {
+/// Whom they were counted for where the events name nobody, what all have in common, and when they happened.
+pub(super) fn facts(evidence: &Evidence, parts: &[Part], contributor: Option<&Contributor>) -> Vec<Fact> {
     let mut facts = Vec::new();
+    if let Some(contributor) = contributor
+        && !evidence.is_empty()
+        && !story::names_anything(evidence)
+    {
+        let value = words::attributes_tail(&contributor.attributes).trim_start_matches(", ").to_owned();
+        facts.push(Fact { label: "Counted for", value, note: String::new() });
+    }
     for (label, _, tally) in named(evidence, parts) {
         if let Some((value, count)) = tally.top(1).first()
             && tally.distinct() == 1
@@ -93,7 +101,7 @@ fn table(title: &'static str, tally: &Tally) -> Table {
     let rest = match (hidden, tally.others) {
         (0, 0) => String::new(),
         (_, 0) => format!("and {hidden} more ({events})"),
-        (_, _) => format!("and more than {hidden} others ({events})"),
+        (_, _) => format!("and {hidden} or more others ({events})"),
     };
     let bars = rows.iter().any(|row| row.count < largest);
     Table { title, rows, rest, bars }

@@ -265,7 +265,7 @@ fn subjects_name_other_deeds() {
                 t.evidence.instances = tally(&[("x", 9), ("y", 7)]);
                 t.evidence.sources = Tally::default();
             }),
-            "[ALARM] 16 failed logons on 2 machines, over 2 accounts (5 min)",
+            "[ALARM] 16 failed logons on 2 machines, 2 or more accounts (5 min)",
         ),
         (
             changed(logons(), |t| {

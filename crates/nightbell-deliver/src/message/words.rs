@@ -4,7 +4,7 @@ What an alarm's mail says in one line: its title, its headline, and when.
 Where events stand behind the number, `story` tells them; else the number speaks.
 */
 
-use nightbell_core::alarm::{State, Transition};
+use nightbell_core::alarm::{Contributor, State, Transition};
 
 use super::kind::Kind;
 use super::story::{self, NAME_CHARS_MAX, Wording};
@@ -22,6 +22,9 @@ const HEADLINE_CHARS_MAX: usize = 200;
 pub(super) fn title(transition: &Transition) -> String {
     if moment::is_silence(transition) {
         return silence(transition);
+    }
+    if let Some(others) = others(transition) {
+        return others;
     }
     let window = text::window(moment::window_ms(transition));
     match told(transition, Wording::Short) {
@@ -54,6 +57,7 @@ pub(super) fn is_unusual(transition: &Transition) -> bool {
 fn told(transition: &Transition, wording: Wording) -> Option<String> {
     match Kind::of(transition) {
         Kind::Missing => missing(transition, wording),
+        _ if transition.contributor.is_some() && !story::names_anything(&transition.evidence) => None,
         _ if transition.to == State::Alarm => story::headline(&transition.evidence, wording),
         _ => None,
     }
@@ -95,9 +99,43 @@ fn silence(transition: &Transition) -> String {
     format!("{who} has been silent for {}", text::window(moment::window_ms(transition)))
 }
 
+/// `failed-logons: too many users at once, …`, and that it is over; `None` where it speaks of somebody.
+fn others(transition: &Transition) -> Option<String> {
+    let contributor = transition.contributor.as_ref().filter(|_| moment::is_of_others(transition))?;
+    let name = text::line_of_ends(&transition.alarm.name, 2 * NAME_CHARS_MAX);
+    Some(match transition.to {
+        State::Alarm => format!("{name}: {}", too_many(contributor)),
+        _ => format!("{name}: all {} are counted one by one again", counted_one_by_one(contributor)),
+    })
+}
+
+/// `too many users at once, those that counted least are no longer counted one by one`
+pub(super) fn too_many(contributor: &Contributor) -> String {
+    let what = counted_one_by_one(contributor);
+    format!("too many {what} at once, those that counted least are no longer counted one by one")
+}
+
+fn counted_one_by_one(contributor: &Contributor) -> &'static str {
+    match contributor.attributes.as_slice() {
+        [(name, _)] => match name.as_str() {
+            "Account" | "User" => "users",
+            "Source" => "addresses",
+            "Instance" => "machines",
+            "Folder" => "folders",
+            _ => "contributors",
+        },
+        _ => "contributors",
+    }
+}
+
 /// `, Folder=\secret`: what it was counted for.
 fn counted_for_tail(transition: &Transition) -> String {
-    let dimensions = moment::counted_for(transition).iter().take(DIMENSIONS_SAID_MAX);
+    attributes_tail(moment::counted_for(transition))
+}
+
+/// `, Folder=\secret`
+pub(super) fn attributes_tail(attributes: &[(String, String)]) -> String {
+    let dimensions = attributes.iter().take(DIMENSIONS_SAID_MAX);
     dimensions
         .map(|(name, value)| {
             format!(", {}={}", text::line(name, NAME_CHARS_MAX), text::line_of_ends(value, NAME_CHARS_MAX))
@@ -110,6 +148,9 @@ pub(super) fn headline(transition: &Transition) -> String {
     let alarm = &transition.alarm;
     if moment::is_silence(transition) {
         return silence(transition);
+    }
+    if let Some(others) = others(transition) {
+        return others;
     }
     if let Some(told) = told(transition, Wording::Full) {
         return told;
@@ -125,6 +166,10 @@ pub(super) fn headline(transition: &Transition) -> String {
         (_, State::InsufficientData) => {
             format!("Too little data to judge {statistic} of {metric}{for_what}")
         }
+        (Some(value), State::Alarm) if !transition.evidence.is_empty() => {
+            let name = text::line_of_ends(&alarm.name, 2 * NAME_CHARS_MAX);
+            format!("{name}: {statistic} of {metric} was {}{for_what}", text::number(value))
+        }
         (Some(value), State::Alarm) => {
             format!("{statistic} of {metric} was {}{for_what}", text::number(value))
         }
@@ -139,6 +184,9 @@ pub(super) fn headline(transition: &Transition) -> String {
 /// `between 2026-09-14 05:42:01 and 05:42:43 UTC`, or when the state changed where no event tells.
 pub(super) fn when(transition: &Transition) -> String {
     let evidence = &transition.evidence;
+    if moment::is_of_others(transition) {
+        return format!("since {}", transition.at.plain());
+    }
     match (evidence.first, evidence.last) {
         (Some(first), Some(last)) if evidence.events > 0 && first.second() != last.second() => {
             let (first, last) = (first.plain(), last.plain());

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use nightbell_core::alarm::Transition;
+use nightbell_core::alarm::{State, Transition};
 use nightbell_core::delivery::Content;
 use nightbell_core::metric::Series;
 use nightbell_core::time::{MINUTE_MS, Timestamp};
@@ -64,6 +64,8 @@ struct Gathered {
     tells: bool,
     /// Ids of the incidents in `change`.
     incidents: BTreeSet<String>,
+    /// Ids of the incidents whose end an action has told.
+    told_over: BTreeSet<String>,
 }
 
 /// How far the watcher has come: what it takes next, and the last tick it has taken. What was due at that tick is judged;
@@ -193,10 +195,10 @@ impl Watcher {
                 reached = None;
                 continue;
             }
-            if matches!(entry.input, Input::PutAlarm { .. } | Input::PutDetector { .. })
-                && let Some(before) = reached
-            {
-                // They look at the past at once, so all data before this entry must be in the store.
+            let looks_back =
+                matches!(entry.input, Input::PutAlarm { .. } | Input::PutDetector { .. } | Input::DeleteAlarm { .. });
+            if looks_back && let Some(before) = reached {
+                // They look at what is stored, so all before this entry must be there.
                 self.save(std::mem::take(&mut gathered), before)?;
             }
             self.teach(&mut entry, &mut gathered)?;
@@ -298,7 +300,13 @@ impl Watcher {
             data: state_update(transition).to_string(),
         };
         self.record(gathered, transition, &item, position);
-        if transition.acts { self.run_actions(transition, transition.at, position, gathered) } else { Ok(()) }
+        if !transition.acts {
+            return Ok(());
+        }
+        if transition.to != State::Alarm && !transition.alarm.actions(transition.to).is_empty() {
+            gathered.told_over.extend(transition.incident.clone());
+        }
+        self.run_actions(transition, transition.at, position, gathered)
     }
 
     /// Carries out the actions of a transition at `now`.

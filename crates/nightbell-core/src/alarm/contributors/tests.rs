@@ -188,3 +188,32 @@ fn silence_before_the_first_data_is_nobodys() {
     let told: Vec<_> = (41..120).filter(|second| !tick(&mut watch, *second).is_empty()).collect();
     assert_eq!(told, [65], "three periods after the one with the last data, and complete");
 }
+
+#[test]
+fn more_alarms_than_the_cap_end_the_oldest() {
+    let mut watch = watch(FAILED, 1.0, 10);
+    let flood = |from: i64, second: i64| {
+        (from..from + 10).map(|n| sample("Failed", &format!("u{n:03}"), second, None)).collect::<Vec<_>>()
+    };
+    for step_no in 0..30 {
+        let told = step(&mut watch, step_no, flood(step_no * 10, step_no));
+        let fired = told.iter().filter(|(who, state)| who != OTHERS && *state == State::Alarm).count();
+        assert_eq!(fired, 10, "everybody over the line is told at once");
+        assert!(watch.counts().0 <= 30, "{} are held", watch.counts().0);
+    }
+    assert_eq!(watch.runtime().state, State::Alarm);
+}
+
+#[test]
+fn conditions_alone_are_held_to_the_cap() {
+    let text = "SELECT SUM(Succeeded) FROM logons GROUP BY User AFTER SUM(Failed) >= 3";
+    let mut watch = watch(text, 1.0, 10);
+    let failed = |user: &str, second| sample("Failed", user, second, None);
+    step(&mut watch, 1, (0..3).map(|s| failed("mallory", s)).collect());
+    for n in 0..200 {
+        step(&mut watch, 2, vec![failed(&format!("noise{n}"), 2)]);
+        assert!(watch.before.len() <= 21);
+    }
+    let told = step(&mut watch, 10, vec![sample("Succeeded", "mallory", 9, None)]);
+    assert_eq!(told, [("mallory".to_owned(), State::Alarm)], "who counted most stays");
+}

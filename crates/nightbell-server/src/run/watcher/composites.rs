@@ -123,8 +123,8 @@ impl Watcher {
 
     /// Adds an item to the history of an alarm of `region`.
     pub(super) fn note(&self, gathered: &mut Gathered, region: &str, item: &HistoryItem, position: Position) {
-        // A step takes far fewer than 65,536 items from one entry.
-        let order = (position.number() << 16) | (gathered.order & 0xffff);
+        // A step takes far fewer than 16,777,216 items from one entry.
+        let order = (position.number() << 24) | (gathered.order & 0xff_ffff);
         gathered.order += 1;
         alarms::record_history(&mut gathered.change, region, item, order);
     }

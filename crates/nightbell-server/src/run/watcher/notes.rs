@@ -43,15 +43,20 @@ impl Watcher {
         }
     }
 
-    /// Tells the topics of an alarm how its incident goes on, or that it is over; that, only where no OK action does.
+    /// Tells the topics of an alarm how its incident goes on, or that it is over; that, only where no action of the
+    /// transition that ended it does.
     pub(super) fn tell_note(
         &mut self,
         message: &IncidentMessage,
         gathered: &mut Gathered,
     ) -> Result<(), Failure> {
         let (alarm, note) = (&message.alarm, &message.note);
+        // An end that a mute rule held back comes without its transition.
+        let held_back = note.incident.ended.is_some_and(|ended| note.at > ended);
+        let told_over = gathered.told_over.contains(&note.incident.id)
+            || (held_back && !alarm.ok_actions.is_empty());
         let kind = match note.kind {
-            NoteKind::End if !alarm.ok_actions.is_empty() => return Ok(()),
+            NoteKind::End if told_over => return Ok(()),
             NoteKind::End => MessageKind::End,
             NoteKind::Update if note.number == 1 => MessageKind::First,
             NoteKind::Update => MessageKind::Update,
