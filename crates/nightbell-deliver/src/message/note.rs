@@ -5,8 +5,8 @@ The incident carries all of its evidence, so the tables are those of the whole, 
 message.
 */
 
-use nightbell_core::delivery::IncidentMessage;
 use nightbell_core::alarm::Contributor;
+use nightbell_core::delivery::IncidentMessage;
 use nightbell_core::incident::{Extreme, Note, NoteKind};
 
 use super::alarm::{self, ABOUT_CHARS_MAX, ALARM_NAME_CHARS_MAX, Setting};

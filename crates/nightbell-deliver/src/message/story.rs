@@ -126,7 +126,9 @@ pub(crate) fn headline(evidence: &Evidence, wording: Wording) -> Option<String> 
         Deed::FailedLogon => {
             format!("{n} failed {}{}", noun(n, "logon", "logons"), on_account_tail(evidence))
         }
-        Deed::LogonAfterFailures { failures, successes } => after_failed_logons(evidence, failures, successes),
+        Deed::LogonAfterFailures { failures, successes } => {
+            after_failed_logons(evidence, failures, successes)
+        }
         Deed::Counted { one, many, on_account: true } => {
             format!("{n} {}{}", noun(n, one, many), on_account_tail(evidence))
         }

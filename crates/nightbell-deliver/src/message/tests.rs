@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use super::*;
 
 pub(crate) mod bands;
+mod contributors;
 mod kinds;
 
 /// 2021-06-01T18:08:05.000 UTC.
@@ -423,7 +424,7 @@ fn many_values_become_tables_with_what_is_left_out() {
     for part in [
         "Users\n      11  corp\\ann\n       5  corp\\bob\n       3  corp\\cleo\n",
         "Files\n       1  \\secret\\00.txt\n",
-        "          and more than 59 others (63)\n",
+        "          and 59 or more others (63)\n",
         "Actions\n      12  open\n       7  delete\n",
         "Machine       srvdefender01\n",
         "Address       10.0.0.5 (15 of 19)\n",

@@ -2,6 +2,9 @@
 `nightbell backtest`: a rule tried on the stored events before it is armed.
 */
 
+use std::fmt::Write as _;
+use std::io::Write as _;
+
 use anyhow::{Context, Result, bail};
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use nightbell_core::time::Timestamp;
@@ -77,23 +80,26 @@ struct TrialOptions {
 
 impl Backtest {
     /// Tries the rule and prints what it would have done.
-    #[allow(clippy::print_stdout)] // this is where the terminal is spoken to
     pub(crate) fn run(&self) -> Result<()> {
         let options = &self.tried.options;
         let request = self.tried.request()?;
         let client = options.server.client()?;
         let answer = super::runtime()?.block_on(ask(&client, &request))?;
-        if options.json {
-            println!("{}", serde_json::to_string_pretty(&answer)?);
-            return Ok(());
+        let text = match &answer.runs[..] {
+            _ if options.json => format!("{}\n", serde_json::to_string_pretty(&answer)?),
+            [run] => counted(&answer) + &one(run, options.messages),
+            runs => counted(&answer) + &table(runs),
+        };
+        // Whoever reads may have read enough: `| head` is no failure.
+        match std::io::stdout().write_all(text.as_bytes()) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+            _ => Ok(()),
         }
-        println!("{} events, {} data points", answer.events, answer.data);
-        match &answer.runs[..] {
-            [run] => one(run, options.messages),
-            runs => table(runs),
-        }
-        Ok(())
     }
+}
+
+fn counted(answer: &BacktestAnswer) -> String {
+    format!("{} events, {} data points\n", answer.events, answer.data)
 }
 
 async fn ask(client: &Client, request: &BacktestRequest) -> Result<BacktestAnswer> {
@@ -158,36 +164,39 @@ fn thresholds(text: &str) -> Result<Vec<u32>> {
     Ok((from..=to).collect())
 }
 
-#[allow(clippy::print_stdout)] // this is where the terminal is spoken to
-fn one(run: &BacktestRun, messages: bool) {
+fn one(run: &BacktestRun, messages: bool) -> String {
     let who =
         if run.contributors > 0 { format!(" for {} contributors", run.contributors) } else { String::new() };
-    println!("would have fired {} times{who} at threshold {}", run.fired, run.threshold);
+    let mut text = format!("would have fired {} times{who} at threshold {}\n", run.fired, run.threshold);
     for told in &run.transitions {
         let whose: Vec<&str> = told.contributor.iter().map(|(_, value)| value.as_str()).collect();
         let at = Timestamp::from_millis(told.at).iso();
-        let whose = crate::command::printable(&whose.join(", "));
-        println!("\n{at}  {} -> {}  {whose}", told.from, told.to);
-        println!("  {}", crate::command::printable(&told.subject));
+        let whose = super::printable(&whose.join(", "));
+        let _ = writeln!(text, "\n{at}  {} -> {}  {whose}", told.from, told.to);
+        let _ = writeln!(text, "  {}", super::printable(&told.subject));
         if messages {
             for line in told.text.trim_end().lines() {
-                println!("  | {}", crate::command::printable(line));
+                let _ = writeln!(text, "  | {}", super::printable(line));
             }
         }
     }
     if run.transitions.len() == BACKTEST_SHOWN_MAX {
-        println!("\n… only the first {BACKTEST_SHOWN_MAX} are shown; narrow the time with --from and --to");
+        let _ = writeln!(
+            text,
+            "\n… only the first {BACKTEST_SHOWN_MAX} are shown; narrow the time with --from and --to"
+        );
     }
+    text
 }
 
-#[allow(clippy::print_stdout)] // this is where the terminal is spoken to
-fn table(runs: &[BacktestRun]) {
+fn table(runs: &[BacktestRun]) -> String {
     let most = runs.iter().map(|run| run.fired).max().unwrap_or(0).max(1);
-    println!("{:>9}  {:>6}  {:>12}", "threshold", "fired", "contributors");
+    let mut text = format!("{:>9}  {:>6}  {:>12}\n", "threshold", "fired", "contributors");
     for run in runs {
         let bar = "█".repeat((run.fired * BAR_CHARS).div_ceil(most));
-        println!("{:>9}  {:>6}  {:>12}  {bar}", run.threshold, run.fired, run.contributors);
+        let _ = writeln!(text, "{:>9}  {:>6}  {:>12}  {bar}", run.threshold, run.fired, run.contributors);
     }
+    text
 }
 
 /// A date, an instant, or an age (`7d`, `12h`) as milliseconds since 1970.

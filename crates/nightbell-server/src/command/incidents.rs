@@ -86,8 +86,15 @@ struct Ack {
     /// Id of the incident
     id: String,
 
-    /// Who takes care of it
-    #[arg(long, value_name = "WHO", env = "USER", hide_env = true)]
+    /// Who takes care of it (default: the user's name, where the environment tells one)
+    #[arg(
+        long,
+        value_name = "WHO",
+        env = "USER",
+        hide_env = true,
+        default_value = "the command line",
+        hide_default_value = true
+    )]
     by: String,
 
     #[command(flatten)]

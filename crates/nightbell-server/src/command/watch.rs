@@ -263,6 +263,7 @@ pub(crate) async fn set_up(client: &Client, watch: &Built, mail: &str) -> Result
     let Some(topic) = text_of(&answer, "TopicArn") else { bail!("the server gave no topic") };
     let subscribe = [("TopicArn", topic.as_str()), ("Protocol", "email"), ("Endpoint", mail)];
     let answer = client.sns("Subscribe", &subscribe).await.context("the address cannot be subscribed")?;
+    refuse_anothers(client, watch, &topic).await?;
     client.cloudwatch("PutMetricAlarm", &alarm(watch, &topic)).await.context("the alarm cannot be made")?;
     for filter in &watch.filters {
         let filter = filter_request(watch, filter);
@@ -270,6 +271,37 @@ pub(crate) async fn set_up(client: &Client, watch: &Built, mail: &str) -> Result
     }
     let asked = answer.contains("pending confirmation");
     Ok(if asked { Subscription::Asked } else { Subscription::Confirmed })
+}
+
+/// Refuses to take over the alarm of a watch that tells somebody else or watches another group: whoever set that one up
+/// would never be told again.
+async fn refuse_anothers(client: &Client, watch: &Built, topic: &str) -> Result<()> {
+    let named = json!({"AlarmNames": [watch.name]});
+    let found = client.cloudwatch("DescribeAlarms", &named).await.context("the alarms cannot be listed")?;
+    let there = &found["MetricAlarms"][0];
+    if there.is_null() {
+        return Ok(());
+    }
+    let tells = there["AlarmActions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !tells.is_empty() && !tells.iter().any(|action| action == topic) {
+        bail!(
+            "an alarm {:?} is there already and tells somebody else; give this watch another --name",
+            watch.name
+        );
+    }
+    let Some(first) = watch.filters.first() else { return Ok(()) };
+    let of_metric = json!({"metricName": first.metric, "metricNamespace": NAMESPACE});
+    let found =
+        client.logs("DescribeMetricFilters", &of_metric).await.context("the filters cannot be listed")?;
+    let filters = found["metricFilters"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if let Some(other) = filters.iter().find(|filter| filter["logGroupName"] != watch.group.as_str()) {
+        bail!(
+            "a watch {:?} is there already, on the log group {}; give this one another --name",
+            watch.name,
+            other["logGroupName"]
+        );
+    }
+    Ok(())
 }
 
 /// PutMetricAlarm of a watch.

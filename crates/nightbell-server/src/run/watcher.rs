@@ -195,8 +195,10 @@ impl Watcher {
                 reached = None;
                 continue;
             }
-            let looks_back =
-                matches!(entry.input, Input::PutAlarm { .. } | Input::PutDetector { .. } | Input::DeleteAlarm { .. });
+            let looks_back = matches!(
+                entry.input,
+                Input::PutAlarm { .. } | Input::PutDetector { .. } | Input::DeleteAlarm { .. }
+            );
             if looks_back && let Some(before) = reached {
                 // They look at what is stored, so all before this entry must be there.
                 self.save(std::mem::take(&mut gathered), before)?;

@@ -311,7 +311,7 @@ fn events_travel_as_they_came() {
 }
 
 /// Twelve minutes of denied access; seven more came since the last message.
-fn note(kind: NoteKind) -> Note {
+pub(super) fn note(kind: NoteKind) -> Note {
     let whole = many().evidence;
     let mut incident = Incident::open(
         FIRST.plus_millis(42_390),

@@ -53,8 +53,8 @@ impl Watcher {
         let (alarm, note) = (&message.alarm, &message.note);
         // An end that a mute rule held back comes without its transition.
         let held_back = note.incident.ended.is_some_and(|ended| note.at > ended);
-        let told_over = gathered.told_over.contains(&note.incident.id)
-            || (held_back && !alarm.ok_actions.is_empty());
+        let told_over =
+            gathered.told_over.contains(&note.incident.id) || (held_back && !alarm.ok_actions.is_empty());
         let kind = match note.kind {
             NoteKind::End if told_over => return Ok(()),
             NoteKind::End => MessageKind::End,
