@@ -1,5 +1,6 @@
 """Backtests: a rule run over what is stored says what the same rule does live."""
 
+import datetime
 import json
 import subprocess
 import time
@@ -184,3 +185,45 @@ def test_the_request_is_signed(server):
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, timeout=10)
     assert refused.value.code == 403
+
+
+def put_points(cloudwatch, namespace):
+    """One point half an hour ago."""
+    at = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=30)
+    cloudwatch.put_metric_data(Namespace=namespace, MetricData=[{"MetricName": "a", "Value": 8.0, "Timestamp": at}])
+
+
+def entries(namespace, expression, identity):
+    metric = {"Namespace": namespace, "MetricName": "a"}
+    return [
+        {"Id": "a", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}, "ReturnData": identity == "band"},
+        {"Id": identity, "Expression": expression, "ReturnData": True},
+    ]
+
+
+def test_an_alarm_on_an_expression_is_tried_on_stored_points(server, cloudwatch):
+    name = unique("math")
+    put_points(cloudwatch, name)
+    cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        Metrics=entries(name, "100 * a", "e"),
+        EvaluationPeriods=1,
+        Threshold=50,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="notBreaching",
+    )
+    [run] = tried(server, "alarm", name)["runs"]
+    fired = [one for one in run["transitions"] if one["to"] == "ALARM"]
+    assert (run["fired"], len(fired), fired[0]["value"]) == (1, 1, 800.0)
+
+
+def test_an_alarm_on_a_band_says_that_it_cannot_be_tried(server, cloudwatch):
+    name = unique("band")
+    cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        Metrics=entries(name, "ANOMALY_DETECTION_BAND(a, 2)", "band"),
+        EvaluationPeriods=1,
+        ThresholdMetricId="band",
+        ComparisonOperator="GreaterThanUpperThreshold",
+    )
+    assert "anomaly bands" in backtest(server, "alarm", name, ok=False)
