@@ -137,6 +137,35 @@ class TestServe:
         server.start()
         assert aws.client(server, "logs", key=key, secret=secret).describe_log_groups()["logGroups"] == []
 
+    def test_env_waits_for_a_server_that_is_starting(self, fresh):
+        server = fresh(root_key=False)
+        asked = subprocess.Popen(
+            [str(binary()), "env", "--data", str(server.data)],
+            env=environment(server.folder),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        server.start()
+        told, _ = asked.communicate(timeout=30)
+        assert asked.returncode == 0 and f"AWS_ENDPOINT_URL='{server.url}'" in told, told
+        # What a server that was killed has told is not told again while the next one starts.
+        server.kill()
+        endpoint = server.data / "endpoint"
+        endpoint.write_text("http://127.0.0.1:9\nus-east-2\n")
+        server.start()
+        assert endpoint.read_text().startswith(server.url)
+
+    def test_env_says_that_no_server_is_up(self, fresh):
+        server = fresh(root_key=False).start()
+        assert server.stop() == 0
+        told = run("env", "--data", str(server.data), folder=server.folder)
+        assert told.returncode != 0 and told.stdout == ""
+        assert "no server runs on" in told.stderr and "nightbell serve" in told.stderr
+        elsewhere = run(
+            *("env", "--data", str(server.data), "--endpoint", "http://192.0.2.1:8600"), folder=server.folder
+        )
+        assert elsewhere.returncode == 0 and "http://192.0.2.1:8600" in elsewhere.stdout
+
     def test_health_and_numbers(self, server):
         for path in ("/healthz", "/metrics"):
             with urllib.request.urlopen(server.url + path, timeout=10) as answer:

@@ -19,6 +19,8 @@ from test_sns import get, subscribed
 SAVED_SECONDS_MAX = 10
 SILENCE_SECONDS = 2
 MACHINES = 200
+# How long a change of what a topic allows may take.
+ASKED_AGAIN_SECONDS = 1.2
 # What a topic sends one by one in ten minutes; the rest is in digests.
 MESSAGES_PER_WINDOW = 20
 
@@ -56,8 +58,12 @@ class TestOne:
         counting.failed("fs1", *(start + i * SECOND for i in range(7)))
         [mail] = counting.told()
         counting.failed("fs1", *(start + i * SECOND for i in range(7, 19)))
-        [one] = until(lambda: listed(server, "--alarm", counting.name), lambda found: found and found[0]["count"] == 19)
-        assert one["evidence"]["events"] == 19 and one["peak"]["value"] == 19
+        # The count is kept with each step, what the events say at the next tick.
+        [one] = until(
+            lambda: listed(server, "--alarm", counting.name),
+            lambda found: found and found[0]["evidence"]["events"] == 19,
+        )
+        assert one["count"] == 19 and one["peak"]["value"] == 19
         assert one["contributor"]["attributes"] == [["Instance", "fs1"]]
         assert one["ended"] is None and one["told"] == 1
         counting.mailbox.stays(counting.address, 2, SILENCE_SECONDS)
@@ -154,6 +160,82 @@ class TestMany:
         assert len(found) == MACHINES
         [one] = [one for one in found if one["contributor"]["attributes"][0][1] == names[-1]]
         assert one["id"] in by_name[names[-1]][0].text, "the digest says which incident to look at"
+
+
+class TestBudget:
+    """What a topic sends by itself is set by its attributes."""
+
+    def test_what_is_past_the_budget_is_gathered_and_the_history_says_so(self, server, mailbox):
+        counting = Counting(server, mailbox, Threshold=0)
+        sns = aws.client(server, "sns")
+
+        def allow(**attributes):
+            for name, value in attributes.items():
+                sns.set_topic_attributes(TopicArn=counting.topic, AttributeName=name, AttributeValue=value)
+            time.sleep(ASKED_AGAIN_SECONDS)
+
+        def fails(*machines):
+            at = aws.now_ms()
+            counting.store((at, windows.failed_logon(machine=name, at_ms=at)) for name in machines)
+
+        def next_mails(count):
+            mailbox.wait(counting.address, len(seen) + count, MAIL_SECONDS_MAX)
+            mails = mailbox.stays(counting.address, len(seen) + count, SILENCE_SECONDS)
+            fresh = mails[len(seen) :]
+            seen.extend(fresh)
+            return fresh
+
+        seen = mailbox.mails(counting.address)
+        allow(MessageBudget="0")
+        fails("one", "two", "three")
+        [digest] = next_mails(1)
+        assert f"3 machines over the line in {counting.name}: " in digest.subject, digest.subject
+        for name in ["one", "two", "three"]:
+            assert name in digest.text.lower()
+        assert "What fired: " in digest.text and "image/png" in digest.message.as_string()
+
+        allow(MessageBudget="", MessageBurst="2")
+        fails("four", "five", "six", "seven")
+        mails = next_mails(3)
+        assert sum("2 machines over the line" in mail.subject for mail in mails) == 1
+        assert sum("failed logon" in mail.subject for mail in mails) == 2
+
+        items = counting.cloudwatch.describe_alarm_history(AlarmName=counting.name)["AlarmHistoryItems"]
+        done = [item for item in items if item["HistoryItemType"] == "AlarmContributorAction"]
+        gathered = [item for item in done if item["HistorySummary"].endswith(", gathered into a digest")]
+        assert (len(done), len(gathered)) == (7, 5)
+        assert all(item["HistorySummary"].startswith("Successfully executed action ") for item in done)
+        assert {json.loads(item["HistoryData"])["actionState"] for item in done} == {"Succeeded"}
+
+    def test_it_holds_after_a_restart(self, fresh, mailbox):
+        server = fresh(smtp=mailbox.url).start()
+        counting = Counting(server, mailbox, Threshold=0)
+        sns = aws.client(server, "sns")
+        sns.set_topic_attributes(TopicArn=counting.topic, AttributeName="MessageBudget", AttributeValue="0")
+        server.kill()
+        server.start()
+        counting.connect()
+        at = aws.now_ms()
+        counting.store((at, windows.failed_logon(machine=name, at_ms=at)) for name in ["one", "two"])
+        mailbox.wait(counting.address, 2, MAIL_SECONDS_MAX)
+        mails = mailbox.stays(counting.address, 2, SILENCE_SECONDS)
+        assert "2 machines over the line" in mails[1].subject
+
+    @pytest.mark.parametrize(
+        ("name", "value", "reason"),
+        [
+            ("MessageBudget", "10001", "from 0 to 10000"),
+            ("MessageBurst", "many", "from 0 to 10000"),
+            ("DigestEvery", "9", "from 10 to 3600"),
+        ],
+    )
+    def test_what_it_may_not_say_is_refused(self, sns, name, value, reason):
+        with aws.refused("InvalidParameter", reason):
+            sns.create_topic(Name=unique("t"), Attributes={name: value})
+        topic = sns.create_topic(Name=unique("t"), Attributes={name: "10"})["TopicArn"]
+        with aws.refused("InvalidParameter", name):
+            sns.set_topic_attributes(TopicArn=topic, AttributeName=name, AttributeValue=value)
+        assert sns.get_topic_attributes(TopicArn=topic)["Attributes"][name] == "10"
 
 
 class TestEnd:

@@ -152,7 +152,99 @@ def test_what_is_not_usual_fires_and_tells(server, sns, mailbox):
     assert detector["Stat"] == "Sum", "the alarm made the detector it needs"
 
 
+def share(name, period=MINUTE):
+    """The share of failures, in percent, as entries."""
+    return [
+        stat(name, "failed", id="m1", period=period, ReturnData=False),
+        stat(name, "all", id="m2", period=period, ReturnData=False),
+        {"Id": "e1", "Expression": "100 * m1 / m2", "ReturnData": True},
+    ]
+
+
+def two_weeks_of_shares(cw, name, until):
+    """Stores 10 to 12 failures of 100 attempts every half hour."""
+    seconds = [until - i * 1_800 for i in range(1, DAYS * 48 - 4)]
+    put(cw, name, [(second, 10.0 + i % 3) for i, second in enumerate(seconds, 1)], metric="failed")
+    put(cw, name, [(second, 100.0) for second in seconds], metric="all")
+
+
+def test_what_is_not_usual_of_an_expression_fires_and_tells(server, sns, mailbox):
+    cw = aws.client(server, "cloudwatch")
+    topic, address, _ = subscribed(sns, mailbox)
+    name = unique("band")
+    last = (int(time.time()) - 10) // MINUTE * MINUTE - MINUTE  # a minute that is over
+    two_weeks_of_shares(cw, name, last)
+    # Fewer failures than ever, and of still fewer attempts.
+    put(cw, name, [(last + 1, 8.0)], metric="failed")
+    put(cw, name, [(last + 1, 10.0)], metric="all")
+    band = {"Id": "ad1", "Expression": "ANOMALY_DETECTION_BAND(e1, 3)", "ReturnData": True}
+    metrics = [*share(name), band]
+    cw.put_metric_alarm(**unusual(name, Metrics=metrics, AlarmActions=[topic]))
+    alarm = wait_for_state(cw, name, "ALARM")
+    assert alarm["Metrics"] == metrics
+    assert alarm["StateReason"].startswith("Thresholds Crossed: 1 out of the last 1 datapoints [80.0 (")
+    [upper] = json.loads(alarm["StateReasonData"])["recentUpperThresholds"]
+    assert 12 < upper < 50
+    mail = mailbox.wait(address, 2)[-1]
+    assert "Usually 10–12 on " in mail.text and ", now 80" in mail.text, mail.text
+    assert "100 * m1 / m2" in mail.text
+    [detector] = cw.describe_anomaly_detectors(AnomalyDetectorTypes=["METRIC_MATH"], Namespace=name)["AnomalyDetectors"]
+    assert detector["MetricMathAnomalyDetector"]["MetricDataQueries"] == share(name), "the alarm made it"
+
+
 class TestDetectors:
+    def test_a_detector_of_an_expression_comes_back_as_it_was_put_and_is_trained(self, cw):
+        name, now = unique("detector"), int(time.time())
+        two_weeks_of_shares(cw, name, now)
+        beside = stat(name, "m", id="m3", ReturnData=False)
+        labelled = [{**entry, "Label": "no matter"} for entry in share(name)]
+        cw.put_anomaly_detector(
+            MetricMathAnomalyDetector={"MetricDataQueries": [*labelled, beside]},
+            Configuration={"MetricTimezone": "Europe/Berlin"},
+        )
+        of_expressions = {"Namespace": name, "AnomalyDetectorTypes": ["METRIC_MATH"]}
+        assert cw.describe_anomaly_detectors(Namespace=name)["AnomalyDetectors"] == []
+        [found] = cw.describe_anomaly_detectors(**of_expressions)["AnomalyDetectors"]
+        assert found["MetricMathAnomalyDetector"] == {"MetricDataQueries": share(name)}
+        assert (found["StateValue"], found["Configuration"]["MetricTimezone"]) == ("TRAINED", "Europe/Berlin")
+        assert "MetricName" not in found and "SingleMetricAnomalyDetector" not in found
+        # It is found by each of its metrics, and with those of single metrics.
+        cw.put_anomaly_detector(Namespace=name, MetricName="all", Stat="Sum")
+        by_metric = {"Namespace": name, "MetricName": "all", "AnomalyDetectorTypes": ["SINGLE_METRIC", "METRIC_MATH"]}
+        assert len(cw.describe_anomaly_detectors(**by_metric)["AnomalyDetectors"]) == 2
+        assert cw.describe_anomaly_detectors(**of_expressions, MetricName="m")["AnomalyDetectors"] == []
+        with refused(text="anomalyDetectorTypes"):
+            cw.describe_anomaly_detectors(AnomalyDetectorTypes=["GUESSED"])
+
+        with refused("ResourceNotFoundException", status=404):
+            cw.delete_anomaly_detector(MetricMathAnomalyDetector={"MetricDataQueries": share(name, period=300)})
+        cw.delete_anomaly_detector(MetricMathAnomalyDetector={"MetricDataQueries": share(name)})
+        assert cw.describe_anomaly_detectors(**of_expressions)["AnomalyDetectors"] == []
+
+    @pytest.mark.parametrize(
+        ("entries", "text"),
+        [
+            (lambda n: [stat(n)], "MetricDataQueries"),
+            (lambda n: [stat(n, ReturnData=False), expression("AVG(m1)")], "time series"),
+            (lambda n: [stat(n, period=30, ReturnData=False), expression("m1 * 2")], "60 seconds"),
+            (lambda n: [stat(n, ReturnData=False), expression("m1 + m9")], "Unrecognized metric 'm9'"),
+            (lambda n: [expression(f'SELECT SUM(m) FROM "{n}"', Period=60)], "queries"),
+            (lambda n: [stat(n, id=f"m{i}", ReturnData=i == 0) for i in range(21)], "limit of 20"),
+            (lambda n: [], "empty"),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    def test_an_expression_that_cannot_be_learned_is_refused(self, cw, entries, text):
+        name = unique("detector")
+        with refused(text=text):
+            cw.put_anomaly_detector(MetricMathAnomalyDetector={"MetricDataQueries": entries(name)})
+        with refused("InvalidParameterCombination"):
+            cw.put_anomaly_detector(
+                MetricMathAnomalyDetector={"MetricDataQueries": share(name)}, Namespace=name, MetricName="m", Stat="Sum"
+            )
+        both = {"Namespace": name, "AnomalyDetectorTypes": ["SINGLE_METRIC", "METRIC_MATH"]}
+        assert cw.describe_anomaly_detectors(**both)["AnomalyDetectors"] == []
+
     def test_a_detector_comes_back_as_it_was_put_and_is_trained(self, cw):
         name, now = unique("detector"), int(time.time())
         two_weeks(cw, name, now)
@@ -207,8 +299,11 @@ def test_what_was_learned_survives_a_restart(fresh):
     server = fresh().start()
     cw, name, now = aws.client(server, "cloudwatch"), "kept", int(time.time())
     two_weeks(cw, name, now)
+    two_weeks_of_shares(cw, name, now)
     cw.put_anomaly_detector(Namespace=name, MetricName="m", Stat="Sum")
+    cw.put_anomaly_detector(MetricMathAnomalyDetector={"MetricDataQueries": share(name)})
     assert server.stop() == 0
     cw = aws.client(server.start(), "cloudwatch")
-    [detector] = cw.describe_anomaly_detectors(Namespace=name)["AnomalyDetectors"]
-    assert detector["StateValue"] == "TRAINED"
+    kinds = ["SINGLE_METRIC", "METRIC_MATH"]
+    detectors = cw.describe_anomaly_detectors(Namespace=name, AnomalyDetectorTypes=kinds)["AnomalyDetectors"]
+    assert [detector["StateValue"] for detector in detectors] == ["TRAINED", "TRAINED"]

@@ -125,6 +125,28 @@ class TestEntries:
             assert bounds[1][moment] <= value <= bounds[0][moment] < 20.0
 
 
+    def test_the_band_of_an_expression(self, cw):
+        name, start = unique("data"), whole_minute()
+        seconds = [start - i * 1_800 for i in range(DAYS * 48 - 4)]
+        put(cw, name, [(second, 10.0 + i % 3) for i, second in enumerate(seconds)], metric="failed")
+        put(cw, name, [(second, 200.0) for second in seconds], metric="all")
+        queries = [
+            stat(name, "failed", id="m1", period=300, ReturnData=False),
+            stat(name, "all", id="m2", period=300, ReturnData=False),
+            {"Id": "e1", "Expression": "100 * m1 / m2"},
+            {"Id": "ad1", "Expression": "ANOMALY_DETECTION_BAND(e1, 2)"},
+        ]
+        values, upper, lower = ask(cw, queries, start - 3_600, start + 300)["MetricDataResults"]
+        bounds = dict(told(upper)), dict(told(lower))
+        assert len(bounds[0]) == 13 and told(values)
+        for moment, value in told(values):
+            assert bounds[1][moment] <= value <= bounds[0][moment] < 10.0
+
+        of_query = [{"Id": "q", "Expression": f'SELECT SUM(all) FROM "{name}"', "Period": 300}]
+        with refused(text="ANOMALY_DETECTION_BAND"):
+            ask(cw, [*of_query, {"Id": "b", "Expression": "ANOMALY_DETECTION_BAND(q)"}], start - 3_600, start)
+
+
 class TestPages:
     def test_pages_follow_each_other(self, cw):
         name, start = unique("data"), whole_minute()

@@ -8,6 +8,8 @@ import time
 import pytest
 from support import aws, windows
 from support.aws import unique
+from test_alarms import described
+from test_math_alarms import two_weeks, unusual
 from test_sns import subscribed
 
 MAIL_SECONDS_MAX = 10
@@ -222,12 +224,28 @@ class TestAgain:
             rule = Rule(server, own_mailbox)
             rule.denied(*[aws.now_ms()] * 6)
             rule.told()
+            rule.cloudwatch.put_anomaly_detector(Namespace="n", MetricName="m", Stat="Sum")
             status, _, _ = aws.send(server, b"", {}, "/_nightbell/reset")
             assert status in (200, 204)
             assert rule.logs.describe_log_groups()["logGroups"] == []
             assert rule.cloudwatch.describe_alarms()["MetricAlarms"] == []
             assert rule.cloudwatch.list_metrics()["Metrics"] == []
+            assert rule.cloudwatch.describe_anomaly_detectors()["AnomalyDetectors"] == []
             assert aws.client(server, "sns").list_topics()["Topics"] == []
+        # What the watcher had learned is forgotten, too.
+        cloudwatch = rule.cloudwatch
+        two_weeks(cloudwatch, "n", int(time.time()))
+        cloudwatch.put_anomaly_detector(Namespace="n", MetricName="m", Stat="Sum")
+        [trained] = cloudwatch.describe_anomaly_detectors()["AnomalyDetectors"]
+        assert trained["StateValue"] != "PENDING_TRAINING"
+        assert aws.send(server, b"", {}, "/_nightbell/reset")[0] in (200, 204)
+        # A watcher that still knew what is usual would find this strange at once.
+        last = (int(time.time()) - 10) // 60 * 60 - 60  # a minute that is over
+        cloudwatch.put_metric_data(
+            Namespace="n", MetricData=[{"MetricName": "m", "Value": 400.0, "Timestamp": last + 1}]
+        )
+        cloudwatch.put_metric_alarm(**unusual("n"))
+        assert described(cloudwatch, "n")["StateValue"] == "INSUFFICIENT_DATA"
         server.kill()
         server.start()
         assert aws.client(server, "logs").describe_log_groups()["logGroups"] == []

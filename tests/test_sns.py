@@ -175,7 +175,7 @@ class TestPublish:
             assert len(answer["MessageId"]) == 36
             mail = mailbox.wait(address, number + 2)[-1]
             assert expected in mail.text.replace("\r\n", "\n")
-            assert mail.subject == more.get("Subject", "AWS Notification Message")
+            assert mail.subject == more.get("Subject", "Nightbell Notification Message")
 
     @pytest.mark.parametrize(
         ("message", "more", "text"),

@@ -12,11 +12,14 @@ import pytest
 from support import aws, windows
 from support.aws import unique
 from support.server import ACCESS_KEY, REPOSITORY, SECRET_KEY, run
+from test_incidents import listed
 
 EVTX = REPOSITORY / "testdata" / "evtx"
 ROOT_KEY = {"NIGHTBELL_ROOT_ACCESS_KEY_ID": ACCESS_KEY, "NIGHTBELL_ROOT_SECRET_ACCESS_KEY": SECRET_KEY}
 JUDGED_SECONDS_MAX = 15
 SILENCE_SECONDS = 1.5
+# The watches that may be held to a folder.
+ON_FILES = ["denied-access", "mass-delete", "mass-read"]
 FILE_SERVER = "amznfsxabc12345.corp.example.com"
 
 
@@ -279,12 +282,14 @@ class TestRecorded:
         assert "16 failed logons on win" in mail.subject
         assert watch.in_alarm() == [{"Instance": "win"}]
 
-    def test_nineteen_denied_opens_make_one_mail(self, server, mailbox):
+    def test_nineteen_denied_opens_make_one_mail_and_one_incident(self, server, mailbox):
         watch = Watch(server, mailbox, "denied-access")
         watch.replay("denied-file-opens-4656")
         mail = watch.fires_once([r"offsec\admmig", "srvdefender01.offsec.lan"])
         assert r"offsec\admmig denied 19 times" in mail.subject
         assert watch.in_alarm() == [{"User": r"offsec\admmig"}]
+        [one] = listed(server, "--alarm", watch.name)
+        assert (one["count"], one["evidence"]["events"], one["told"]) == (19, 19, 1)
 
     def test_cleared_logs_fire_once_and_name_who_cleared_them(self, server, mailbox):
         watch = Watch(server, mailbox, "log-cleared")
@@ -301,11 +306,16 @@ class TestRecorded:
         assert "security" in channels and channels <= {"security", "system", "application"}
         watch.wait_counted({"LogsCleared excluded other-logs": 91.0 - len(channels)})
 
-    @pytest.mark.parametrize("recipe", ["denied-access", "mass-delete", "mass-read"])
+    @pytest.mark.parametrize("recipe", ON_FILES)
     def test_handles_on_a_process_are_no_files(self, server, mailbox, recipe):
         watch = Watch(server, mailbox, recipe, "--threshold", "1")
         watch.replay("process-handles-4656-4663-4658-not-files")
         watch.stays_silent()
+
+    def test_every_watch_on_files_is_among_those(self):
+        table = (REPOSITORY / "crates" / "nightbell-core" / "src" / "recipe" / "table.rs").read_text()
+        found = re.findall(r'name: "([a-z-]+)"(?:(?!name: ").)*?in_folder: true', table, flags=re.DOTALL)
+        assert sorted(found) == sorted(ON_FILES)
 
 
 def test_a_machine_that_falls_silent_is_told_and_one_that_sends_is_not(server, mailbox):

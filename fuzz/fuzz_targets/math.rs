@@ -39,7 +39,9 @@ impl Inputs for Fixed {
         }
     }
 
-    fn band(&self, _: &MetricStat, width: f64, _: &Timeline) -> Option<Band> {
+    fn band(&self, of: &[MetricQuery], width: f64, _: &Timeline) -> Option<Band> {
+        assert_eq!(of.iter().filter(|entry| entry.return_data).count(), 1);
+        Queries::read(of).expect("what an entry needs is a list by itself");
         Some(Band { lower: Self::timeline([Some(-width); 4]), upper: Self::timeline([Some(width); 4]) })
     }
 }

@@ -32,17 +32,19 @@ use crate::time::Timestamp;
 
 pub(crate) use incidents::Followed;
 use incidents::{Concerns, Incidents};
-pub use incidents::{INCIDENTS_HELD_MAX, INCIDENTS_SAVED_PER_TICK_MAX};
+pub use incidents::{INCIDENTS_HELD_MAX, INCIDENTS_SAVED_PER_TICK_MAX, IncidentCount};
 
 use composites::{Composites, Forced};
 use muted::Mutes;
 pub use muted::{Act, MUTED_WHOLE_MAX};
 use watched::{Came, Watched};
 
+mod clock;
 mod composites;
 mod expressions;
 mod incidents;
 mod muted;
+mod puts;
 mod records;
 mod watched;
 
@@ -64,8 +66,8 @@ pub enum Input {
     PutAlarm {
         /// Its configuration; it passes [`MetricAlarm::check`].
         alarm: MetricAlarm,
-        /// What [`Needed`] holds from [`Watch::needed_from`] up to this input. When it is empty and the alarm replaces one
-        /// that measures the same, the data of that one is kept.
+        /// What [`Needed`] holds from [`Watch::needed_from`] up to this input, unless [`Watch::recall`] was given it. When
+        /// there is none and the alarm replaces one that measures the same, the data of that one is kept.
         history: Vec<Datum>,
     },
     /// An alarm was deleted.
@@ -160,8 +162,11 @@ pub enum Effect {
         /// The model from now on; `None` when it is no more.
         model: Option<Box<Model>>,
     },
-    /// An incident started, changed or ended: keep it, so that a restart goes on from it.
+    /// An incident started, changed or ended: keep it, so that a restart goes on from it. It takes the place of all
+    /// counts of it that came before.
     Incident(Box<Incident>),
+    /// What an incident has counted since it was handed out last: keep it beside the incident.
+    IncidentCounted(IncidentCount),
     /// Nothing more comes of an incident: it is kept to be read, and need not be restored.
     IncidentOver {
         /// Its id.
@@ -229,6 +234,9 @@ pub struct Held {
     pub gave_way: u64,
 }
 
+/// ARNs of alarms by region, namespace and name of a metric.
+type ByMetric = HashMap<String, HashMap<String, HashMap<String, Vec<String>>>>;
+
 /// All alarms of one installation.
 #[derive(Clone, Debug)]
 pub struct Watch {
@@ -242,12 +250,14 @@ pub struct Watch {
     /// ARNs of the alarms on each series.
     by_series: HashMap<Series, Vec<String>>,
     /// ARNs of the alarms on all series of a metric: region, namespace and name.
-    by_metric: HashMap<String, HashMap<String, HashMap<String, Vec<String>>>>,
+    by_metric: ByMetric,
     models: Models,
     incidents: Incidents,
     composites: Composites,
     mutes: Mutes,
     record_watch: records::RecordWatch,
+    /// The alarm that is put next, with what was recalled for it.
+    coming: Option<Box<puts::Coming>>,
 }
 
 impl Watch {
@@ -266,6 +276,7 @@ impl Watch {
             composites: Composites::default(),
             mutes: Mutes::default(),
             record_watch: records::RecordWatch::default(),
+            coming: None,
         }
     }
 
@@ -300,15 +311,7 @@ impl Watch {
                 self.save_models(&mut effects);
             }
             Input::PutAlarm { alarm, history } => self.put(now, alarm, history, &mut effects),
-            Input::DeleteAlarm { arn } => {
-                if let Some(watched) = self.alarms.remove(&arn) {
-                    self.unlist(&arn, &watched.question().alarm);
-                    self.release_model(&watched.question().alarm);
-                    self.save_models(&mut effects);
-                }
-                self.composites.remove(&arn);
-                self.forget_muted(&arn, &mut effects);
-            }
+            Input::DeleteAlarm { arn } => self.delete(&arn, &mut effects),
             Input::SetState { arn, state, reason, reason_data } => {
                 self.force(now, &arn, Forced { state, reason, reason_data }, &mut effects);
             }
@@ -335,6 +338,7 @@ impl Watch {
             self.stop_records(&mut effects);
         }
         self.follow(now, &concerns, &mut effects);
+        self.tell_counts(&mut effects);
         self.weigh_composites(now, ticks, &mut effects);
         self.hold_muted(now, &mut effects);
         effects
@@ -384,8 +388,8 @@ impl Watch {
     pub fn restore_data(&mut self, data: &[Datum]) {
         for datum in data {
             self.models.take(self.now, datum, false);
-            for arn in self.alarms_on(&datum.series) {
-                if let Some(watched) = self.alarms.get_mut(&arn) {
+            for arn in alarms_on(&self.by_series, &self.by_metric, &datum.series) {
+                if let Some(watched) = self.alarms.get_mut(arn) {
                     watched.restore(self.now, datum.clone());
                 }
             }
@@ -469,34 +473,26 @@ impl Watch {
     pub fn is_watched(&self, series: &Series) -> bool {
         self.by_series.contains_key(series)
             || self.models.is_watched(series)
-            || self.on_metric(series).next().is_some()
-    }
-
-    fn on_metric(&self, series: &Series) -> impl Iterator<Item = &String> {
-        let names = self.by_metric.get(&series.region).and_then(|sites| sites.get(&series.namespace));
-        names.and_then(|names| names.get(&series.name)).into_iter().flatten()
-    }
-
-    fn alarms_on(&self, series: &Series) -> Vec<String> {
-        self.by_series.get(series).into_iter().flatten().chain(self.on_metric(series)).cloned().collect()
+            || on_metric(&self.by_metric, series).next().is_some()
     }
 
     /// Folds all data in first, then judges each alarm once: a batch is one step, however many seconds it spans.
     fn take(&mut self, now: Timestamp, data: Vec<Datum>, effects: &mut Vec<Effect>) {
-        let mut touched: BTreeMap<String, Came> = BTreeMap::new();
+        let mut touched: BTreeMap<&str, Came> = BTreeMap::new();
         for datum in data {
             self.models.take(Some(now), &datum, true);
-            let arns = self.alarms_on(&datum.series);
-            let Some((last, others)) = arns.split_last() else { continue };
-            for arn in others {
-                self.take_one(now, arn, datum.clone(), &mut touched);
+            let mut arns = alarms_on(&self.by_series, &self.by_metric, &datum.series).peekable();
+            let mut datum = Some(datum);
+            while let Some(arn) = arns.next() {
+                let taken = if arns.peek().is_some() { datum.clone() } else { datum.take() };
+                let Some((taken, watched)) = taken.zip(self.alarms.get_mut(arn)) else { continue };
+                take_one(now, (arn, watched), self.incidents.of(arn), taken, &mut touched);
             }
-            self.take_one(now, last, datum, &mut touched);
         }
-        self.feed_incidents(&mut touched);
+        self.incidents.feed_all(&self.alarms, &mut touched);
         let judging = Judging { now, account: &self.account };
         for (arn, came) in &touched {
-            match (self.alarms.get_mut(arn), came) {
+            match (self.alarms.get_mut(*arn), came) {
                 (Some(Watched::Series(one)), Came::Series(arrived)) => {
                     let transition = one.arrive(judging, arrived);
                     let saved = transition.is_some();
@@ -510,119 +506,39 @@ impl Watch {
             }
         }
     }
+}
 
-    fn take_one(&mut self, now: Timestamp, arn: &str, datum: Datum, touched: &mut BTreeMap<String, Came>) {
-        let Some(watched) = self.alarms.get_mut(arn) else { return };
-        if let Watched::Expression(one) = watched {
-            return one.take(Some(now), &datum); // judged by ticks only
-        }
-        if !touched.contains_key(arn) {
-            touched.insert(arn.to_owned(), watched.nothing_yet());
-        }
-        let followed = self.incidents.of(arn);
-        match (watched, touched.get_mut(arn)) {
-            (Watched::Series(one), Some(Came::Series(arrived))) => {
-                one.take(now, datum, followed.is_some(), arrived);
-            }
-            (Watched::Contributors(many), Some(Came::Contributors(came))) => {
-                many.take(now, datum, followed, came);
-            }
-            _ => {}
-        }
+/// The alarms that watch `series`, by itself or as one of a metric.
+fn alarms_on<'a>(
+    by_series: &'a HashMap<Series, Vec<String>>,
+    by_metric: &'a ByMetric,
+    series: &Series,
+) -> impl Iterator<Item = &'a str> + use<'a> {
+    let arns = by_series.get(series).into_iter().flatten().chain(on_metric(by_metric, series));
+    arns.map(String::as_str)
+}
+
+fn on_metric<'a>(by_metric: &'a ByMetric, series: &Series) -> impl Iterator<Item = &'a String> + use<'a> {
+    let names = by_metric.get(&series.region).and_then(|sites| sites.get(&series.namespace));
+    names.and_then(|names| names.get(&series.name)).into_iter().flatten()
+}
+
+/// Folds a datum into one alarm and notes it under its ARN.
+fn take_one<'a>(
+    now: Timestamp,
+    (arn, watched): (&'a str, &mut Watched),
+    followed: Option<&Followed>,
+    datum: Datum,
+    touched: &mut BTreeMap<&'a str, Came>,
+) {
+    if let Watched::Expression(one) = watched {
+        return one.take(Some(now), &datum); // judged by ticks only
     }
-
-    fn put(&mut self, now: Timestamp, alarm: MetricAlarm, history: Vec<Datum>, effects: &mut Vec<Effect>) {
-        let arn = alarm.arn.clone();
-        let mut watched = Watched::new(alarm, Runtime::created(now), self.contributors_max);
-        let mut anew = true;
-        let mut replaced = None;
-        if let Some(old) = self.alarms.remove(&arn) {
-            self.unlist(&arn, &old.question().alarm);
-            replaced = Some(old.question().alarm.clone());
-            anew = watched.question().differs_from(&old.question().alarm);
-            if watched.question().alarm.measure != old.question().alarm.measure {
-                effects.extend(old.saved().into_iter().map(|group| Effect::SavedContributor {
-                    arn: arn.clone(),
-                    group,
-                    runtime: None,
-                }));
-            }
-            watched.succeed(old, history.is_empty());
-        }
-        for datum in history {
-            watched.restore(Some(now), datum);
-        }
-        let anew = anew || watched.runtime().forced;
-        if let Some(key) = models_of(&watched.question().alarm) {
-            self.models.require(now, &key);
-        }
-        self.save_models(effects);
-        let judging = Judging { now, account: &self.account };
-        match &mut watched {
-            Watched::Series(one) => {
-                let transition = one.evaluate(judging, anew);
-                report(&arn, one.runtime(), transition, true, effects);
-            }
-            Watched::Contributors(many) => {
-                let mut moved = many.evaluate(judging, anew);
-                moved.parent = true;
-                report_moved(&arn, many.runtime(), moved, effects);
-            }
-            Watched::Expression(one) => {
-                let transition = one.evaluate(judging, &self.models);
-                report(&arn, one.runtime(), transition, true, effects);
-            }
-        }
-        self.list(&arn, watched);
-        if let Some(replaced) = replaced {
-            self.release_model(&replaced);
-            self.save_models(effects);
-        }
-    }
-
-    fn list(&mut self, arn: &str, watched: Watched) {
-        for needed in Self::needs(&watched.question().alarm) {
-            let arns = match needed {
-                Needed::Series(series) => self.by_series.entry(series).or_default(),
-                Needed::Metric { region, namespace, name } => {
-                    let sites = self.by_metric.entry(region).or_default();
-                    sites.entry(namespace).or_default().entry(name).or_default()
-                }
-            };
-            if !arns.iter().any(|listed| listed == arn) {
-                arns.push(arn.to_owned());
-                arns.sort();
-            }
-        }
-        if let Some(before) = self.alarms.insert(arn.to_owned(), watched) {
-            let stays = self.alarms[arn].question().alarm.measure == before.question().alarm.measure;
-            if !stays {
-                self.unlist(arn, &before.question().alarm);
-            }
-        }
-    }
-
-    fn unlist(&mut self, arn: &str, alarm: &MetricAlarm) {
-        for needed in Self::needs(alarm) {
-            match needed {
-                Needed::Series(series) => {
-                    if let Some(arns) = self.by_series.get_mut(&series) {
-                        arns.retain(|listed| listed != arn);
-                        if arns.is_empty() {
-                            self.by_series.remove(&series);
-                        }
-                    }
-                }
-                Needed::Metric { region, namespace, name } => {
-                    let names = self.by_metric.get_mut(&region).and_then(|sites| sites.get_mut(&namespace));
-                    let Some(names) = names else { continue };
-                    if let Some(arns) = names.get_mut(&name) {
-                        arns.retain(|listed| listed != arn);
-                    }
-                    names.retain(|_, arns| !arns.is_empty());
-                }
-            }
-        }
+    let came = touched.entry(arn).or_insert_with(|| watched.nothing_yet());
+    match (watched, came) {
+        (Watched::Series(one), Came::Series(arrived)) => one.take(now, datum, followed.is_some(), arrived),
+        (Watched::Contributors(many), Came::Contributors(came)) => many.take(now, datum, followed, came),
+        _ => {}
     }
 }
 

@@ -137,6 +137,12 @@ impl Window {
         self.buckets.into_iter()
     }
 
+    /// The bucket, where there is just one.
+    pub fn only(&self) -> Option<(i64, &Bucket)> {
+        let mut buckets = self.buckets.iter().map(|(start, bucket)| (*start, bucket));
+        buckets.next().filter(|_| self.buckets.len() == 1)
+    }
+
     /// How many buckets are held.
     pub fn len(&self) -> usize {
         self.buckets.len()

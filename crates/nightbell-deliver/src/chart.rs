@@ -1,16 +1,21 @@
 /*!
-The picture of an alarm: a value over time, the line it is held against, and the moment the alarm fired.
+Pictures: a value over time with the line it is held against and the moment the alarm fired ([`Chart`]), numbers side by
+side ([`Bars`]), states over time ([`Lanes`]).
 
-Pure: a [`Chart`] in, SVG or PNG out, equal bytes for equal input. Drawn by plotters, turned into pixels by resvg with
+Pure: a [`Drawing`] in, SVG or PNG out, equal bytes for equal input. Drawn by plotters, turned into pixels by resvg with
 the letters that stand in `chart/fonts`. Stands on a dark plate of its own, so that it is read alike on light and dark
 backgrounds. Knows no alarm and no mail.
 */
 
 use nightbell_core::time::Timestamp;
 
-pub use raster::png;
+pub use bars::{BARS_MAX, Bar, Bars};
+pub use lanes::{LANES_MAX, Lane, Lanes};
 
+mod bars;
 mod draw;
+mod lanes;
+mod pen;
 mod raster;
 mod scale;
 #[cfg(test)]
@@ -44,10 +49,23 @@ pub struct Chart {
     pub breach: Breach,
     /// When the alarm fired.
     pub fired_at: Option<Timestamp>,
+    /// Further moments, at most three.
+    pub marks: Vec<Mark>,
     /// Length of a window in seconds.
     pub period_s: i64,
     /// Colour of breaching values and of the moment: red, green, blue.
     pub accent: (u8, u8, u8),
+}
+
+/// A moment with a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// When.
+    pub at: Timestamp,
+    /// What and when, in a few words: `start 18:08:47`.
+    pub name: String,
+    /// Red, green, blue.
+    pub colour: (u8, u8, u8),
 }
 
 /// When a value breaches.
@@ -74,6 +92,71 @@ pub struct ChartError {
     pub reason: String,
 }
 
+/// A picture of any kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Drawing {
+    /// A value over time.
+    Chart(Chart),
+    /// Numbers side by side.
+    Bars(Bars),
+    /// States over time.
+    Lanes(Lanes),
+}
+
+impl Drawing {
+    /// As an SVG document, [`WIDTH_PX`] wide.
+    pub fn svg(&self) -> String {
+        match self {
+            Self::Chart(chart) => svg(chart),
+            Self::Bars(bars) => bars.svg(),
+            Self::Lanes(lanes) => lanes.svg(),
+        }
+    }
+
+    /// As PNG, `scale` (1 to 3) pixels for each CSS pixel.
+    ///
+    /// # Errors
+    ///
+    /// The drawing could not be read or written; nothing that one may hold is known to lead there.
+    pub fn png(&self, scale: f32) -> Result<Vec<u8>, ChartError> {
+        raster::png(&self.svg(), self.height_px(), scale)
+    }
+
+    /// For those who do not see it.
+    pub fn alt(&self) -> String {
+        match self {
+            Self::Chart(chart) => alt(chart),
+            Self::Bars(bars) => bars.alt(),
+            Self::Lanes(lanes) => lanes.alt(),
+        }
+    }
+
+    /// As one line of blocks for a text mail, at most `chars_max` long; empty where that says nothing.
+    pub fn sparkline(&self, chars_max: usize) -> String {
+        match self {
+            Self::Chart(chart) => sparkline(chart, chars_max),
+            Self::Bars(_) | Self::Lanes(_) => String::new(),
+        }
+    }
+
+    fn height_px(&self) -> u32 {
+        match self {
+            Self::Chart(_) => HEIGHT_PX,
+            Self::Bars(bars) => bars.height_px(),
+            Self::Lanes(lanes) => lanes.height_px(),
+        }
+    }
+}
+
+/// The chart as PNG, `scale` (1 to 3) pixels for each CSS pixel.
+///
+/// # Errors
+///
+/// The drawing could not be read or written; nothing that a chart may hold is known to lead there.
+pub fn png(chart: &Chart, scale: f32) -> Result<Vec<u8>, ChartError> {
+    raster::png(&svg(chart), HEIGHT_PX, scale)
+}
+
 /// The chart as an SVG document of [`WIDTH_PX`] by [`HEIGHT_PX`].
 pub fn svg(chart: &Chart) -> String {
     draw::svg(chart, &slots(chart))
@@ -84,9 +167,9 @@ pub fn svg(chart: &Chart) -> String {
 pub fn alt(chart: &Chart) -> String {
     let slots = slots(chart);
     let Some(first) = slots.first() else {
-        return format!("{}: no data", draw::clean(&chart.title));
+        return format!("{}: no data", pen::clean(&chart.title));
     };
-    let mut text = format!("{}: ", draw::clean(&chart.title));
+    let mut text = format!("{}: ", pen::clean(&chart.title));
     if let Some(told) = told(chart, &slots) {
         text += &format!("{} at {}", number(told.value), of_day(told.at_ms));
     }
@@ -99,7 +182,11 @@ pub fn alt(chart: &Chart) -> String {
     let values = || slots.iter().map(|slot| slot.value);
     let (lowest, highest) = (values().fold(f64::MAX, f64::min), values().fold(f64::MIN, f64::max));
     let since = of_day(first.from_ms);
-    text + &format!("; highest {}, lowest {} since {since} UTC", number(highest), number(lowest))
+    text += &format!("; highest {}, lowest {} since {since} UTC", number(highest), number(lowest));
+    for mark in &chart.marks {
+        text += &format!("; {}", pen::clean(&mark.name));
+    }
+    text
 }
 
 /// The chart as one line of blocks for a text mail, at most `chars_max` long: `▁▁▁▃█`. Each stands for the largest

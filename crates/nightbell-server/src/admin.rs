@@ -19,11 +19,10 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use crate::app::App;
-use crate::aws::Cx;
-use crate::backtest::{self, BacktestRequest};
+use crate::backtest;
 use crate::catalog::{Failure, Key, put};
 use crate::manage::groups::{self, GroupOptions};
-use crate::manage::{Refusal, alarms, composites, mutes};
+use crate::manage::{Refusal, alarms, composites, detectors, mutes};
 use crate::{auth, clock, intake};
 
 pub(crate) mod incidents;
@@ -77,7 +76,7 @@ pub(crate) async fn answer(app: &Arc<App>, parts: &Parts, body: Bytes) -> Respon
         Err(error) => return text(StatusCode::FORBIDDEN, &error.message),
     };
     match parts.uri.path() {
-        "/_nightbell/backtest" => try_rule(app, caller.scope.region, &body).await,
+        "/_nightbell/backtest" => backtest::desk::answer(app, caller.scope.region, &body, clock::now()).await,
         "/_nightbell/import" => import(app, &caller.scope.region, &body).await,
         path => incidents::answer(app, &caller.scope.region, path, &body)
             .await
@@ -110,34 +109,6 @@ async fn import(app: &App, region: &str, body: &[u8]) -> Response {
         Err(other) => {
             warn!(error = ?other, "an import was interrupted");
             text(StatusCode::SERVICE_UNAVAILABLE, "the store cannot take events now")
-        }
-    }
-}
-
-async fn try_rule(app: &Arc<App>, region: String, body: &[u8]) -> Response {
-    let request: BacktestRequest = match serde_json::from_slice(body) {
-        Ok(request) => request,
-        Err(error) => {
-            return text(StatusCode::BAD_REQUEST, &format!("the backtest request is not right: {error}"));
-        }
-    };
-    // Searches and backtests share the same room: neither may starve what comes in.
-    let Ok(_room) = app.searches.acquire().await else {
-        return text(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping");
-    };
-    let cx = Cx { app: Arc::clone(app), region, now: clock::now() };
-    match tokio::task::spawn_blocking(move || backtest::run(&cx, &request)).await {
-        Ok(Ok(answer)) => answer_json(&answer),
-        Ok(Err(Refusal::Invalid(reason) | Refusal::Limit(reason))) => text(StatusCode::BAD_REQUEST, &reason),
-        Ok(Err(Refusal::Alarm(error))) => text(StatusCode::BAD_REQUEST, &error.to_string()),
-        Ok(Err(Refusal::Missing(_))) => text(StatusCode::NOT_FOUND, "there is no alarm of this name"),
-        Ok(Err(other)) => {
-            warn!(error = ?other, "a backtest was interrupted");
-            text(StatusCode::SERVICE_UNAVAILABLE, "the store cannot be read now")
-        }
-        Err(failure) => {
-            warn!(error = %failure, "a backtest ended badly");
-            text(StatusCode::INTERNAL_SERVER_ERROR, "the backtest ended badly")
         }
     }
 }
@@ -205,8 +176,12 @@ fn empty(app: &App) -> Result<(), Failure> {
     for (alarm, _) in alarms::list_all(&app.records)? {
         alarms::push(&mut change, clock::now(), nightbell_core::watch::Input::DeleteAlarm { arn: alarm.arn });
     }
-    for (alarm, _) in composites::list_taken(&app.records)? {
+    for alarm in composites::list_all(&app.records)? {
         alarms::push(&mut change, clock::now(), nightbell_core::watch::Input::DeleteAlarm { arn: alarm.arn });
+    }
+    for detector in detectors::list_all(&app.records)? {
+        let gone = nightbell_core::watch::Input::DeleteDetector { watched: detector.watched };
+        alarms::push(&mut change, clock::now(), gone);
     }
     for rule in mutes::list_all(&app.records)? {
         let MuteRule { region, name, .. } = rule;

@@ -16,6 +16,7 @@ use crate::credentials::AccessKey;
 use crate::health::Health;
 use crate::manage::filters::Compiled;
 use crate::manage::topics::Links;
+use crate::run::Stopping;
 use crate::telemetry::Telemetry;
 
 /// Everything a request or a loop may use.
@@ -49,6 +50,8 @@ pub(crate) struct App {
     pub(crate) origin: Origin,
     /// Room for searches through stored events; more wait.
     pub(crate) searches: Semaphore,
+    /// Told `true` when the server stops: what takes long looks at it.
+    pub(crate) stopping: Stopping,
     /// How the loops are.
     pub(crate) health: Health,
     /// Counters.

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use nightbell_wire::sigv4::{self, Key};
 use serde_json::Value;
@@ -90,6 +91,31 @@ impl Client {
         self.send(crate::admin::SERVICE, path, &[("content-type", "application/json".to_owned())], body).await
     }
 
+    /// The same, and hands over each line of the answer as it comes.
+    pub(crate) async fn own_lines(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        mut each: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let json = [("content-type", "application/json".to_owned())];
+        let (mut answer, _open) = self.ask(self.signed(crate::admin::SERVICE, path, &json, body)?).await?;
+        let mut held: Vec<u8> = Vec::new();
+        while let Some(frame) = answer.frame().await {
+            let frame = frame.map_err(|error| anyhow::anyhow!("the answer ended early: {error}"))?;
+            let Some(data) = frame.data_ref() else { continue };
+            for piece in data.split_inclusive(|byte| *byte == b'\n') {
+                held.extend_from_slice(piece);
+                if let Some(line) = held.strip_suffix(b"\n") {
+                    each(line)?;
+                    held.clear();
+                }
+            }
+            anyhow::ensure!(held.len() <= ANSWER_BYTES_MAX, "a line of the answer is too long");
+        }
+        if held.is_empty() { Ok(()) } else { each(&held) }
+    }
+
     /// Follows a link of a mail, unsigned.
     pub(crate) async fn follow(&self, path_and_query: &str) -> Result<Bytes> {
         let request = Request::get(path_and_query).header("host", &self.authority).body(Full::default())?;
@@ -103,6 +129,16 @@ impl Client {
         headers: &[(&str, String)],
         body: Vec<u8>,
     ) -> Result<Bytes> {
+        self.exchange(self.signed(service, path, headers, body)?).await
+    }
+
+    fn signed(
+        &self,
+        service: &str,
+        path: &str,
+        headers: &[(&str, String)],
+        body: Vec<u8>,
+    ) -> Result<Request<Full<Bytes>>> {
         let mut request = Request::post(path).header("host", &self.authority);
         for (name, value) in headers {
             request = request.header(*name, value);
@@ -115,10 +151,16 @@ impl Client {
         };
         sigv4::sign(&mut parts, &body, &key, &self.region, service, clock::now().as_millis())
             .context("the request cannot be signed")?;
-        self.exchange(Request::from_parts(parts, Full::from(body))).await
+        Ok(Request::from_parts(parts, Full::from(body)))
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Bytes> {
+        let (answer, _open) = self.ask(request).await?;
+        read(answer).await
+    }
+
+    /// Asks, and gives the answer's body if it is a success, to be read while the connection is held open.
+    async fn ask(&self, request: Request<Full<Bytes>>) -> Result<(Incoming, Open)> {
         let stream = TcpStream::connect(&self.authority).await.with_context(|| {
             format!("no server answers at {}; start one with `nightbell serve`", self.authority)
         })?;
@@ -127,15 +169,31 @@ impl Client {
             .context("the connection failed")?;
         let connection = tokio::spawn(connection);
         let response = sender.send_request(request).await.context("the server closed the connection")?;
+        let open = Open { connection, _sender: sender };
         let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-        let body = body.map_err(|error| anyhow::anyhow!("the answer could not be read: {error}"))?.to_bytes();
-        connection.abort();
         if status.is_success() {
-            return Ok(body);
+            return Ok((response.into_body(), open));
         }
-        Err(refused(status, &body).into())
+        Err(refused(status, &read(response.into_body()).await?).into())
     }
+}
+
+/// A connection, for as long as this is held.
+struct Open {
+    connection: tokio::task::JoinHandle<Result<(), hyper::Error>>,
+    _sender: hyper::client::conn::http1::SendRequest<Full<Bytes>>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+/// All of an answer.
+async fn read(answer: Incoming) -> Result<Bytes> {
+    let body = Limited::new(answer, ANSWER_BYTES_MAX).collect().await;
+    Ok(body.map_err(|error| anyhow::anyhow!("the answer could not be read: {error}"))?.to_bytes())
 }
 
 fn refused(status: http::StatusCode, body: &[u8]) -> Refused {

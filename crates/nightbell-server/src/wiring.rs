@@ -51,6 +51,8 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     let store = LocalStore::open(&config.data.join("store"), Options::default())
         .with_context(|| format!("cannot open the store in {}", config.data.display()))?;
     let store = Arc::new(store);
+    // The store is ours now, so what a server that was killed has told of itself is over.
+    let _ = std::fs::remove_file(crate::command::endpoint_file(&config.data));
     let (key, key_made) = credentials::find_or_make(&config.data)?;
     let listener = TcpListener::bind(config.listen)
         .await
@@ -67,6 +69,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     // The console has no pages yet, so messages carry no link to it.
     let origin = Origin::new(&config.mail_from, None).context("mail_from")?;
     let origin = origin.with_endpoint(&public_url).context("public_url")?;
+    let (stop, stopping) = watch::channel(false);
     let app = Arc::new(App {
         account: config.account.clone(),
         public_url,
@@ -82,13 +85,13 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         channel,
         origin,
         searches: Semaphore::new(SEARCHES_MAX),
+        stopping: stopping.clone(),
         health: Health::default(),
         telemetry: Telemetry::new(),
         allow_reset: config.allow_reset,
         contributors_max: config.contributors_max,
         emptied: AtomicU64::new(0),
     });
-    let (stop, stopping) = watch::channel(false);
     let loops = run::Loops::start(&app, &stopping)?;
     let server = tokio::spawn(crate::listen::serve(Arc::clone(&app), listener, stopping));
     Ok(Running { app, address, key_made, store, stop, loops, server })

@@ -100,10 +100,10 @@ impl MetricAlarm {
             return Err(error(AlarmErrorKind::Value, "Metrics", message));
         }
         let Some(id) = &self.band else { return Ok(()) };
-        let of = queries.band(id).map(|(stat, _)| stat);
-        let watched = measure.watched(self.band.as_deref()).and_then(|entry| entry.stat());
-        if measure.entries.len() != 2 || watched.is_none() || of != watched {
-            let message = "must be one metric and the ANOMALY_DETECTION_BAND of it";
+        let of = queries.band(id).map(|(entry, _)| &entry.id);
+        let watched = measure.watched(self.band.as_deref()).map(|entry| &entry.id);
+        if watched.is_none() || of != watched {
+            let message = "must return a metric or an expression, and the ANOMALY_DETECTION_BAND of it";
             return Err(error(AlarmErrorKind::Value, "Metrics", message));
         }
         if self.period_s < PERIOD_MIN_S {

@@ -35,13 +35,17 @@ pub const CONTRIBUTORS_MAX: usize = 100_000;
 pub const GROUP_DIMENSIONS_MAX: usize = 3;
 /// Share of the contributors that give way together, as one in so many.
 const GIVE_WAY_SHARE: usize = 10;
-/// The attribute value of the contributor that stands for those that gave way.
+/// The attribute value that the contributor is shown with which stands for those that gave way; see
+/// [`Contributor::stands_for_others`].
 pub const OTHERS: &str = "(others)";
 /// How long a contributor is remembered after its last data, where missing data is breaching.
 pub const REMEMBERED_S: i64 = 7 * DAY_MS / SECOND_MS;
 
-/// The values of GROUP BY, in its order.
+/// The values of GROUP BY, in its order; none of those that gave way together.
 pub type Group = Vec<String>;
+
+/// The group of those that gave way together: every other has as many values as the query has dimensions.
+const OTHERS_GROUP: Group = Group::new();
 
 /// An alarm and its contributors.
 #[derive(Clone, Debug)]
@@ -69,6 +73,8 @@ struct Held {
     standing: Standing,
     /// What gave way before it was made: it may have been among them.
     mark: Mark,
+    /// Its place among those that counted the same.
+    rank: u64,
 }
 
 /// The condition's own counts, and the samples that wait for it to hold.
@@ -146,9 +152,9 @@ impl ContributorsWatch {
 
     /// All contributors with their states, in no order.
     pub(crate) fn contributors(&self) -> impl Iterator<Item = (Contributor, &Runtime)> {
-        let others = self.others.iter().map(|others| (self.others_group(), &others.runtime));
-        let all = self.contributors.iter().map(|(group, held)| (group.clone(), &held.standing.runtime));
-        all.chain(others).map(|(group, runtime)| (self.named(&group), runtime))
+        let others = self.others.iter().map(|others| (self.named(&OTHERS_GROUP), &others.runtime));
+        let all = self.contributors.iter();
+        all.map(|(group, held)| (self.named(group), &held.standing.runtime)).chain(others)
     }
 
     /// Takes the evaluations up to `now` as done.
@@ -159,7 +165,7 @@ impl ContributorsWatch {
     /// Puts a contributor back as it was saved.
     pub(crate) fn restore_contributor(&mut self, now: Option<Timestamp>, group: Group, runtime: Runtime) {
         self.alarming += usize::from(runtime.state == State::Alarm);
-        if group == self.others_group() {
+        if group == OTHERS_GROUP {
             // What had given way is not known any more; the next tick ends it unless it happens again.
             self.others = Some(Standing::new(&self.question, runtime));
             return;
@@ -168,7 +174,8 @@ impl ContributorsWatch {
         if let Some(now) = now {
             standing.skip_to(&self.question, now);
         }
-        self.contributors.insert(group, Held { standing, mark: Mark::default() });
+        let rank = room::rank(&group);
+        self.contributors.insert(group, Held { standing, mark: Mark::default(), rank });
     }
 
     /// Folds a datum in without judging it.
@@ -180,7 +187,7 @@ impl ContributorsWatch {
     pub(crate) fn standing_of(&self, group: &Group) -> Option<&Standing> {
         match self.contributors.get(group) {
             Some(held) => Some(&held.standing),
-            None => self.others.as_ref().filter(|_| *group == self.others_group()),
+            None => self.others.as_ref().filter(|_| *group == OTHERS_GROUP),
         }
     }
 
@@ -211,7 +218,8 @@ impl ContributorsWatch {
         if self.query.admits_after(&datum.series) {
             return self.fold_condition(now, datum, followed);
         }
-        if !self.query.admits(&datum.series) {
+        let judged = now.is_none_or(|now| datum.second >= self.question.judged_from(now.second()));
+        if !judged || !self.query.admits(&datum.series) {
             return None;
         }
         let group: Group = self.query.group_of(&datum.series)?.into_iter().map(str::to_owned).collect();
@@ -248,7 +256,7 @@ impl ContributorsWatch {
         let (question, mark) = (&self.question, self.floors.mark());
         let made = || {
             let runtime = Runtime::contributor(now.unwrap_or(Timestamp::from_seconds(second)));
-            Held { standing: Standing::new(question, runtime), mark }
+            Held { standing: Standing::new(question, runtime), mark, rank: room::rank(group) }
         };
         &mut self.contributors.entry(group.clone()).or_insert_with(made).standing
     }
@@ -308,11 +316,12 @@ impl ContributorsWatch {
         }
         self.evaluated = Some(grid);
         let mut moved = Moved::default();
-        let needed = self.question.needed_from(complete.second());
-        for group in self.due(needed) {
+        let judged_from = self.question.judged_from(complete.second());
+        for group in self.due(judged_from) {
             self.tick_one(&group, complete, judging, &mut moved);
         }
-        self.before.retain(|_, before| before.expire(needed));
+        let needed_from = self.question.needed_from(complete.second());
+        self.before.retain(|_, before| before.expire(needed_from, judged_from));
         self.lift_floors(complete, judging, &mut moved);
         self.settle(judging, &mut moved);
         moved
@@ -339,13 +348,13 @@ impl ContributorsWatch {
     }
 
     /// The contributors that a tick can move, sorted. Most can be moved by arrivals only and are just kept short.
-    fn due(&mut self, needed: i64) -> Vec<Group> {
+    fn due(&mut self, judged_from: i64) -> Vec<Group> {
         let arrivals_decide = self.question.only_arrivals_alarm();
         let sums = self.question.statistic == Statistic::Sum;
         let mut due = Vec::new();
         for (group, held) in &mut self.contributors {
             let standing = &mut held.standing;
-            standing.window.expire_before(needed);
+            standing.window.expire_before(judged_from);
             let quiet = standing.runtime.state == State::Ok
                 && arrivals_decide
                 && !(sums && standing.holds_negative());
@@ -370,6 +379,8 @@ impl ContributorsWatch {
             let reason = format!("Forgotten after {} days without data.", REMEMBERED_S * SECOND_MS / DAY_MS);
             let transition = standing.force(&self.question, judging, State::Ok, reason, None);
             transition.into_iter().for_each(|transition| self.note(group, transition, moved));
+            // Where missing data is breaching, one that stayed would be in ALARM again at the next tick.
+            self.forget(group, moved);
         } else if silent && !alarm && !breaching {
             self.forget(group, moved);
         } else if !is_new(standing, &self.question, complete) {
@@ -440,7 +451,7 @@ impl ContributorsWatch {
             (!held.standing.runtime.reason.is_empty()).then(|| group.clone())
         };
         let mut saved: Vec<Group> = self.contributors.iter().filter_map(moved).collect();
-        saved.extend(self.others.as_ref().map(|_| self.others_group()));
+        saved.extend(self.others.as_ref().map(|_| OTHERS_GROUP));
         saved.sort();
         saved
     }
@@ -448,12 +459,12 @@ impl ContributorsWatch {
     /// Takes over what is known about the alarm that this one replaces.
     pub(crate) fn succeed(&mut self, old: Self, keep_data: bool) {
         if self.query == old.query {
-            for (group, old) in old.contributors {
-                let mut standing = Standing::new(&self.question, old.standing.runtime);
+            for (group, Held { standing: before, mark, rank }) in old.contributors {
+                let mut standing = Standing::new(&self.question, before.runtime);
                 if keep_data {
-                    standing.take_over(old.standing.window);
+                    standing.take_over(before.window);
                 }
-                self.contributors.insert(group, Held { standing, mark: old.mark });
+                self.contributors.insert(group, Held { standing, mark, rank });
             }
             self.alarming = old.alarming;
             if keep_data {
@@ -491,10 +502,6 @@ impl ContributorsWatch {
     fn named(&self, group: &Group) -> Contributor {
         Contributor::of(&self.query.group_by, group)
     }
-
-    fn others_group(&self) -> Group {
-        vec![OTHERS.to_owned(); self.query.group_by.len()]
-    }
 }
 
 /// Whether a sample at second `at` counts: the condition has reached its number in the period up to it.
@@ -515,10 +522,11 @@ impl Before {
         Self { counts: window.clone(), waiting: window }
     }
 
-    /// Drops what no judgement can need; `false` when nothing is left.
-    fn expire(&mut self, needed: i64) -> bool {
-        self.counts.expire_before(needed);
-        self.waiting.expire_before(needed);
+    /// Drops what no judgement can need: counts before the one second, samples before the other. `false` when nothing is
+    /// left.
+    fn expire(&mut self, needed_from: i64, judged_from: i64) -> bool {
+        self.counts.expire_before(needed_from);
+        self.waiting.expire_before(judged_from);
         !(self.counts.is_empty() && self.waiting.is_empty())
     }
 }

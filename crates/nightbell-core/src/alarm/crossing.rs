@@ -32,6 +32,9 @@ pub(super) enum Where<'a> {
 pub(super) struct Crossing {
     /// N sliding windows, or the slots of the clock.
     pub slots: Vec<Slot>,
+    /// The first second of the breaching windows as they slid, even where the slots of the clock are told: more data
+    /// can only move it back.
+    pub from: i64,
 }
 
 /// The line and the periods it is held against.
@@ -125,7 +128,11 @@ impl<'a> Line<'a> {
         let newest = self.point(&window.fold(so_far, !self.statistic.reads_totals()));
         let on_the_clock = newest.is_some_and(|point| point.breaching);
         let clock = if on_the_clock { self.crossing_slots(window, clock_end) } else { None };
-        Some(clock.unwrap_or(Crossing { slots }))
+        let from = breaching_from(&slots, self.rule);
+        Some(match clock {
+            Some(clock) => Crossing { from: from.min(clock.from), ..clock },
+            None => Crossing { slots, from },
+        })
     }
 
     /// The slots of the clock up to `end`, when the newest breaches and points alone make an alarm.
@@ -133,7 +140,8 @@ impl<'a> Line<'a> {
         let slots = self.slots(window, end, self.rule.slots());
         let verdict = judge::judge(&slots, self.rule)?;
         let alarm = verdict.state == State::Alarm && verdict.basis == Basis::Points;
-        (alarm && breaches(slots.first()?)).then_some(Crossing { slots })
+        let from = breaching_from(&slots, self.rule);
+        (alarm && breaches(slots.first()?)).then_some(Crossing { slots, from })
     }
 
     /// Whether the window that ends at `end` breaches, or is too close to the line to say.
@@ -199,6 +207,12 @@ impl Measures {
         let after = self.starts.partition_point(|start| *start < to);
         (first < after).then(|| self.before[after] - self.before[first])
     }
+}
+
+/// Where the oldest breaching one begins of the N newest slots with data.
+fn breaching_from(slots: &[Slot], rule: Rule) -> i64 {
+    let judged = slots.iter().filter(|slot| slot.point.is_some()).take(rule.evaluation_periods as usize);
+    judged.filter(|slot| breaches(slot)).map(|slot| slot.start).min().unwrap_or(i64::MAX)
 }
 
 fn breaches(slot: &Slot) -> bool {

@@ -7,16 +7,19 @@ bands come from `crate::anomaly`, and the decision is `judge`'s.
 */
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::judge::{self, Point, Rule, Slot, Verdict};
 use super::reason::{self, Bands};
 use super::runtime::Runtime;
-use super::standing::{Judging, Question, range_s, span, transition};
+use super::standing::{CADENCE_S, Judging, Question, range_s, span, transition};
 use super::{CurvePoint, ExpressionMeasure, Measure, MetricAlarm, State, Transition};
 use crate::anomaly::models::{self, ModelKey, Models};
 use crate::anomaly::{Band, crosses_band};
 use crate::evidence::Evidence;
-use crate::math::{self, Grid, Inputs, Labelled, MetricQuery, MetricStat, Outcome, Queries, Timeline};
+use crate::math::{
+    self, Grid, Inputs, Labelled, MetricQuery, MetricStat, Outcome, Queried, Queries, Timeline,
+};
 use crate::metric::{Datum, Series};
 use crate::statistic::Statistic;
 use crate::time::Timestamp;
@@ -24,6 +27,8 @@ use crate::window::Window;
 
 /// Slots of a transition's curve.
 const CURVE_SLOTS_MAX: i64 = 120;
+/// Periods that an incident counts at once, the newest: after a long pause those before are not looked at.
+const JUDGED_PERIODS_MAX: i64 = 120;
 
 /// One alarm on an expression, its recent data and its state.
 #[derive(Clone, Debug)]
@@ -34,9 +39,37 @@ pub(crate) struct ExpressionWatch {
     queries: Option<Queries>,
     /// The entry whose values are judged.
     watched: String,
+    /// Whether the watched values are the sums of one metric.
+    sums: bool,
     sources: Vec<Source>,
     runtime: Runtime,
     evaluated: Option<i64>,
+}
+
+/// A complete period as it was judged.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct JudgedPeriod {
+    pub(crate) start: i64,
+    pub(crate) period_s: i64,
+    /// The watched value; `None` where it is missing.
+    pub(crate) value: Option<f64>,
+    /// What an incident counts of it: the value, where that is the sum of a metric's samples, else 1 where it is across
+    /// the line.
+    pub(crate) count: f64,
+    /// What the events in it have to say, where it counts.
+    pub(crate) evidence: Evidence,
+}
+
+impl JudgedPeriod {
+    /// The last second in it.
+    pub(crate) fn last_second(&self) -> i64 {
+        self.start.saturating_add(self.period_s).saturating_sub(1)
+    }
+
+    /// Its end.
+    pub(crate) fn end(&self) -> Timestamp {
+        Timestamp::from_seconds(self.start.saturating_add(self.period_s))
+    }
 }
 
 /// What one or more entries read.
@@ -57,7 +90,10 @@ struct Measured {
 pub(crate) fn models_of(alarm: &MetricAlarm) -> Option<ModelKey> {
     let Measure::Expression(measure) = &alarm.measure else { return None };
     let watched = measure.watched(alarm.band.as_deref()).filter(|_| alarm.band.is_some())?;
-    watched.stat().map(ModelKey::of_stat)
+    if let Some(stat) = watched.stat() {
+        return Some(ModelKey::of_stat(stat));
+    }
+    ModelKey::of_formula(&Queries::read(&measure.entries).ok()?.formula(&watched.id)?)
 }
 
 impl ExpressionWatch {
@@ -73,8 +109,9 @@ impl ExpressionWatch {
         let watched =
             measure.watched(alarm.band.as_deref()).map(|entry| entry.id.clone()).unwrap_or_default();
         let queries = Queries::read(&measure.entries).ok();
+        let sums = is_sum(measure, &watched);
         let question = Question::of_expression(alarm);
-        Self { question, queries, watched, sources, runtime, evaluated: None }
+        Self { question, queries, watched, sums, sources, runtime, evaluated: None }
     }
 
     pub(crate) fn question(&self) -> &Question {
@@ -121,6 +158,38 @@ impl ExpressionWatch {
     /// Judges at once, as after the configuration changed.
     pub(crate) fn evaluate(&mut self, judging: Judging<'_>, models: &Models) -> Option<Transition> {
         self.evaluate_at(self.question.grid(judging.now.second()), judging, models)
+    }
+
+    /// The complete periods inside `seconds`, laid end to end, as they stand after the last evaluation, oldest first.
+    pub(crate) fn judged(&self, seconds: Range<i64>, models: &Models) -> Vec<JudgedPeriod> {
+        let Some(grid) = self.evaluated else { return Vec::new() };
+        let period_s = self.question.alarm.period_s;
+        let newest = self.question.slots_end(grid).min(seconds.end);
+        let oldest = newest.saturating_sub(JUDGED_PERIODS_MAX.saturating_mul(period_s));
+        let mut start = seconds.start.max(oldest);
+        let aligned_s = period_s.clamp(1, CADENCE_S);
+        if start.rem_euclid(aligned_s) != 0 {
+            start = start.div_euclid(aligned_s).saturating_add(1).saturating_mul(aligned_s);
+        }
+        let mut periods = Vec::new();
+        while start.saturating_add(period_s) <= newest {
+            periods.push(self.judged_one(start, models));
+            start = start.saturating_add(period_s);
+        }
+        periods
+    }
+
+    fn judged_one(&self, start: i64, models: &Models) -> JudgedPeriod {
+        let period_s = self.question.alarm.period_s;
+        let end = start.saturating_add(period_s);
+        // Some functions look at the periods before, so all are worked out that a judgement works out.
+        let measured = self.measure(end, Rule::of(&self.question.alarm).slots(), models);
+        let point = measured.slots.first().and_then(|slot| slot.point);
+        let counted =
+            |point: Point| if self.sums { point.value } else { f64::from(u8::from(point.breaching)) };
+        let count = point.map_or(0.0, counted);
+        let evidence = if count == 0.0 { Evidence::default() } else { self.evidence(start, end) };
+        JudgedPeriod { start, period_s, value: point.map(|point| point.value), count, evidence }
     }
 
     /// Sets the state by hand; a transition when it differs.
@@ -262,6 +331,18 @@ impl ExpressionWatch {
     }
 }
 
+/// Whether the entry that is watched is a metric's `Sum`, or names an entry that is.
+fn is_sum(measure: &ExpressionMeasure, watched: &str) -> bool {
+    let entry = |id: &str| measure.entries.iter().find(|entry| entry.id == id);
+    let Some(mut found) = entry(watched) else { return false };
+    if let Queried::Expression(text) = &found.what
+        && let Some(named) = entry(text.trim())
+    {
+        found = named;
+    }
+    found.stat().is_some_and(|stat| Statistic::parse(&stat.statistic) == Some(Statistic::Sum))
+}
+
 fn by_slot(band: &math::Band, grid: Grid) -> Bands {
     let bounds = band.lower.values.iter().zip(&band.upper.values);
     let starts = (0..).map(|i: i64| grid.start.saturating_add(grid.period_s.saturating_mul(i)));
@@ -305,8 +386,8 @@ impl Inputs for Slots<'_> {
         vec![Labelled { label, timeline }]
     }
 
-    fn band(&self, of: &MetricStat, width: f64, grid: &Timeline) -> Option<math::Band> {
-        models::band(self.models.model(&ModelKey::of_stat(of))?, width, grid.grid())
+    fn band(&self, of: &[MetricQuery], width: f64, grid: &Timeline) -> Option<math::Band> {
+        models::band(self.models.model(&ModelKey::of_formula(of)?)?, width, grid.grid())
     }
 }
 

@@ -8,6 +8,8 @@ finds the window that crosses a line at once, `standing` moves the state of one 
 
 use serde::{Deserialize, Serialize};
 
+use contributors::{Group, OTHERS};
+
 use crate::anomaly::BandComparison;
 use crate::distinct::key_of;
 use crate::evidence::Evidence;
@@ -241,14 +243,41 @@ pub struct Contributor {
 }
 
 impl Contributor {
-    /// The contributor with these dimensions and values.
+    /// The contributor with these dimensions and values. Without values it is the one that stands for those that are no
+    /// longer counted one by one: nobody can be called so.
     pub fn of(names: &[String], values: &[String]) -> Self {
+        if values.is_empty() {
+            return Self::others(names.iter().cloned());
+        }
         let mut parts: Vec<&str> = Vec::with_capacity(2 * names.len());
         for (name, value) in names.iter().zip(values) {
             parts.extend([name.as_str(), value.as_str()]);
         }
         let attributes = names.iter().cloned().zip(values.iter().cloned()).collect();
         Self { id: format!("{:016x}", key_of(&parts)), attributes }
+    }
+
+    fn others(names: impl Iterator<Item = String>) -> Self {
+        let attributes: Vec<(String, String)> = names.map(|name| (name, OTHERS.to_owned())).collect();
+        // No dimension has an empty name, so no group has this id.
+        let parts: Vec<&str> =
+            std::iter::once("").chain(attributes.iter().map(|(name, _)| name.as_str())).collect();
+        Self { id: format!("{:016x}", key_of(&parts)), attributes }
+    }
+
+    /// Whether it stands for those that are no longer counted one by one; somebody who is really called
+    /// [`OTHERS`] does not.
+    pub fn stands_for_others(&self) -> bool {
+        let named = !self.attributes.is_empty() && self.attributes.iter().all(|(_, value)| value == OTHERS);
+        named && *self == Self::others(self.attributes.iter().map(|(name, _)| name.clone()))
+    }
+
+    /// The values it is grouped by; none where it [stands for others](Self::stands_for_others).
+    pub fn group(&self) -> Group {
+        if self.stands_for_others() {
+            return Group::new();
+        }
+        self.attributes.iter().map(|(_, value)| value.clone()).collect()
     }
 
     /// `Folder=\secret, User=awscorp\ann`: hostile text, escape it. At most `bytes_max` bytes.

@@ -26,6 +26,8 @@ pub struct Runtime {
     pub told_until: Option<i64>,
     /// Whether contributors had to give way, so that what was counted of them is a lower bound (`PARTIAL_DATA`).
     pub partial: bool,
+    /// How often the clock was put back under the alarm: it has shown the same times so many times again.
+    pub put_backs: u32,
 }
 
 impl Runtime {
@@ -40,6 +42,7 @@ impl Runtime {
             forced: false,
             told_until: None,
             partial: false,
+            put_backs: 0,
         }
     }
 

@@ -13,8 +13,9 @@ use std::collections::BTreeSet;
 use super::crossing::{AHEAD_MAX_S, Crossing, Line, Where};
 use super::judge::{self, Basis, Rule, Slot, Verdict};
 use super::runtime::Runtime;
-use super::{CurvePoint, MetricAlarm, MissingData, SeriesMeasure, State, Transition, reason};
+use super::{CurvePoint, Measure, MetricAlarm, MissingData, SeriesMeasure, State, Transition, reason};
 use crate::evidence::Evidence;
+use crate::insights::Query;
 use crate::metric::{Aggregate, Datum};
 use crate::statistic::{self, Statistic};
 use crate::time::Timestamp;
@@ -43,6 +44,8 @@ pub(crate) struct Question {
     /// Only data stored with this unit is seen.
     unit: Option<String>,
     fires_early: bool,
+    /// Seconds that a sample depends on what lies before it.
+    behind_s: i64,
 }
 
 /// Recent data and the state it has come to.
@@ -52,6 +55,8 @@ pub(crate) struct Standing {
     pub(crate) runtime: Runtime,
     /// The grid point of the last evaluation; `None` before the first.
     evaluated: Option<i64>,
+    /// Where the sliding windows began that put it into ALARM; `None` where others did.
+    fired_from: Option<i64>,
 }
 
 /// When something is judged, and in whose account.
@@ -91,6 +96,7 @@ struct Change {
     verdict: Verdict,
     window: Option<(i64, i64)>,
     late_by_ms: Option<i64>,
+    fired_from: Option<i64>,
 }
 
 /// Seconds from the start of the evaluation range to its end.
@@ -103,9 +109,20 @@ pub(crate) fn accepted_from(alarm: &MetricAlarm, now_s: i64) -> i64 {
     now_s.saturating_sub(range_s(alarm).max(LATENESS_MAX_S))
 }
 
-/// The oldest second that judging the oldest accepted data can need.
+/// The oldest second that judging the oldest accepted data can need, conditions included.
 pub(crate) fn needed_from(alarm: &MetricAlarm, now_s: i64) -> i64 {
+    judged_from(alarm, now_s).saturating_sub(behind_s(alarm))
+}
+
+fn judged_from(alarm: &MetricAlarm, now_s: i64) -> i64 {
     accepted_from(alarm, now_s).saturating_sub(range_s(alarm))
+}
+
+/// Seconds before a sample that say whether it counts: a period, where it must follow something else.
+fn behind_s(alarm: &MetricAlarm) -> i64 {
+    let Measure::Query(measure) = &alarm.measure else { return 0 };
+    let follows = Query::parse(&measure.text).is_ok_and(|query| query.after.is_some());
+    if follows { alarm.period_s } else { 0 }
 }
 
 impl Question {
@@ -119,12 +136,13 @@ impl Question {
     /// The question of an alarm that reads `statistic` off the data stored with `unit`, or off all of it.
     pub(crate) fn new(alarm: MetricAlarm, statistic: Statistic, unit: Option<String>) -> Self {
         let fires_early = statistic::can_fire_early(statistic, alarm.comparison);
-        Self { alarm, statistic, unit, fires_early }
+        let behind_s = behind_s(&alarm);
+        Self { alarm, statistic, unit, fires_early, behind_s }
     }
 
     /// The question of an alarm on an expression, which is judged on the slots of the clock only.
     pub(crate) fn of_expression(alarm: MetricAlarm) -> Self {
-        Self { alarm, statistic: Statistic::SampleCount, unit: None, fires_early: false }
+        Self { alarm, statistic: Statistic::SampleCount, unit: None, fires_early: false, behind_s: 0 }
     }
 
     /// Whether data on its way out of the window can change nothing: then a standing that is OK needs no tick.
@@ -134,8 +152,15 @@ impl Question {
             && self.alarm.missing_data != MissingData::Breaching
     }
 
+    /// The oldest second whose samples a judgement can need. What is older says at most whether younger ones count, so
+    /// that it is not known of it whether it counts itself.
+    pub(crate) fn judged_from(&self, now_s: i64) -> i64 {
+        judged_from(&self.alarm, now_s)
+    }
+
+    /// The oldest second that says whether one of those samples counts.
     pub(crate) fn needed_from(&self, now_s: i64) -> i64 {
-        needed_from(&self.alarm, now_s)
+        self.judged_from(now_s).saturating_sub(self.behind_s)
     }
 
     /// What samples come to for an incident: their sum where the alarm is on `Sum`, else their number.
@@ -171,7 +196,7 @@ impl Question {
     }
 
     /// Where the newest slot ends that is judged at a point of the grid.
-    fn slots_end(&self, grid: i64) -> i64 {
+    pub(crate) fn slots_end(&self, grid: i64) -> i64 {
         grid.div_euclid(self.slot_step_s()).saturating_mul(self.slot_step_s())
     }
 
@@ -211,7 +236,7 @@ impl Standing {
     /// A standing in the state of `runtime`, without data.
     pub(crate) fn new(question: &Question, runtime: Runtime) -> Self {
         let window = Window::new(range_s(&question.alarm), question.alarm.period_s);
-        Self { window, runtime, evaluated: None }
+        Self { window, runtime, evaluated: None, fired_from: None }
     }
 
     /// Takes the evaluations up to `now` as done.
@@ -276,7 +301,7 @@ impl Standing {
         if self.evaluated.is_some_and(|evaluated| grid <= evaluated) {
             return None;
         }
-        self.window.expire_before(question.needed_from(complete.second()));
+        self.window.expire_before(question.judged_from(complete.second()));
         self.evaluate_at(question, grid, judging, self.runtime.forced)
     }
 
@@ -314,6 +339,7 @@ impl Standing {
         reason_data: Option<String>,
     ) -> Option<Transition> {
         self.runtime.forced = true;
+        self.fired_from = None;
         let before = self.runtime.enter(judging.now, state, reason, reason_data);
         (before.0 != state).then(|| transition(question, judging, &self.runtime, before))
     }
@@ -354,7 +380,24 @@ impl Standing {
             return None;
         }
         let window = span(&verdict.decisive, alarm.period_s);
-        Some(Change { verdict, window, late_by_ms: None })
+        Some(Change { verdict, window, late_by_ms: None, fired_from: None })
+    }
+
+    /// Where the windows began that put it into ALARM, where those were windows that slide.
+    pub(crate) fn fired_from(&self) -> Option<i64> {
+        self.fired_from
+    }
+
+    /// Where the earliest windows begin that cross the line with some of what arrived, if that is before `from`: in
+    /// whatever order data comes, what it comes to is the same.
+    pub(crate) fn crossed_before(&self, question: &Question, arrived: &Arrived, from: i64) -> Option<i64> {
+        let reach = from.saturating_add(range_s(&question.alarm));
+        if !question.fires_early || arrived.buckets.first().is_none_or(|first| *first >= reach) {
+            return None;
+        }
+        let near: BTreeSet<i64> = arrived.buckets.range(..reach).copied().collect();
+        let crossing = question.line().find(&self.window, &Where::Holding(&near))?;
+        Some(crossing.from).filter(|begin| *begin < from)
     }
 
     /// Whether a tick's ALARM rests on data that has been held against the line when it came. It fired then, or it did
@@ -385,6 +428,7 @@ impl Standing {
         if self.runtime.state == State::Alarm {
             self.runtime.told_until = self.window.end();
         }
+        self.fired_from = change.fired_from;
         let alarm = &question.alarm;
         let reason = reason::text(alarm, &change.verdict);
         let reason_data = reason::data(alarm, &change.verdict, judging.now);
@@ -419,7 +463,7 @@ impl Standing {
             matches!(question.statistic, Statistic::Sum | Statistic::SampleCount | Statistic::Distinct);
         let span_s = period_s.saturating_mul(CURVE_PERIODS);
         // What is out of every judgement's reach is held for a while, but a restart does not bring it back.
-        let held_from = question.needed_from(now.second()).saturating_add(period_s);
+        let held_from = question.judged_from(now.second()).saturating_add(period_s);
         let from = end.saturating_sub(span_s).max(held_from);
         let step_s = ((end - from) / CURVE_POINTS_MAX).max(1);
         let with_values = !question.statistic.reads_totals();
@@ -453,7 +497,7 @@ fn crossed(question: &Question, crossing: Crossing) -> Change {
     let window = span(&decisive, question.alarm.period_s);
     let verdict =
         Verdict { state: State::Alarm, basis: Basis::Points, decisive, judged, missing: Vec::new() };
-    Change { verdict, window, late_by_ms: None }
+    Change { verdict, window, late_by_ms: None, fired_from: Some(crossing.from) }
 }
 
 /// A transition into the state of `runtime`, without numbers and evidence.

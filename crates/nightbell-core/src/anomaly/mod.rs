@@ -16,6 +16,7 @@ pub use usual::Usual;
 
 pub mod detector;
 mod expectation;
+mod formula;
 pub mod model;
 pub mod models;
 mod scale;

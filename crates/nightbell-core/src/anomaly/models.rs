@@ -2,7 +2,8 @@
 The models of one installation: which there are, what they learn from, and which are to be saved.
 
 Data comes in as it arrives and is held until its period is complete; a value that changes later, because data came late,
-is learned anew. Each band alarm has a model at its own period; each detector has one at [`PERIOD_MIN_S`]. Knows neither
+is learned anew. Each band alarm has a model at its own period; each detector has one at [`PERIOD_MIN_S`], that of an
+expression at the period it states. What a value is made of is `formula`'s. Knows neither
 alarms nor streams: `crate::watch` says what is needed and hands over what was stored before.
 */
 
@@ -11,10 +12,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::detector::{AnomalyDetector, Watched};
+use super::formula::{self, Formula};
 use super::model::{Model, PERIOD_MIN_S};
 use crate::alarm::standing::{COMPLETE_AFTER_S, LATENESS_MAX_S};
 use crate::evidence::Evidence;
-use crate::math::{self, Grid, MetricStat, Timeline};
+use crate::math::{self, Grid, MetricQuery, MetricStat, Timeline};
 use crate::metric::{Aggregate, Datum, Series};
 use crate::statistic::Statistic;
 use crate::time::{DAY_MS, SECOND_MS, Timestamp};
@@ -34,11 +36,9 @@ const EXPECTATION_S: i64 = 15 * 60;
 /// What a model is of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ModelKey {
-    /// The series.
-    pub series: Series,
-    /// The statistic as it was given.
-    pub statistic: String,
-    /// Only data stored with this unit is seen; `None` sees all.
+    /// The metric or the expression.
+    pub watched: Watched,
+    /// Only data of the metric that is stored with this unit is seen; `None` sees all. Expressions name units inside.
     pub unit: Option<String>,
     /// Seconds of a period.
     pub period_s: i64,
@@ -47,28 +47,30 @@ pub struct ModelKey {
 impl ModelKey {
     /// The model that a detector has by itself.
     pub fn of_detector(watched: &Watched) -> Self {
-        let Watched::Metric { series, statistic } = watched;
-        Self { series: series.clone(), statistic: statistic.clone(), unit: None, period_s: PERIOD_MIN_S }
+        let period_s = watched.period_s().unwrap_or_default().max(PERIOD_MIN_S);
+        Self { watched: watched.clone(), unit: None, period_s }
     }
 
     /// The model behind the band of a metric.
     pub fn of_stat(stat: &MetricStat) -> Self {
-        Self {
-            series: stat.series.clone(),
-            statistic: stat.statistic.clone(),
-            unit: stat.unit.clone(),
-            period_s: stat.period_s,
+        let watched = Watched::Metric { series: stat.series.clone(), statistic: stat.statistic.clone() };
+        Self { watched, unit: stat.unit.clone(), period_s: stat.period_s }
+    }
+
+    /// The model behind the band of a [`crate::math::Queries::formula`]; `None` for one that returns nothing.
+    pub fn of_formula(entries: &[MetricQuery]) -> Option<Self> {
+        let returned = entries.iter().find(|entry| entry.return_data)?;
+        if let Some(stat) = returned.stat() {
+            return Some(Self::of_stat(stat));
         }
+        let watched = Watched::Expression(entries.to_vec());
+        let period_s = watched.period_s()?;
+        Some(Self { watched, unit: None, period_s })
     }
 
     /// What a detector for this model watches.
     pub fn watched(&self) -> Watched {
-        Watched::Metric { series: self.series.clone(), statistic: self.statistic.clone() }
-    }
-
-    /// Whether samples stored with `unit` are seen.
-    fn sees(&self, unit: Option<&str>) -> bool {
-        self.unit.as_deref().is_none_or(|wanted| wanted == unit.unwrap_or("None"))
+        self.watched.clone()
     }
 }
 
@@ -81,43 +83,76 @@ pub struct Lesson {
     pub values: Vec<(i64, f64)>,
 }
 
-/// Makes a [`Lesson`] of stored points, which come in order of time; holds one period at a time.
+/// Makes a [`Lesson`] of stored points, which come in order of time, one series after the other.
 #[derive(Debug)]
 pub struct Lecture {
     key: ModelKey,
-    statistic: Option<Statistic>,
+    formula: Formula,
+    /// What was read of each column of the formula.
+    read: Vec<Column>,
+}
+
+/// What was read of one metric.
+#[derive(Debug, Default)]
+struct Column {
+    /// The period that is being read.
     open: Option<(i64, Aggregate)>,
-    values: Vec<(i64, f64)>,
+    /// The periods before it.
+    values: BTreeMap<i64, f64>,
 }
 
 impl Lecture {
     /// A lecture for the model of `key`.
     pub fn new(key: ModelKey) -> Self {
-        let statistic = Statistic::parse(&key.statistic);
-        Self { key, statistic, open: None, values: Vec::new() }
+        let formula = Formula::of(&key);
+        let read = formula.columns.iter().map(|_| Column::default()).collect();
+        Self { key, formula, read }
+    }
+
+    /// The series that it is to be given, each once.
+    pub fn series(&self) -> BTreeSet<Series> {
+        self.formula.columns.iter().map(|column| column.stat.series.clone()).collect()
     }
 
     /// Adds a stored point.
     pub fn take(&mut self, datum: &Datum) {
-        if datum.series != self.key.series || !self.key.sees(datum.unit.as_deref()) {
-            return;
-        }
         let start = period_of(datum.second, self.key.period_s);
-        if self.open.as_ref().is_some_and(|(open, _)| *open != start) {
-            self.close();
+        for (column, read) in self.formula.columns.iter().zip(&mut self.read) {
+            if !column.sees(datum) {
+                continue;
+            }
+            if read.open.as_ref().is_some_and(|(open, _)| *open != start) {
+                read.close(column.statistic);
+            }
+            read.open.get_or_insert_with(|| (start, Aggregate::default())).1.merge(&datum.aggregate);
         }
-        self.open.get_or_insert_with(|| (start, Aggregate::default())).1.merge(&datum.aggregate);
     }
 
     /// The lesson.
     pub fn finish(mut self) -> Lesson {
-        self.close();
-        Lesson { key: self.key, values: self.values }
+        for (column, read) in self.formula.columns.iter().zip(&mut self.read) {
+            read.close(column.statistic);
+        }
+        let period_s = self.key.period_s.max(1);
+        let first = self.read.iter().filter_map(|read| read.values.keys().next()).min();
+        let last = self.read.iter().filter_map(|read| read.values.keys().next_back()).max();
+        let value = |place: usize, start: i64| self.read.get(place)?.values.get(&start).copied();
+        let mut values = Vec::new();
+        if let (Some(first), Some(last)) = (first.copied(), last.copied()) {
+            let mut start = first.max(last.saturating_sub(TAUGHT_MAX_S));
+            while start <= last {
+                values.extend(self.formula.value(start, period_s, &value).map(|value| (start, value)));
+                start = start.saturating_add(period_s);
+            }
+        }
+        Lesson { key: self.key, values }
     }
+}
 
-    fn close(&mut self) {
+impl Column {
+    fn close(&mut self, statistic: Option<Statistic>) {
         let Some((start, aggregate)) = self.open.take() else { return };
-        let value = self.statistic.and_then(|statistic| statistic.value(&aggregate));
+        let value = statistic.and_then(|statistic| statistic.value(&aggregate));
         self.values.extend(value.map(|value| (start, value)));
     }
 }
@@ -157,9 +192,10 @@ pub(crate) struct Models {
 #[derive(Clone, Debug)]
 struct Learning {
     model: Model,
-    statistic: Statistic,
-    window: Window,
-    /// The window holds all data from this second on.
+    formula: Formula,
+    /// The data of each column of the formula.
+    windows: Vec<Window>,
+    /// The windows hold all data from this second on.
     from: i64,
     /// Periods that start before this are learned.
     learned_until: i64,
@@ -262,13 +298,16 @@ impl Models {
         self.gone.retain(|gone| gone != key);
         self.insert(key, model, newest.unwrap_or(fresh), learned_until);
         if let Some(learning) = self.learning.get_mut(key) {
+            learning.from = learning.from.saturating_sub(learning.formula.before_s(key.period_s));
             (learning.changed, learning.saved_s) = (false, Some(now.second()));
         }
     }
 
     /// What models learn from, and from which second on they need it.
     pub(crate) fn needs(&self) -> impl Iterator<Item = (&Series, i64)> {
-        self.learning.iter().map(|(key, learning)| (&key.series, learning.from))
+        self.learning.values().flat_map(|learning| {
+            learning.formula.columns.iter().map(|column| (&column.stat.series, learning.from))
+        })
     }
 
     /// Whether some model learns from `series`.
@@ -280,15 +319,10 @@ impl Models {
     pub(crate) fn take(&mut self, now: Option<Timestamp>, datum: &Datum, arrived: bool) {
         let Some(keys) = self.by_series.get(&datum.series) else { return };
         let ahead = now.map_or(i64::MAX, |now| now.second().saturating_add(AHEAD_MAX_S));
-        for key in keys.iter().filter(|key| key.sees(datum.unit.as_deref())) {
+        for key in keys {
             let Some(learning) = self.learning.get_mut(key) else { continue };
-            if datum.second < learning.from || datum.second > ahead {
-                continue;
-            }
-            learning.window.take(datum.second, datum.aggregate.clone(), Evidence::default());
-            let start = period_of(datum.second, key.period_s);
-            if arrived && start < learning.learned_until {
-                learning.again.insert(start);
+            if datum.second >= learning.from && datum.second <= ahead {
+                learning.take(datum, key.period_s, arrived);
             }
         }
     }
@@ -327,54 +361,86 @@ impl Models {
     }
 
     fn insert(&mut self, key: &ModelKey, model: Model, from: i64, learned_until: i64) {
-        let learning = Learning {
-            model,
-            statistic: Statistic::parse(&key.statistic).unwrap_or(Statistic::SampleCount),
-            window: Window::new(i64::MAX, key.period_s), // in minutes
-            from,
-            learned_until,
-            again: BTreeSet::new(),
-            changed: true,
-            saved_s: None,
-        };
+        let formula = Formula::of(key);
+        for column in &formula.columns {
+            let keys = self.by_series.entry(column.stat.series.clone()).or_default();
+            if !keys.contains(key) {
+                keys.push(key.clone());
+            }
+        }
+        let window = |_: &formula::Column| Window::new(i64::MAX, key.period_s); // in minutes
+        let windows = formula.columns.iter().map(window).collect();
+        let again = BTreeSet::new();
+        let learning =
+            Learning { model, formula, windows, from, learned_until, again, changed: true, saved_s: None };
         self.learning.insert(key.clone(), learning);
-        self.by_series.entry(key.series.clone()).or_default().push(key.clone());
     }
 
     fn remove(&mut self, key: &ModelKey) {
-        if self.learning.remove(key).is_none() {
-            return;
-        }
+        let Some(learning) = self.learning.remove(key) else { return };
         self.gone.push(key.clone());
-        if let Some(keys) = self.by_series.get_mut(&key.series) {
-            keys.retain(|other| other != key);
-            if keys.is_empty() {
-                self.by_series.remove(&key.series);
+        for column in &learning.formula.columns {
+            let series = &column.stat.series;
+            if let Some(keys) = self.by_series.get_mut(series) {
+                keys.retain(|other| other != key);
+                if keys.is_empty() {
+                    self.by_series.remove(series);
+                }
             }
         }
     }
 }
 
 impl Learning {
+    fn take(&mut self, datum: &Datum, period_s: i64, arrived: bool) {
+        let start = period_of(datum.second, period_s);
+        for (column, window) in self.formula.columns.iter().zip(&mut self.windows) {
+            if !column.sees(datum) {
+                continue;
+            }
+            window.take(datum.second, datum.aggregate.clone(), Evidence::default());
+            // The period that an expression sees this one from is learned again, too, and none that sees what is gone.
+            let before = self.formula.before_s(period_s);
+            let can_be = self.from.saturating_add(before)..self.learned_until;
+            let seen_from = [start, start.saturating_add(before)];
+            self.again.extend(seen_from.into_iter().filter(|start| arrived && can_be.contains(start)));
+        }
+    }
+
     fn tick(&mut self, complete_s: i64, period_s: i64) {
         let end = period_of(complete_s.saturating_sub(COMPLETE_AFTER_S), period_s);
         let mut starts = std::mem::take(&mut self.again);
         if end > self.learned_until {
-            let new =
-                self.window.range(self.learned_until..end).map(|(second, _)| period_of(second, period_s));
-            starts.extend(new);
+            starts.extend(self.new_periods(end, period_s));
             self.learned_until = end;
         }
-        let with_values = !self.statistic.reads_totals();
         for start in starts {
-            let samples = self.window.fold(start..start.saturating_add(period_s), with_values);
-            if let Some(value) = self.statistic.value(&samples) {
+            let (formula, windows) = (&self.formula, &self.windows);
+            let read = |place: usize, start: i64| {
+                let statistic = formula.columns.get(place)?.statistic?;
+                let seconds = start..start.saturating_add(period_s);
+                statistic.value(&windows.get(place)?.fold(seconds, !statistic.reads_totals()))
+            };
+            if let Some(value) = formula.value(start, period_s, &read) {
                 self.changed |= self.model.learn(start, value);
             }
         }
-        let kept = period_of(end.saturating_sub(LATENESS_MAX_S), period_s);
-        self.window.expire_before(kept);
+        let late = period_of(end.saturating_sub(LATENESS_MAX_S), period_s);
+        let kept = late.saturating_sub(self.formula.before_s(period_s));
+        self.windows.iter_mut().for_each(|window| window.expire_before(kept));
         self.from = self.from.max(kept);
+    }
+
+    /// The periods up to `end` that were not learned yet: those with data and, of an expression, all of them.
+    fn new_periods(&self, end: i64, period_s: i64) -> BTreeSet<i64> {
+        if !self.formula.is_expression() {
+            let new = self.windows.iter().flat_map(|window| window.range(self.learned_until..end));
+            return new.map(|(second, _)| period_of(second, period_s)).collect();
+        }
+        let oldest = period_of(end.saturating_sub(TAUGHT_MAX_S), period_s);
+        let first = self.learned_until.max(oldest);
+        let count = end.saturating_sub(first).div_euclid(period_s.max(1));
+        (0..count).map(|i| first.saturating_add(i.saturating_mul(period_s))).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::model::{BAND_HOURS_MIN, OPEN_HOURS_MAX, TRAINED_HOURS_MIN, WEEKS_MAX};
 use super::scale::{self, Scale};
 use super::*;
+use crate::math::{MetricQuery, MetricStat, Queried};
 use crate::metric::Series;
 use crate::time::Timestamp;
 
@@ -95,11 +96,11 @@ fn holds_a_detector_against_the_limits() {
         ExcludedRange { start: Timestamp::from_seconds(start), end: Timestamp::from_seconds(end) }
     }
     fn set_statistic(detector: &mut AnomalyDetector, name: &str) {
-        let Watched::Metric { statistic, .. } = &mut detector.watched;
+        let Watched::Metric { statistic, .. } = &mut detector.watched else { unreachable!() };
         *statistic = name.to_owned();
     }
     fn series(detector: &mut AnomalyDetector) -> &mut Series {
-        let Watched::Metric { series, .. } = &mut detector.watched;
+        let Watched::Metric { series, .. } = &mut detector.watched else { unreachable!() };
         series
     }
     let table: [(Change, Option<&str>); 12] = [
@@ -120,6 +121,40 @@ fn holds_a_detector_against_the_limits() {
         let mut changed = detector();
         change(&mut changed);
         assert_eq!(changed.check().err().map(|error| error.field), field, "row {row}");
+    }
+}
+
+#[test]
+fn holds_an_expression_against_the_rules_of_alarms_and_of_models() {
+    let entry = |id: &str, what| {
+        let (id, return_data) = (id.to_owned(), id.starts_with('e'));
+        MetricQuery { id, label: None, return_data, period_s: None, account_id: None, what }
+    };
+    let metric = |id: &str, period_s| {
+        let series = Series::new("us-east-1", "files", id, Vec::new());
+        entry(id, Queried::Stat(MetricStat { series, period_s, statistic: "Sum".to_owned(), unit: None }))
+    };
+    let of = |text: &str| entry("e1", Queried::Expression(text.to_owned()));
+    let many: Vec<_> = (0..11).map(|i| metric(&format!("m{i}"), 60)).chain([of("SUM(METRICS())")]).collect();
+    let rows = [
+        (vec![metric("m1", 60), metric("m2", 60), of("100 * m1 / m2")], true),
+        (many[1..].to_vec(), true),
+        (many, false),
+        (vec![metric("m1", 60), metric("m2", 300), of("m1 + m2")], false),
+        (vec![metric("m1", 30), of("m1 * 2")], false),
+        (vec![metric("m1", 60), of("AVG(m1)")], false),
+        (vec![metric("m1", 60), of("[m1, m1]")], false),
+        (vec![metric("m1", 60), of("ANOMALY_DETECTION_BAND(m1)")], false),
+        (vec![metric("m1", 60), of("FIRST(ANOMALY_DETECTION_BAND(m1)) - m1")], false),
+        (vec![metric("e1", 60)], false),
+        (vec![MetricQuery { period_s: Some(60), ..of("SELECT SUM(A) FROM files") }], false),
+        (vec![MetricQuery { period_s: Some(60), ..of("TIME_SERIES(1)") }], false),
+        (Vec::new(), false),
+    ];
+    for (entries, fits) in rows {
+        let detector = AnomalyDetector { watched: Watched::Expression(entries.clone()), ..detector() };
+        let error = detector.check().err();
+        assert_eq!(error.as_ref().map(|it| it.field), (!fits).then_some("MetricDataQueries"), "{entries:?}");
     }
 }
 

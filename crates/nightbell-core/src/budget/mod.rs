@@ -28,8 +28,10 @@ pub const DIGEST_EVERY_MAX_MS: i64 = HOUR_MS;
 pub const MESSAGES_MAX: u32 = 10_000;
 /// Lines of a digest; what is past them is counted.
 pub const DIGEST_LINES_MAX: usize = 500;
-/// Bytes kept of an alarm's or a contributor's name in a line.
+/// Bytes kept in a line of an alarm's name, of a contributor's names and of its values.
 pub const DIGEST_NAME_BYTES_MAX: usize = 256;
+/// Names and values kept of a contributor.
+const DIMENSIONS_MAX: usize = 3;
 
 /// What one message takes from the bucket; each millisecond gives `per_window` back.
 const MESSAGE_COST: u64 = BUDGET_WINDOW_MS as u64;
@@ -73,10 +75,12 @@ pub struct DigestLine {
     pub kind: MessageKind,
     /// The alarm's name.
     pub alarm: String,
-    /// The contributor in words; hostile text: escape it.
-    pub contributor: Option<String>,
+    /// The contributor by name and value, none where the alarm does not count per contributor; hostile text: escape it.
+    pub attributes: Vec<(String, String)>,
     /// The value that fired; of updates and ends, what was counted so far.
     pub value: f64,
+    /// The alarm's threshold, where it has one that stays.
+    pub threshold: Option<f64>,
     /// The incident's id.
     pub incident: String,
     /// When it was caused.
@@ -90,10 +94,35 @@ impl DigestLine {
         Self {
             kind,
             alarm: incident.alarm_name.clone(),
-            contributor: incident.contributor.as_ref().map(|name| name.text(DIGEST_NAME_BYTES_MAX)),
+            attributes: incident.contributor.as_ref().map(|one| one.attributes.clone()).unwrap_or_default(),
             value: fired.unwrap_or(incident.count),
+            threshold: None,
             incident: incident.id.clone(),
             at,
+        }
+    }
+
+    /// The same, held against `threshold`.
+    #[must_use]
+    pub fn against(mut self, threshold: Option<f64>) -> Self {
+        self.threshold = threshold.filter(|line| line.is_finite());
+        self
+    }
+
+    /// Whether it is of another alarm, or counted by other dimensions.
+    fn differs(&self, other: &Self) -> bool {
+        let by = |line: &Self| line.attributes.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        self.alarm != other.alarm || by(self) != by(other)
+    }
+
+    /// Cuts names and values to their limits.
+    fn cut(&mut self) {
+        cut(&mut self.alarm, DIGEST_NAME_BYTES_MAX);
+        self.attributes.truncate(DIMENSIONS_MAX);
+        let each = DIGEST_NAME_BYTES_MAX / self.attributes.len().max(1);
+        for (name, value) in &mut self.attributes {
+            cut(name, each);
+            cut(value, each);
         }
     }
 }
@@ -123,6 +152,8 @@ pub struct Digest {
     pub lines: Vec<DigestLine>,
     /// Messages without a line.
     pub more: u64,
+    /// Whether some of those are of another alarm than the first line, or counted by other dimensions.
+    pub more_differ: bool,
     /// How many messages of each kind, those without a line included.
     pub tallied: Tallied,
 }
@@ -154,6 +185,8 @@ pub struct Budget {
     others: Vec<DigestLine>,
     /// All that wait.
     tallied: Tallied,
+    /// Whether some without a line are of another alarm, or counted by other dimensions, than the first.
+    more_differ: bool,
     /// When the first of them came.
     since: Timestamp,
     /// When they are due; `None` when none wait.
@@ -174,17 +207,21 @@ impl Budget {
             firsts: Vec::new(),
             others: Vec::new(),
             tallied: Tallied::default(),
+            more_differ: false,
             since: now,
             until: None,
             digests: 0,
         }
     }
 
-    /// Changes what the topic allows, from `now` on; values outside their limits are held at them.
+    /// Changes what the topic allows, from `now` on: what it allows more may go out at once. Values outside their limits
+    /// are held at them.
     pub fn allow(&mut self, now: Timestamp, allowance: Allowance) {
         let now = self.advance(now);
+        let level_max = self.allowance.level_max();
         self.allowance = allowance.clamped();
-        self.level = self.level.min(self.allowance.level_max());
+        let more = self.allowance.level_max().saturating_sub(level_max);
+        self.level = self.level.saturating_add(more).min(self.allowance.level_max());
         if self.tallied.firsts == 0 {
             let latest = now.plus_millis(self.allowance.digest_every_ms);
             self.until = self.until.map(|until| until.min(latest));
@@ -221,14 +258,32 @@ impl Budget {
         let tallied = std::mem::take(&mut self.tallied);
         let mut lines = std::mem::take(&mut self.firsts);
         lines.append(&mut self.others);
+        for line in lines.iter().skip(DIGEST_LINES_MAX) {
+            self.more_differ |= line.differs(&lines[0]);
+        }
         lines.truncate(DIGEST_LINES_MAX);
         let more = tallied.all().saturating_sub(lines.len() as u64);
-        Some(Digest { number: self.digests, at: now, since: self.since, lines, more, tallied })
+        let more_differ = std::mem::take(&mut self.more_differ);
+        Some(Digest { number: self.digests, at: now, since: self.since, lines, more, more_differ, tallied })
     }
 
     /// When the next digest is due; `None` when nothing waits.
     pub fn next_digest(&self) -> Option<Timestamp> {
         self.until
+    }
+
+    /// Goes on from `now`, if that lies before the latest instant told: what waits for a digest is due as long after it.
+    /// Whether anything changed.
+    pub fn put_clock_back(&mut self, now: Timestamp) -> bool {
+        let was = self.now;
+        if was <= now {
+            return false;
+        }
+        self.now = now;
+        self.sent_now = 0;
+        self.since = self.since.min(now);
+        self.until = self.until.map(|until| now.plus_millis(until.since(was).max(0)));
+        true
     }
 
     /// What it allows.
@@ -269,12 +324,11 @@ impl Budget {
             MessageKind::End => (&mut self.tallied.ends, &mut self.others),
         };
         *count = count.saturating_add(1);
+        line.cut();
         if held.len() < DIGEST_LINES_MAX {
-            cut(&mut line.alarm);
-            if let Some(contributor) = &mut line.contributor {
-                cut(contributor);
-            }
             held.push(line);
+        } else if let Some(first) = held.first() {
+            self.more_differ |= line.differs(first);
         }
     }
 }
@@ -302,8 +356,8 @@ impl Tallied {
     }
 }
 
-fn cut(name: &mut String) {
-    name.truncate(name.floor_char_boundary(DIGEST_NAME_BYTES_MAX));
+fn cut(name: &mut String, bytes_max: usize) {
+    name.truncate(name.floor_char_boundary(bytes_max));
 }
 
 #[cfg(test)]

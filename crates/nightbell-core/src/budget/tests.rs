@@ -11,12 +11,12 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn line(kind: MessageKind, n: usize, at: Timestamp) -> DigestLine {
-    let contributor = Some(format!("Folder=\\{n}"));
     DigestLine {
         kind,
         alarm: "denied".to_owned(),
-        contributor,
+        attributes: vec![("Folder".to_owned(), format!("\\{n}"))],
         value: 6.0,
+        threshold: Some(5.0),
         incident: format!("{n:016x}"),
         at,
     }
@@ -130,6 +130,12 @@ fn a_topic_may_allow_something_else_within_limits() {
     none.due(at(0)).unwrap();
     none.allow(at(1), Allowance { per_moment: 2, per_window: 3, digest_every_ms: 60_000 });
     assert_eq!([sent(&mut none, at(1), First, 5), sent(&mut none, at(2), First, 5)], [2, 1]);
+    let nothing = Allowance { per_moment: 9, per_window: 0, ..Allowance::default() };
+    let mut opened = Budget::new(at(0), nothing);
+    assert_eq!(sent(&mut opened, at(0), First, 5), 0);
+    opened.due(at(0)).unwrap();
+    opened.allow(at(1), Allowance { per_window: 4, ..nothing });
+    assert_eq!(sent(&mut opened, at(1), First, 9), 4, "what it allows more may go out at once");
     let wild = Allowance { per_moment: u32::MAX, per_window: u32::MAX, digest_every_ms: i64::MAX };
     let held = Budget::new(at(0), wild).allowance();
     assert_eq!((held.per_moment, held.per_window), (MESSAGES_MAX, MESSAGES_MAX));
@@ -156,13 +162,38 @@ fn a_clock_put_back_counts_as_standing_still() {
 }
 
 #[test]
+fn it_is_known_whether_what_has_no_line_is_of_the_same() {
+    let digest = |last: DigestLine| {
+        let mut budget = Budget::new(at(0), Allowance { per_moment: 0, ..Allowance::default() });
+        for n in 0..DIGEST_LINES_MAX {
+            budget.take(at(0), line(First, n, at(0)));
+        }
+        budget.take(at(0), last);
+        let digest = budget.due(at(0)).unwrap();
+        assert_eq!((digest.lines.len(), digest.more), (DIGEST_LINES_MAX, 1));
+        budget.take(at(1), line(First, 1, at(1)));
+        assert!(!budget.due(at(1)).unwrap().more_differ, "the next is another one");
+        digest.more_differ
+    };
+    let same = || line(First, 7, at(0));
+    assert!(!digest(same()));
+    assert!(digest(DigestLine { alarm: "other".to_owned(), ..same() }));
+    assert!(digest(DigestLine { attributes: Vec::new(), ..same() }));
+    assert!(digest(DigestLine { alarm: "other".to_owned(), ..line(Update, 7, at(0)) }));
+    assert!(!digest(line(End, 7, at(0))));
+}
+
+#[test]
 fn names_in_a_line_are_cut() {
     let mut budget = Budget::new(at(0), Allowance { per_moment: 0, ..Allowance::default() });
     let long = "ü".repeat(DIGEST_NAME_BYTES_MAX);
-    budget.take(at(0), DigestLine { alarm: long.clone(), contributor: Some(long), ..line(First, 0, at(0)) });
+    let attributes = vec![("Folder".to_owned(), long.clone()), (long.clone(), "v".to_owned())];
+    budget.take(at(0), DigestLine { alarm: long, attributes, ..line(First, 0, at(0)) });
     let digest = budget.due(at(0)).unwrap();
     assert_eq!(digest.lines[0].alarm.len(), DIGEST_NAME_BYTES_MAX);
-    assert_eq!(digest.lines[0].contributor.as_ref().unwrap().len(), DIGEST_NAME_BYTES_MAX);
+    let bytes: Vec<[usize; 2]> =
+        digest.lines[0].attributes.iter().map(|(name, value)| [name.len(), value.len()]).collect();
+    assert_eq!(bytes, [[6, DIGEST_NAME_BYTES_MAX / 2], [DIGEST_NAME_BYTES_MAX / 2, 1]]);
 }
 
 /// Messages of one instant, after a wait.

@@ -2,8 +2,8 @@
 [`EvidenceMemory`]: the evidence of all open incidents together, held within one limit.
 
 Whoever keeps the open incidents changes them through it. What is over the limit is given up by the incident that grew,
-in two steps: first all but the most frequent values, then all of them; counts, first and last event stay. Incidents that
-do not grow keep what they have, and the messages already sent carry their own evidence.
+in two steps: first all but the most frequent values and most of its curve, then all of them; counts, first and last event
+stay. Incidents that do not grow keep what they have, and the messages already sent carry their own evidence.
 */
 
 use super::Incident;
@@ -73,10 +73,10 @@ impl EvidenceMemory {
 }
 
 impl Incident {
-    /// Bytes that its evidence takes, roughly.
+    /// Bytes that its evidence and its curve take, roughly.
     pub fn evidence_bytes(&self) -> usize {
         let last = self.last_sample.iter().map(sample_bytes).sum::<usize>();
-        last + bytes_of(&self.evidence) + bytes_of(&self.news.evidence)
+        last + bytes_of(&self.evidence) + bytes_of(&self.news.evidence) + self.curve.bytes()
     }
 
     /// Keeps the `values` most frequent values of each kind, and the `samples` earliest samples.
@@ -90,6 +90,9 @@ impl Incident {
         }
         if samples == 0 {
             self.last_sample = None;
+            self.curve.give_up();
+        } else {
+            self.curve.shorten();
         }
         self.condensed = true;
     }

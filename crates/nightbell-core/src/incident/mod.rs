@@ -5,7 +5,7 @@ Owns what was counted since the start, who and what stood behind it, and the sch
 (the alarm's transition itself), then at doubling intervals as long as there is news, and one at the end. A message is
 written from the [`Note`] alone, without a search. Knows no topic, no endpoint and no wording; whether a message goes
 out by itself or in a digest is `crate::budget`'s business. [`EvidenceMemory`] holds the evidence of all open incidents
-within one limit.
+within one limit, [`Curve`] is what a message's picture is drawn from.
 */
 
 use serde::{Deserialize, Serialize};
@@ -15,8 +15,10 @@ use crate::alarm::{Contributor, CurvePoint};
 use crate::evidence::{Evidence, Sample};
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
 
+pub use curve::{Bucket, CURVE_BUCKETS_MAX, Curve};
 pub use memory::{EvidenceMemory, OPEN_EVIDENCE_BYTES_MAX};
 
+mod curve;
 mod memory;
 
 /// From the first message of an incident to its first update; each further interval is twice as long.
@@ -88,7 +90,7 @@ pub struct News {
 /// One stay of one contributor in ALARM.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
-    /// 16 hexadecimal digits, see [`Incident::id_of`].
+    /// 16 hexadecimal digits, see [`Incident::id_of`] and [`Incident::told_apart`].
     pub id: String,
     /// The alarm's ARN.
     pub alarm_arn: String,
@@ -111,6 +113,8 @@ pub struct Incident {
     pub peak: Option<CurvePoint>,
     /// Which window value counts as the peak.
     pub extreme: Extreme,
+    /// How it went over time.
+    pub curve: Curve,
     /// What all events have to say; its samples are the earliest.
     pub evidence: Evidence,
     /// The latest event seen as a sample.
@@ -185,6 +189,7 @@ impl Incident {
             count,
             peak: None,
             extreme,
+            curve: Curve::new(extreme),
             last_sample: evidence.samples.last().cloned(),
             news: News::default(),
             evidence,
@@ -195,6 +200,7 @@ impl Incident {
             acknowledged: None,
             muted_until,
         };
+        incident.draw_opening();
         incident.see_window(value.map(|value| CurvePoint { at: to, value }));
         if held_back {
             incident.news = News { points: 1, count, evidence: incident.evidence.clone() };
@@ -204,7 +210,7 @@ impl Incident {
 
     /// The id of the incident of this alarm and contributor that started at `started`: 16 hexadecimal digits of
     /// SHA-256, because an id that somebody could aim at would let one incident hide behind another. Two starts in the
-    /// same millisecond have one id; the caller starts the second a millisecond later.
+    /// same millisecond have one id; the caller starts the second a millisecond later, or uses [`Incident::told_apart`].
     pub fn id_of(alarm_arn: &str, contributor: Option<&str>, started: Timestamp) -> String {
         let mut hash = Sha256::new();
         for part in [alarm_arn, contributor.unwrap_or_default()] {
@@ -212,7 +218,46 @@ impl Incident {
             hash.update(part);
         }
         hash.update(started.as_millis().to_be_bytes());
-        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        id_from(hash)
+    }
+
+    /// Gives it an id of its own among incidents of this name that started at the same time by the clock: under an alarm
+    /// that was written at another time (`alarm_updated`), or before the clock was put back once more (`put_backs`). Right
+    /// after [`Incident::open`].
+    #[must_use]
+    pub fn told_apart(mut self, alarm_updated: Timestamp, put_backs: u32) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(&self.id);
+        hash.update(alarm_updated.as_millis().to_be_bytes());
+        hash.update(put_backs.to_be_bytes());
+        self.id = id_from(hash);
+        self
+    }
+
+    /// Draws the window that fired anew from what was counted in it, as second of event time and value: else its curve
+    /// begins with the samples, or with one number where they are not all. Right after [`Incident::open`].
+    pub fn draw_opening_from(&mut self, counted: impl IntoIterator<Item = (i64, f64)>) {
+        self.curve = Curve::new(self.extreme);
+        for (second, value) in counted {
+            self.curve.count(second, value);
+        }
+        if let Some(peak) = self.peak {
+            self.curve.see(peak.at.plus_millis(-1).second(), peak.value);
+        }
+    }
+
+    fn draw_opening(&mut self) {
+        let samples = &self.evidence.samples;
+        if self.count == 0.0 {
+            return;
+        }
+        if self.evidence.events == samples.len() as u64 && self.count == samples.len() as f64 {
+            for sample in samples {
+                self.curve.count(sample.time.second(), 1.0);
+            }
+        } else {
+            self.curve.lump(self.last_second, self.count);
+        }
     }
 
     /// Counts a data point of the event-time second `second` in: `value` is what its samples add up to (see
@@ -225,6 +270,7 @@ impl Incident {
             return;
         }
         self.count = finite_sum(self.count, value);
+        self.curve.count(second, value);
         self.evidence.merge(evidence);
         if let Some(sample) = evidence.samples.last()
             && self.last_sample.as_ref().is_none_or(|held| held < sample)
@@ -312,6 +358,7 @@ impl Incident {
 
     fn see_window(&mut self, window: Option<CurvePoint>) {
         let Some(window) = window.filter(|window| window.value.is_finite()) else { return };
+        self.curve.see(window.at.plus_millis(-1).second(), window.value);
         let worse = self.peak.is_none_or(|peak| match self.extreme {
             Extreme::Highest => window.value > peak.value,
             Extreme::Lowest => window.value < peak.value,
@@ -336,6 +383,10 @@ impl Incident {
 fn update_interval_ms(told: u32) -> i64 {
     let doublings = told.saturating_sub(1).min(16);
     (FIRST_UPDATE_AFTER_MS << doublings).min(UPDATE_INTERVAL_MAX_MS)
+}
+
+fn id_from(hash: Sha256) -> String {
+    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn mute_end(now: Timestamp, until: Timestamp) -> Timestamp {

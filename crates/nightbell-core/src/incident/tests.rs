@@ -219,6 +219,39 @@ fn the_peak_is_the_worst_window() {
     }
 }
 
+/// Seconds since the start and what was counted in them.
+fn drawn(incident: &Incident) -> Vec<(i64, f64)> {
+    let curve = &incident.curve;
+    let buckets = curve.buckets().iter().enumerate().filter(|(_, bucket)| bucket.count != 0.0);
+    let second = |place: usize| curve.start_second() + place as i64 * curve.width_s() - at(0).second();
+    buckets.map(|(place, bucket)| (second(place), bucket.count)).collect()
+}
+
+#[test]
+fn the_curve_begins_with_the_window_that_fired_and_goes_on_with_what_comes() {
+    let lumped = Incident::open(at(0), opening());
+    assert!(lumped.curve.is_lumped(), "one sample of six is no course");
+    assert_eq!(drawn(&lumped), [(0, 6.0)], "at its last event");
+
+    let mut evidence = Evidence::default();
+    for second in [-40, -30, -30, 0] {
+        evidence.merge(&event(Timestamp::from_millis(START_MS + second * SECOND_MS), "ann"));
+    }
+    let mut incident = Incident::open(at(0), Opening { count: 4.0, evidence, ..opening() });
+    assert!(!incident.curve.is_lumped());
+    assert_eq!(drawn(&incident), [(-40, 1.0), (-30, 2.0), (0, 1.0)]);
+    observe(&mut incident, at(1));
+    let note = incident.close(at(3)).unwrap();
+    assert_eq!(drawn(&note.incident), [(-40, 1.0), (-30, 2.0), (0, 1.0), (60, 1.0)]);
+
+    let mut told = Incident::open(at(0), opening());
+    told.draw_opening_from([(at(0).second() - 7, 4.0), (at(0).second(), 2.0)]);
+    assert!(!told.curve.is_lumped());
+    assert_eq!(drawn(&told), [(-7, 4.0), (0, 2.0)]);
+    let worst = |incident: &Incident| incident.curve.buckets().iter().find_map(|bucket| bucket.worst);
+    assert_eq!((worst(&told), worst(&lumped)), (Some(6.0), Some(6.0)));
+}
+
 #[test]
 fn sums_stay_numbers() {
     let mut incident = Incident::open(at(0), Opening { count: f64::NAN, ..opening() });
@@ -241,6 +274,15 @@ fn ids_are_stable_and_differ_in_each_part() {
     ] {
         assert_ne!(id, other);
     }
+}
+
+#[test]
+fn starts_at_one_time_are_told_apart() {
+    let id = |updated, put_backs| Incident::open(at(0), opening()).told_apart(at(updated), put_backs).id;
+    let ids = [id(0, 0), id(1, 0), id(0, 1), id(1, 1), id(0, 2)];
+    assert_eq!(ids, [id(0, 0), id(1, 0), id(0, 1), id(1, 1), id(0, 2)]);
+    let different: std::collections::BTreeSet<&String> = ids.iter().collect();
+    assert_eq!((different.len(), ids[0].len()), (ids.len(), 16));
 }
 
 #[test]

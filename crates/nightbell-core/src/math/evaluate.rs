@@ -298,19 +298,18 @@ impl<'q> Evaluation<'q> {
         Some(stated.unwrap_or(self.grid.period_s) as f64)
     }
 
-    /// The band of a metric; without points while there is no model.
+    /// The band of a metric or an expression; without points while there is no model.
     fn band(&mut self, id: &str, width: f64) -> Result<Value, MathError> {
         let queries = self.queries;
-        let place = queries.places.get(id).copied();
-        let of = place.and_then(|place| Some((place, queries.entries[place].stat()?)));
-        let Some((place, stat)) = of else { return Ok(Value::Array(Vec::new())) };
+        let of = queries.places.get(id).copied().zip(queries.formula(id));
+        let Some((place, formula)) = of else { return Ok(Value::Array(Vec::new())) };
         let label = queries.entries[place].label.as_deref().unwrap_or(id);
         let known = match self.entry(place)? {
             Value::Series(line) => self.timeline(&line),
             _ => Timeline { start: self.grid.start, period_s: self.grid.period_s, values: Vec::new() },
         };
         let (upper, lower) = (format!("{label} (upper)"), format!("{label} (lower)"));
-        match self.inputs.band(stat, width, &known) {
+        match self.inputs.band(&formula, width, &known) {
             Some(band) => Ok(Value::Band {
                 upper: self.line(&upper, band.upper)?,
                 lower: self.line(&lower, band.lower)?,

@@ -329,18 +329,18 @@ impl Node {
         }
     }
 
-    /// Whether `METRICS()` stands in it, which refers to entries without naming them.
-    pub(super) fn takes_all_metrics(&self) -> bool {
+    /// Whether a function is called anywhere in it.
+    pub(super) fn calls(&self, function: Function) -> bool {
         match self {
             Self::Id { .. } | Self::Number(_) | Self::Text(_) | Self::Word(_) => false,
-            Self::Call { signature, .. } if signature.function == Function::Metrics => true,
+            Self::Call { signature, .. } if signature.function == function => true,
             Self::Array { items: nodes, .. } | Self::Call { arguments: nodes, .. } => {
-                nodes.iter().any(Self::takes_all_metrics)
+                nodes.iter().any(|node| node.calls(function))
             }
-            Self::Negate(node) => node.takes_all_metrics(),
-            Self::Power { base, exponent, .. } => base.takes_all_metrics() || exponent.takes_all_metrics(),
+            Self::Negate(node) => node.calls(function),
+            Self::Power { base, exponent, .. } => base.calls(function) || exponent.calls(function),
             Self::Chain { first, steps, .. } => {
-                first.takes_all_metrics() || steps.iter().any(|step| step.node.takes_all_metrics())
+                first.calls(function) || steps.iter().any(|step| step.node.calls(function))
             }
         }
     }

@@ -198,7 +198,7 @@ const SIGNATURES: [Signature; 34] = [
         function: Function::Band,
         least: 1,
         most: 2,
-        takes: "the id of a metric and a positive number",
+        takes: "the id of a metric or of an expression with one result, and a positive number",
     },
     Signature {
         name: "FILL",

@@ -32,6 +32,8 @@ pub const ENTRIES_MAX: usize = 500;
 pub const ALARM_METRICS_MAX: usize = 10;
 /// Entries of an alarm that hold an expression ("MetricDataQuery", CloudWatch API Reference).
 pub const ALARM_EXPRESSIONS_MAX: usize = 10;
+/// Entries that one with a band needs, itself counted: as many as an alarm has.
+pub const FORMULA_ENTRIES_MAX: usize = ALARM_METRICS_MAX + ALARM_EXPRESSIONS_MAX;
 /// Characters of an expression ("MetricDataQuery", CloudWatch API Reference).
 pub const EXPRESSION_CHARS_MAX: usize = 2_048;
 /// Characters of an entry's id ("MetricDataQuery", CloudWatch API Reference).
@@ -42,7 +44,7 @@ pub const EXPRESSION_DEPTH_MAX: usize = 32;
 pub const EVALUATION_POINTS_MAX: usize = 4_194_304;
 
 /// One entry of `Metrics` or `MetricDataQueries`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct MetricQuery {
     /// Its name within the list: a lower-case letter, then letters, digits and `_`.
     pub id: String,
@@ -59,7 +61,7 @@ pub struct MetricQuery {
 }
 
 /// Where the points of a [`MetricQuery`] come from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Queried {
     /// One metric.
     Stat(MetricStat),
@@ -68,7 +70,7 @@ pub enum Queried {
 }
 
 /// A statistic of a metric.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct MetricStat {
     /// The metric.
     pub series: Series,
@@ -166,9 +168,9 @@ pub trait Inputs {
     /// The series of an entry that is a metric (one) or a SELECT (any number), in the order they are to be shown.
     fn timelines(&self, id: &str, entry: &MetricQuery) -> Vec<Labelled>;
 
-    /// The band of a metric, `width` deviations to each side, over the periods of `grid`, which holds the metric's own
-    /// points; `None` while there is no model.
-    fn band(&self, of: &MetricStat, width: f64, grid: &Timeline) -> Option<Band>;
+    /// The band of what `of` comes to, `width` deviations to each side, over the periods of `grid`, which holds its own
+    /// points; `None` while there is no model. `of` is a [`Queries::formula`].
+    fn band(&self, of: &[MetricQuery], width: f64, grid: &Timeline) -> Option<Band>;
 }
 
 /// What the entry `id` comes to. Each entry is worked out once, however often it is referred to.

@@ -5,13 +5,14 @@ Reads every expression once and finds an order in which each entry comes after t
 are `evaluate`'s business. Metrics Insights queries are seen as inputs: whether they are queries is decided elsewhere.
 */
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::{Fault, MathError};
 use super::expression::{Expression, Node, Operator, check_length};
 use super::function::{Function, Signature};
 use super::{
-    ALARM_EXPRESSIONS_MAX, ALARM_METRICS_MAX, ENTRIES_MAX, ID_CHARS_MAX, MetricQuery, MetricStat, Queried,
+    ALARM_EXPRESSIONS_MAX, ALARM_METRICS_MAX, ENTRIES_MAX, FORMULA_ENTRIES_MAX, ID_CHARS_MAX, MetricQuery,
+    Queried,
 };
 use crate::metric::UNITS;
 use crate::statistic::Statistic;
@@ -142,16 +143,17 @@ impl Queries {
         self.places.get(id).map(|place| self.kinds[*place])
     }
 
-    /// The metric and the width, in deviations, of the band that an entry is by itself, as `ThresholdMetricId` names one.
-    pub fn band(&self, id: &str) -> Option<(&MetricStat, f64)> {
+    /// The metric or expression and the width, in deviations, of the band that an entry is by itself, as
+    /// `ThresholdMetricId` names one.
+    pub fn band(&self, id: &str) -> Option<(&MetricQuery, f64)> {
         let expression = self.expressions[*self.places.get(id)?].as_ref()?;
         let Node::Call { signature, arguments, .. } = expression.root() else { return None };
         if signature.function != Function::Band {
             return None;
         }
         let Node::Id { name, .. } = &arguments[0] else { return None };
-        let stat = self.entries[*self.places.get(name)?].stat()?;
-        Some((stat, band_width(arguments)))
+        let of = &self.entries[*self.places.get(name)?];
+        Some((of, band_width(arguments)))
     }
 
     /// The period in seconds that all entries share, where they state one.
@@ -162,20 +164,59 @@ impl Queries {
     /// The period that the points of an entry have: the longest that it, or an entry it needs, states; `None` where none
     /// states one.
     pub fn period_of(&self, id: &str) -> Option<i64> {
-        let mut needed = vec![false; self.entries.len()];
-        let mut open = vec![*self.places.get(id)?];
-        let mut longest = None;
-        while let Some(place) = open.pop() {
-            if std::mem::replace(&mut needed[place], true) {
+        let needed = self.needed(*self.places.get(id)?);
+        needed.into_iter().filter_map(|place| stated_period_s(&self.entries[place])).max()
+    }
+
+    /// The entry and all that it needs, in the order of the list, without what does not change its values: labels and
+    /// accounts. It alone returns data. This is what tells one expression from another.
+    pub fn formula(&self, id: &str) -> Option<Vec<MetricQuery>> {
+        let place = *self.places.get(id)?;
+        let alone = |needed: usize| MetricQuery {
+            label: None,
+            account_id: None,
+            return_data: needed == place,
+            ..self.entries[needed].clone()
+        };
+        Some(self.needed(place).into_iter().map(alone).collect())
+    }
+
+    /// Whether there can be a band of what an entry comes to: one series, for which no query, no other band and at most
+    /// [`FORMULA_ENTRIES_MAX`] entries are needed.
+    pub fn can_be_learned(&self, id: &str) -> bool {
+        let place = self.places.get(id).copied();
+        place.is_some_and(|place| self.kinds[place] == Kind::Series && self.reads_metrics_only(place))
+    }
+
+    fn reads_metrics_only(&self, place: usize) -> bool {
+        let needed = self.needed_up_to(place, FORMULA_ENTRIES_MAX + 1);
+        let is_read = |needed: &usize| {
+            let expression = self.expressions[*needed].as_ref();
+            self.entries[*needed].select().is_none()
+                && expression.is_none_or(|it| !it.root().calls(Function::Band))
+        };
+        needed.len() <= FORMULA_ENTRIES_MAX && needed.iter().all(is_read)
+    }
+
+    /// The places of an entry and of all that it needs, in the order of the list.
+    fn needed(&self, place: usize) -> BTreeSet<usize> {
+        self.needed_up_to(place, usize::MAX)
+    }
+
+    /// As many of these places as `count`, so that a long list costs no more.
+    fn needed_up_to(&self, place: usize, count: usize) -> BTreeSet<usize> {
+        let mut needed = BTreeSet::new();
+        let mut open = vec![place];
+        while let Some(place) = open.pop().filter(|_| needed.len() < count) {
+            if !needed.insert(place) {
                 continue;
             }
-            longest = longest.max(stated_period_s(&self.entries[place]));
             open.extend(&self.references[place]);
-            if self.expressions[place].as_ref().is_some_and(|it| it.root().takes_all_metrics()) {
+            if self.expressions[place].as_ref().is_some_and(|it| it.root().calls(Function::Metrics)) {
                 open.extend((0..self.entries.len()).filter(|place| self.entries[*place].stat().is_some()));
             }
         }
-        longest
+        needed
     }
 
     fn find_kinds(&self) -> Result<Vec<Kind>, MathError> {
@@ -451,15 +492,20 @@ impl Kinds<'_> {
         result.ok_or_else(|| operands(signature.name, &kinds, signature.takes, at))
     }
 
-    /// Functions of a metric rather than of points: the entry referred to must be one. A period may be a query's too.
+    /// Functions of an entry rather than of points. A band is that of a metric or of an expression without queries; a
+    /// period that of a metric or a query.
     fn of_metric_call(&self, signature: &Signature, at: usize, argument: &Node) -> Result<Kind, MathError> {
         let kind = self.of(argument)?;
         let Node::Id { name, .. } = argument else {
             return Err(operands(signature.name, &[kind], signature.takes, at));
         };
-        let entry = &self.queries.entries[self.queries.places[name]];
+        let place = self.queries.places[name];
+        let entry = &self.queries.entries[place];
         match signature.function {
             Function::Band if entry.stat().is_some() => Ok(Kind::Band),
+            Function::Band if kind == Kind::Series && self.queries.reads_metrics_only(place) => {
+                Ok(Kind::Band)
+            }
             Function::Period if entry.stat().is_some() || entry.select().is_some() => Ok(Kind::Scalar),
             _ => {
                 let fault = Fault::Arguments { function: signature.name, takes: signature.takes };

@@ -272,6 +272,9 @@ impl Recipe {
     /// The exclusions in force, in the recipe's order.
     fn in_force(&self, asked: &Options<'_>) -> Result<Vec<&'static Exclusion>, BuildError> {
         for name in asked.exclude.iter().chain(asked.include) {
+            if self.exclusions.is_empty() {
+                return Err(BuildError::Option(format!("{} has no exclusions", self.name)));
+            }
             named(name, self.exclusions, |exclusion| exclusion.name)?;
         }
         if let Some(both) = asked.exclude.iter().find(|name| asked.include.contains(name)) {

@@ -180,7 +180,12 @@ fn exclusions_can_be_added_and_taken_away() {
 #[test]
 fn what_cannot_be_is_told_in_words() {
     let long = format!(r"\{}", "x".repeat(300));
-    let rows: [(&str, Options<'_>, &str); 13] = [
+    let rows: [(&str, Options<'_>, &str); 14] = [
+        (
+            "silent-machine",
+            Options { exclude: &["loopback"], ..Options::default() },
+            "silent-machine has no exclusions",
+        ),
         (
             "lockout",
             Options { by: Some("share"), ..Options::default() },

@@ -88,6 +88,16 @@ impl Channel {
         self.heard
     }
 
+    /// Marks as of `now` what arrived later; whether something did.
+    pub(super) fn put_clock_back(&mut self, now: Timestamp) -> bool {
+        let ahead = self.heard > now;
+        self.heard = self.heard.min(now);
+        for waiting in &mut self.waiting {
+            waiting.arrival = waiting.arrival.min(now);
+        }
+        ahead
+    }
+
     /// Takes what one batch held of this log.
     pub(super) fn take(&mut self, runs: &[Run], clears: &BTreeSet<Mark>, arrival: Timestamp) {
         self.heard = self.heard.max(arrival);

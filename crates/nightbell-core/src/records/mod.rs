@@ -221,6 +221,15 @@ impl Records {
         self.logs.insert(log, channel);
     }
 
+    /// Marks as of `now` what arrived when the clock was ahead of it: it would be told when that time comes.
+    pub fn put_clock_back(&mut self, now: Timestamp) {
+        for (log, channel) in &mut self.logs {
+            if channel.put_clock_back(now) {
+                self.changed.insert(log.clone());
+            }
+        }
+    }
+
     /// Forgets all event logs.
     pub fn clear(&mut self) {
         self.changed.extend(std::mem::take(&mut self.logs).into_keys());

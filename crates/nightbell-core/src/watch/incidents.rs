@@ -10,12 +10,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::{Act, Came, Effect, Input, Watch, Watched};
 use crate::alarm::contributors::Group;
-use crate::alarm::standing::{self, Arrived, Question, Standing};
+use crate::alarm::standing::{self, Arrived, Fed, Question, Standing};
 use crate::alarm::{Comparison, CurvePoint, Measure, MetricAlarm, State, Transition};
 use crate::delivery::IncidentMessage;
 use crate::evidence::Evidence;
 use crate::incident::{EvidenceMemory, Extreme, Incident, Note, Opening};
 use crate::time::Timestamp;
+
+pub use counted::IncidentCount;
+use judged::open_judged;
+
+mod counted;
+mod judged;
 
 /// Incidents held at once; past it, alarms change and are told of without one.
 pub const INCIDENTS_HELD_MAX: usize = 100_000;
@@ -36,6 +42,8 @@ pub(super) struct Incidents {
     memory: EvidenceMemory,
     /// Ids of those that changed since they were handed out, in turn.
     changed: VecDeque<String>,
+    /// Ids of those that counted something since their counts were told.
+    counted: BTreeSet<String>,
     open: usize,
 }
 
@@ -69,11 +77,22 @@ impl Concerns {
 }
 
 impl Watch {
-    /// Puts an incident back as it was saved, after its alarm; one of an unknown alarm is ignored. What came since the tick
-    /// that handed it out is not counted in it.
+    /// Puts an incident back as it was saved, after its alarm; one of an unknown alarm is ignored. What it counted since is
+    /// for [`Watch::restore_incident_count`].
     pub fn restore_incident(&mut self, incident: Incident) {
         if self.alarms.contains_key(&incident.alarm_arn) && !self.incidents.held.contains_key(&incident.id) {
             self.incidents.hold(incident);
+        }
+    }
+
+    /// Puts back what an incident counted after it was saved; of an unknown one it is ignored.
+    pub fn restore_incident_count(&mut self, count: &IncidentCount) {
+        if let Some(held) = self.incidents.held.get_mut(&count.id) {
+            count.restore(&mut held.incident);
+            if !held.changed {
+                held.changed = true;
+                self.incidents.changed.push_back(count.id.clone());
+            }
         }
     }
 
@@ -92,17 +111,11 @@ impl Watch {
         self.incidents.open
     }
 
-    /// Counts what arrived into the incidents it belongs to, and takes out of `touched` what must not start another.
-    pub(super) fn feed_incidents(&mut self, touched: &mut BTreeMap<String, Came>) {
-        for (arn, came) in touched {
-            let Some(watched) = self.alarms.get(arn) else { continue };
-            match came {
-                Came::Series(arrived) => self.incidents.feed(arn, &Group::new(), watched, arrived),
-                Came::Contributors(came) => {
-                    for (group, arrived) in came.groups_mut() {
-                        self.incidents.feed(arn, group, watched, arrived);
-                    }
-                }
+    /// Tells what incidents have counted that are not handed out as a whole.
+    pub(super) fn tell_counts(&mut self, effects: &mut Vec<Effect>) {
+        for id in std::mem::take(&mut self.incidents.counted) {
+            if let Some(held) = self.incidents.held.get(&id) {
+                effects.push(Effect::IncidentCounted(IncidentCount::of(&held.incident)));
             }
         }
     }
@@ -169,6 +182,7 @@ impl Watch {
         let arn = &transition.alarm.arn;
         if transition.to != State::Alarm {
             let id = self.incidents.open_on(arn, &group)?.to_owned();
+            self.feed_judged(&id);
             let close = |incident: &mut Incident| {
                 incident.muted_until = incident.muted_until.max(muted);
                 incident.close(now)
@@ -181,8 +195,17 @@ impl Watch {
         if self.incidents.held.len() >= INCIDENTS_HELD_MAX || self.incidents.open_on(arn, &group).is_some() {
             return None;
         }
-        let standing = self.alarms.get(arn).and_then(|watched| watched.standing(&group));
-        let incident = self.incidents.first_at(now, |at| open(at, transition, standing, muted));
+        let watched = self.alarms.get(arn);
+        let standing = watched.and_then(|watched| watched.standing(&group));
+        let put_backs = watched.map_or(0, |watched| watched.runtime().put_backs);
+        let judged = self.judged_in(transition);
+        let incident = self.incidents.first_at(now, |at| {
+            let incident = match &judged {
+                Some(judged) => open_judged(at, transition, judged, muted),
+                None => open(at, transition, standing, muted),
+            };
+            incident.told_apart(transition.alarm.updated, put_backs)
+        });
         let id = incident.id.clone();
         self.incidents.hold(incident);
         self.report_incident(&id, None, effects);
@@ -201,6 +224,7 @@ impl Watch {
 
     /// Tells what is due, lets go of what is over, and hands out what changed.
     fn tick_incidents(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        self.feed_all_judged();
         let (mut due, mut over) = (Vec::new(), Vec::new());
         let mut muted: HashMap<&str, bool> = HashMap::new();
         for (id, held) in &self.incidents.held {
@@ -216,6 +240,7 @@ impl Watch {
                     due.push(id.clone());
                 }
             } else if held.incident.ended.is_some()
+                && held.incident.started < now // else its id would be free while another can start at its time
                 && !held.incident.end_owed
                 && !(self.incidents.is_latest(held) && alarm.is_some_and(reached))
             {
@@ -269,8 +294,9 @@ impl Watch {
     }
 
     /// What is to be kept of an incident, and said of it.
-    fn report_incident(&self, id: &str, note: Option<Note>, effects: &mut Vec<Effect>) {
+    fn report_incident(&mut self, id: &str, note: Option<Note>, effects: &mut Vec<Effect>) {
         let Some(held) = self.incidents.held.get(id) else { return };
+        self.incidents.counted.remove(id);
         effects.push(Effect::Incident(Box::new(held.incident.clone())));
         let alarm = self.alarms.get(&held.incident.alarm_arn).map(|watched| &watched.question().alarm);
         if let (Some(note), Some(alarm)) = (note, alarm.filter(|alarm| alarm.actions_enabled)) {
@@ -311,8 +337,7 @@ impl Incidents {
     }
 
     fn hold(&mut self, mut incident: Incident) {
-        let attributes = incident.contributor.iter().flat_map(|one| &one.attributes);
-        let group: Group = attributes.map(|(_, value)| value.clone()).collect();
+        let group: Group = incident.contributor.as_ref().map(|one| one.group()).unwrap_or_default();
         let followed = self.followed.entry(incident.alarm_arn.clone()).or_default();
         let before = followed.get(&group).and_then(|id| self.held.get(id));
         // One that is open is the latest, whatever the clock said when another started.
@@ -342,14 +367,44 @@ impl Incidents {
         }
     }
 
+    /// Notes that an incident has counted something.
+    fn note_change(&mut self, id: &str) {
+        let Some(held) = self.held.get_mut(id) else { return };
+        self.counted.insert(id.to_owned());
+        if !held.changed {
+            held.changed = true;
+            self.changed.push_back(id.to_owned());
+        }
+    }
+
     /// Those that changed, in turn, up to [`INCIDENTS_SAVED_PER_TICK_MAX`].
     fn take_changed(&mut self) -> impl Iterator<Item = Incident> {
         let ids = self.changed.drain(..self.changed.len().min(INCIDENTS_SAVED_PER_TICK_MAX));
         ids.filter_map(|id| {
             let held = self.held.get_mut(&id)?;
             held.changed = false;
+            self.counted.remove(&id);
             Some(held.incident.clone())
         })
+    }
+
+    /// Counts what arrived into the incidents it belongs to, and takes out of `touched` what must not start another.
+    pub(super) fn feed_all(
+        &mut self,
+        alarms: &BTreeMap<String, Watched>,
+        touched: &mut BTreeMap<&str, Came>,
+    ) {
+        for (arn, came) in touched {
+            let Some(watched) = alarms.get(*arn) else { continue };
+            match came {
+                Came::Series(arrived) => self.feed(arn, &Group::new(), watched, arrived),
+                Came::Contributors(came) => {
+                    for (group, arrived) in came.groups_mut() {
+                        self.feed(arn, group, watched, arrived);
+                    }
+                }
+            }
+        }
     }
 
     /// Counts what arrived for one contributor into its incident. What belongs to one that is over does not count as
@@ -359,35 +414,72 @@ impl Incidents {
         let id = self.followed.get(arn).and_then(|followed| followed.get(group));
         let Some(held) = id.filter(|_| !fed.is_empty()).and_then(|id| self.held.get_mut(id)) else { return };
         let over = held.incident.ended.is_some();
-        let measured = fed.len().saturating_sub(PEAK_WINDOWS_MAX);
         let standing = watched.standing(group).filter(|_| !over);
         let mut fresh = BTreeSet::new();
-        let mut counted = false;
-        self.memory.change(&mut held.incident, |incident| {
-            for (index, fed) in fed.iter().enumerate() {
-                if !incident.covers(fed.second) {
-                    fresh.insert(fed.bucket);
-                    continue;
-                }
-                counted = true;
-                let standing = standing.filter(|_| index >= measured);
-                let window = standing.and_then(|(question, standing)| peak(question, standing, fed.bucket));
-                incident.observe(fed.second, fed.count, &fed.evidence, window);
-            }
+        let counted = self.memory.change(&mut held.incident, |incident| {
+            let begun = standing.and_then(|standing| begin_earlier(incident, standing, arrived));
+            count_fed(incident, standing, &fed, begun, &mut fresh)
         });
-        if counted && !held.changed {
-            held.changed = true;
-            self.changed.push_back(held.incident.id.clone());
-        }
         if over {
             arrived.keep(&fresh);
+        }
+        if counted {
+            let id = held.incident.id.clone();
+            self.note_change(&id);
         }
     }
 }
 
+/// Lets an incident begin with earlier windows that cross the line by now, and counts what they hold. The end of what is
+/// counted by that.
+fn begin_earlier(
+    incident: &mut Incident,
+    (question, standing): (&Question, &Standing),
+    arrived: &Arrived,
+) -> Option<i64> {
+    let from = standing.crossed_before(question, arrived, incident.first_second)?;
+    let bucket_s = standing.window.bucket_s();
+    let to = incident.first_second.div_euclid(bucket_s).saturating_mul(bucket_s);
+    incident.first_second = from;
+    let nothing = Evidence::default();
+    for (bucket, held) in standing.window.range(from..to) {
+        let evidence = held.evidence.as_deref().unwrap_or(&nothing);
+        let window = peak(question, standing, bucket);
+        incident.observe(bucket, question.counted(&held.aggregate), evidence, window);
+    }
+    Some(to)
+}
+
+/// Counts what arrived, but for buckets before `begun`, which are; notes those in `fresh` that are none of the
+/// incident's. Whether anything was counted.
+fn count_fed(
+    incident: &mut Incident,
+    standing: Option<(&Question, &Standing)>,
+    fed: &[Fed],
+    begun: Option<i64>,
+    fresh: &mut BTreeSet<i64>,
+) -> bool {
+    let measured = fed.len().saturating_sub(PEAK_WINDOWS_MAX);
+    let mut counted = begun.is_some();
+    for (index, fed) in fed.iter().enumerate() {
+        if !incident.covers(fed.second) {
+            fresh.insert(fed.bucket);
+            continue;
+        }
+        if begun.is_some_and(|begun| fed.bucket < begun) {
+            continue;
+        }
+        counted = true;
+        let standing = standing.filter(|_| index >= measured);
+        let window = standing.and_then(|(question, standing)| peak(question, standing, fed.bucket));
+        incident.observe(fed.second, fed.count, &fed.evidence, window);
+    }
+    counted
+}
+
 impl Watched {
     /// What an incident looks at: of a contributor by its values, or of the alarm as a whole by none.
-    fn standing(&self, group: &Group) -> Option<(&Question, &Standing)> {
+    pub(super) fn standing(&self, group: &Group) -> Option<(&Question, &Standing)> {
         match self {
             Self::Series(one) => group.is_empty().then(|| (one.question(), one.standing())),
             Self::Contributors(many) => many.standing_of(group).map(|standing| (many.question(), standing)),
@@ -399,7 +491,7 @@ impl Watched {
 /// Whose incident a transition is about; `None` where that is nobody's: the alarm above its contributors has none.
 fn group_of(transition: &Transition) -> Option<Group> {
     match (&transition.contributor, &transition.alarm.measure) {
-        (Some(one), _) => Some(one.attributes.iter().map(|(_, value)| value.clone()).collect()),
+        (Some(one), _) => Some(one.group()),
         (None, Measure::Query(_)) => None,
         (None, _) => Some(Group::new()),
     }
@@ -421,30 +513,41 @@ fn open(
         }
         _ => transition.evidence.events as f64,
     };
-    let mut incident = Incident::open(
-        now,
-        Opening {
-            alarm_arn: transition.alarm.arn.clone(),
-            alarm_name: transition.alarm.name.clone(),
-            contributor: transition.contributor.clone(),
-            window,
-            value: transition.value,
-            count,
-            evidence: transition.evidence.clone(),
-            extreme: extreme(&transition.alarm),
-            muted_until: muted,
-        },
-    );
+    let mut incident = Incident::open(now, opening(transition, count, muted));
     let (Some((question, standing)), Some(seconds)) = (standing, seconds) else { return incident };
+    let inside = standing.window.range(seconds.clone());
+    incident.draw_opening_from(inside.map(|(bucket, held)| (bucket, question.counted(&held.aggregate))));
     let nothing = Evidence::default();
-    let newer = || standing.window.range(seconds.end..i64::MAX);
-    let measured = newer().count().saturating_sub(PEAK_WINDOWS_MAX);
-    for (index, (bucket, held)) in newer().enumerate() {
+    if let Some(from) = standing.fired_from().filter(|from| *from < incident.first_second) {
+        incident.first_second = from;
+    }
+    let before = standing.window.range(incident.first_second..seconds.start);
+    let others = || standing.window.range(seconds.end..i64::MAX);
+    let measured = others().count().saturating_sub(PEAK_WINDOWS_MAX);
+    for (bucket, held) in before {
+        let evidence = held.evidence.as_deref().unwrap_or(&nothing);
+        incident.observe(bucket, question.counted(&held.aggregate), evidence, None);
+    }
+    for (index, (bucket, held)) in others().enumerate() {
         let window = (index >= measured).then(|| peak(question, standing, bucket)).flatten();
         let evidence = held.evidence.as_deref().unwrap_or(&nothing);
         incident.observe(bucket, question.counted(&held.aggregate), evidence, window);
     }
     incident
+}
+
+fn opening(transition: &Transition, count: f64, muted: Option<Timestamp>) -> Opening {
+    Opening {
+        alarm_arn: transition.alarm.arn.clone(),
+        alarm_name: transition.alarm.name.clone(),
+        contributor: transition.contributor.clone(),
+        window: transition.window,
+        value: transition.value,
+        count,
+        evidence: transition.evidence.clone(),
+        extreme: extreme(&transition.alarm),
+        muted_until: muted,
+    }
 }
 
 /// The window that ends with `bucket`, where it can be the worst: what is not complete yet is always low.

@@ -104,6 +104,12 @@ impl Watch {
         }
     }
 
+    /// What is known of event logs, where the clock that marked it was ahead.
+    pub(super) fn put_records_back(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        self.record_watch.records.put_clock_back(now);
+        self.save_records(effects);
+    }
+
     fn save_records(&mut self, effects: &mut Vec<Effect>) {
         let changed = self.record_watch.records.take_changed().into_iter();
         effects.extend(changed.map(|(log, channel)| Effect::SavedRecords {

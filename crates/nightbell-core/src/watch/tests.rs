@@ -112,6 +112,52 @@ fn new_alarm_sees_history() {
 }
 
 #[test]
+fn history_may_come_piece_by_piece_before_the_alarm() {
+    let alarm = alarm(60, 1, 1, 5.0, MissingData::NotBreaching);
+    let history: Vec<Datum> = (0..6).map(|second| datum(second, 1.0)).collect();
+    for replaces in [false, true] {
+        let (mut whole, mut pieces) = (Watch::new(ACCOUNT), Watch::new(ACCOUNT));
+        if replaces {
+            // What the alarm before knew gives way to what is stored.
+            for watch in [&mut whole, &mut pieces] {
+                watch.step(at(0), Input::PutAlarm { alarm: alarm.clone(), history: Vec::new() });
+                watch.step(at(1), Input::Data(vec![datum(1, 1.0)]));
+            }
+        }
+        let put = |history| Input::PutAlarm { alarm: alarm.clone(), history };
+        let at_once = whole.step(at(10), put(history.clone()));
+        pieces.begin_alarm(at(10), &alarm);
+        history.iter().for_each(|datum| pieces.recall(datum));
+        assert_eq!(pieces.step(at(10), put(Vec::new())), at_once);
+        // What the alarm before has judged is no news; together with one more it is.
+        assert_eq!(changes(&at_once).iter().any(|change| change.1 == State::Alarm), !replaces);
+        let later = Input::Data(vec![datum(11, 1.0)]);
+        let fired = whole.step(at(11), later.clone());
+        assert_eq!((changes(&fired).len(), pieces.step(at(11), later)), (usize::from(replaces), fired));
+    }
+}
+
+/// Events of an alarm that is deleted wait in the stream, and another one of its name is put behind them.
+#[test]
+fn an_alarm_that_was_deleted_behind_a_backlog_leaves_nothing_to_its_namesake() {
+    let alarm = alarm(60, 1, 1, 5.0, MissingData::NotBreaching);
+    let mut watch = watching(alarm.clone());
+    let backlog: Vec<Datum> = (0..6).map(|second| datum(second, 1.0)).collect();
+    let fired = watch.step(at(6), Input::Data(backlog.clone()));
+    assert_eq!(changes(&fired), [(State::Ok, State::Alarm)]);
+    watch.step(at(6), Input::DeleteAlarm { arn: alarm.arn.clone() });
+    assert_eq!((watch.alarms().count(), watch.incidents().count(), watch.open_incidents()), (0, 0, 0));
+    // What is matched only now is nobody's.
+    assert_eq!(watch.step(at(7), Input::Data(vec![datum(7, 9.0)])), []);
+    // The new one sees what is stored and fires by itself, with an incident of its own.
+    let stored: Vec<Datum> = backlog.into_iter().chain([datum(7, 9.0)]).collect();
+    let again = watch.step(at(8), Input::PutAlarm { alarm, history: stored });
+    assert_eq!(changes(&again), [(State::InsufficientData, State::Alarm)]);
+    let incident = watch.incidents().next().unwrap();
+    assert_eq!((watch.open_incidents(), incident.count, incident.started), (1, 15.0, at(8)));
+}
+
+#[test]
 fn update_keeps_state_and_data() {
     let mut watch = watching(alarm(60, 1, 1, 5.0, MissingData::NotBreaching));
     let effects = watch.step(at(10), Input::Data((0..6).map(|second| datum(second, 1.0)).collect()));

@@ -87,6 +87,71 @@ fn an_incident_ends_though_one_began_while_the_clock_was_ahead() {
 }
 
 #[test]
+fn incidents_of_a_time_that_the_clock_shows_again_are_different_ones() {
+    let rule = five_in_a_minute();
+    let (mut kept, _) = Kept::new(&rule);
+    for puts_back in 1..4 {
+        assert_eq!(moved(&kept.happen(&rule, 100, &samples("ann", 100, 5))), ["ann->ALARM"]);
+        assert_eq!(moved(&kept.happen(&rule, 6 * HOUR_S, &Happening::Tick)), ["ann->OK"]);
+        // What is over and out of reach is let go.
+        kept.happen(&rule, 6 * HOUR_S + 1, &Happening::Tick);
+        assert_eq!(kept.stays().len(), puts_back);
+        kept.happen(&rule, 100, &Happening::Tick);
+        kept.restart();
+    }
+}
+
+#[test]
+fn an_incident_of_a_clock_that_was_ahead_goes_on_from_the_new_time() {
+    let rule = five_in_a_minute();
+    let notes =
+        |effects: &[Effect]| effects.iter().filter(|effect| matches!(effect, Effect::Note(_))).count();
+    let (mut kept, _) = Kept::new(&rule);
+    kept.happen(&rule, 90, &Happening::Tick);
+    // Events in time, and a clock that is thirteen minutes ahead when they come.
+    kept.happen(&rule, 900, &Happening::Tick);
+    assert_eq!(moved(&kept.happen(&rule, 900, &samples("ann", 100, 5))), ["ann->ALARM"]);
+    kept.mute(900, 30);
+    assert_eq!(kept.told(), Some((900, Some(930))));
+    kept.happen(&rule, 101, &Happening::Tick);
+    assert_eq!(kept.told(), Some((101, Some(131))), "what is to come is as far away as it was");
+    let mut ended = Vec::new();
+    for now in 102..900 {
+        let effects = kept.happen(&rule, now, &Happening::Tick);
+        if notes(&effects) > 0 {
+            ended.push((now, moved(&effects)));
+        }
+    }
+    let ends = (ended.len(), ended.iter().flat_map(|(_, moved)| moved.clone()).collect::<Vec<_>>());
+    assert_eq!(
+        ends,
+        (1, vec!["ann->OK".to_owned()]),
+        "told with the state, not when the old time comes: {ended:?}"
+    );
+}
+
+#[test]
+fn an_update_does_not_wait_for_the_time_of_a_clock_that_was_ahead() {
+    let rule = five_in_a_minute();
+    let (mut kept, _) = Kept::new(&rule);
+    kept.happen(&rule, 6 * HOUR_S, &Happening::Tick);
+    kept.happen(&rule, 6 * HOUR_S, &samples("ann", 6 * HOUR_S, 5));
+    kept.happen(&rule, 1_000, &Happening::Tick);
+    let mut told = Vec::new();
+    for now in 1_001..1_400 {
+        let mut effects = kept.happen(&rule, now, &samples("ann", now, 1));
+        effects.extend(kept.happen(&rule, now, &Happening::Tick));
+        let notes = effects.iter().filter(|effect| matches!(effect, Effect::Note(_)));
+        told.extend(notes.map(|_| now));
+    }
+    assert_eq!(
+        told,
+        [1_300],
+        "five minutes after the first message, which counts as sent when the clock was put back"
+    );
+}
+
+#[test]
 fn a_step_back_of_a_minute_is_waited_out() {
     let rule = five_in_a_minute();
     let (mut kept, _) = Kept::new(&rule);

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nightbell_core::alarm::{MissingData, State};
 
-use super::world::{CLOCK_BACK_MAX_S, Counted, Happening, Rule, Sample, Schedule, Told};
+use super::world::{CLOCK_BACK_MAX_S, Counted, Happening, Rule, Sample, Schedule, Stay, Told};
 
 /// How far ahead of the clock data may lie.
 const AHEAD_MAX_S: i64 = 24 * 60 * 60;
@@ -55,7 +55,7 @@ pub(crate) fn grid(rule: &Rule, now: i64) -> i64 {
 }
 
 /// Everything that a schedule has the slow engine tell. For rules of one period, and those judged on slots only.
-pub(crate) fn run(rule: &Rule, schedule: &Schedule) -> Vec<Told> {
+pub(crate) fn run(rule: &Rule, schedule: &Schedule) -> (Vec<Told>, Vec<Stay>) {
     let mut slow = Slow::new(rule);
     for (now, happening) in schedule {
         match happening {
@@ -64,7 +64,11 @@ pub(crate) fn run(rule: &Rule, schedule: &Schedule) -> Vec<Told> {
             Happening::Set(_) => unreachable!("the slow engine takes no orders"),
         }
     }
-    slow.told
+    for (name, incident) in std::mem::take(&mut slow.incidents) {
+        slow.note_stay(&name, &incident);
+    }
+    slow.stays.sort_by(|a, b| a.partial_cmp(b).expect("counts are numbers"));
+    (slow.told, slow.stays)
 }
 
 struct Slow<'a> {
@@ -84,14 +88,16 @@ struct Slow<'a> {
     /// The alarm as a whole, where everybody is counted on their own.
     whole: State,
     told: Vec<Told>,
+    /// Incidents that are not looked at any more.
+    stays: Vec<Stay>,
 }
 
 /// A stay in ALARM: data inside it makes no other one, however late it comes.
 struct Incident {
     first: i64,
     last: i64,
-    /// What of `last` is kept outside: that of its beginning, its end and each tick.
-    saved: i64,
+    /// What was counted into it.
+    samples: Vec<Sample>,
     over: bool,
 }
 
@@ -115,6 +121,7 @@ impl<'a> Slow<'a> {
             incidents: BTreeMap::new(),
             whole: State::InsufficientData,
             told: Vec::new(),
+            stays: Vec::new(),
         };
         if !rule.by_name {
             slow.states.insert(String::new(), State::InsufficientData);
@@ -132,7 +139,7 @@ impl<'a> Slow<'a> {
 
     fn arrive(&mut self, now: i64, samples: &[Sample]) {
         self.now = self.now.max(now);
-        let mut new: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
+        let mut new: BTreeMap<String, Vec<Sample>> = BTreeMap::new();
         for sample in samples {
             let mut sample = sample.clone();
             if !self.rule.by_name {
@@ -143,17 +150,13 @@ impl<'a> Slow<'a> {
                 continue;
             }
             if sample.second >= self.rule.accepted_from(self.now) {
-                new.entry(sample.name.clone()).or_default().insert(sample.second);
+                new.entry(sample.name.clone()).or_default().push(sample.clone());
             }
             self.states.entry(sample.name.clone()).or_insert(State::Ok);
             self.list.push(sample);
         }
-        for (name, mut seconds) in new {
-            if let Some(incident) = self.incidents.get_mut(&name) {
-                let newest = seconds.iter().filter(|second| incident.covers(**second)).max();
-                incident.last = incident.last.max(newest.copied().unwrap_or(incident.last));
-                seconds.retain(|second| !incident.over || !incident.covers(*second));
-            }
+        for (name, samples) in new {
+            let seconds = self.count(&name, &samples);
             let holds_new =
                 |end: i64| seconds.iter().any(|second| (end - self.rule.period_s..end).contains(second));
             if self.rule.fires_early()
@@ -161,9 +164,54 @@ impl<'a> Slow<'a> {
                 && let Some(end) = self.crossing(&name, holds_new)
             {
                 self.enter(&name, State::Alarm, Some(self.shown(&name, end)));
+                self.begin_at(&name, end - self.rule.period_s);
             }
         }
         self.settle();
+    }
+
+    /// Counts new samples into somebody's incident, and gives the seconds that may make another one.
+    fn count(&mut self, name: &str, samples: &[Sample]) -> BTreeSet<i64> {
+        let mut seconds: BTreeSet<i64> = samples.iter().map(|sample| sample.second).collect();
+        let Some(before) = self.incidents.get(name).map(|incident| (incident.first, incident.over)) else {
+            return seconds;
+        };
+        let (first, over) = before;
+        if !over && self.rule.fires_early() {
+            let holds_new =
+                |end: i64| seconds.iter().any(|second| (end - self.rule.period_s..end).contains(second));
+            if let Some(end) = self.crossing(name, holds_new) {
+                self.begin_at(name, end - self.rule.period_s);
+            }
+        }
+        let incident = self.incidents.get_mut(name).expect("it was there");
+        let inside: Vec<&Sample> = samples.iter().filter(|sample| incident.covers(sample.second)).collect();
+        for sample in inside {
+            // What lies before the old beginning was counted with the new one.
+            if sample.second >= first {
+                incident.samples.push(sample.clone());
+            }
+            incident.last = incident.last.max(sample.second);
+        }
+        seconds.retain(|second| !over || !incident.covers(*second));
+        seconds
+    }
+
+    /// Has somebody's incident begin at `from`, if that is earlier.
+    fn begin_at(&mut self, name: &str, from: i64) {
+        let incident = self.incidents.get_mut(name).expect("an incident that is not over");
+        let inside =
+            |sample: &&Sample| sample.name == name && (from..incident.first).contains(&sample.second);
+        incident.samples.extend(self.list.iter().filter(inside).cloned());
+        incident.first = incident.first.min(from);
+    }
+
+    fn note_stay(&mut self, name: &str, incident: &Incident) {
+        let values: Vec<i64> = incident.samples.iter().map(|sample| sample.value).collect();
+        let sum = self.rule.counted == Counted::Sum;
+        let count = if sum { values.iter().sum::<i64>() as f64 } else { values.len() as f64 };
+        let who = self.rule.by_name.then(|| name.to_owned());
+        self.stays.push(Stay { who, first: incident.first, last: incident.last, count });
     }
 
     /// The earliest end of a window that crosses, of those that end right after data and that `looked_at` lets through.
@@ -214,11 +262,16 @@ impl<'a> Slow<'a> {
         self.let_incidents_go();
     }
 
-    /// Keeps incidents, and lets those go that data can reach no more.
+    /// Lets incidents go that data can reach no more.
     fn let_incidents_go(&mut self) {
-        self.incidents.values_mut().for_each(|incident| incident.saved = incident.last);
         let accepted_from = self.rule.accepted_from(self.now);
-        self.incidents.retain(|_, incident| !incident.over || incident.last >= accepted_from);
+        for (name, incident) in std::mem::take(&mut self.incidents) {
+            if incident.over && incident.last < accepted_from {
+                self.note_stay(&name, &incident);
+            } else {
+                self.incidents.insert(name, incident);
+            }
+        }
     }
 
     /// The clock was ahead: time is what it is now, states and data are those that there were.
@@ -231,7 +284,6 @@ impl<'a> Slow<'a> {
         for sample in &self.list {
             self.states.entry(sample.name.clone()).or_insert(State::Ok);
         }
-        self.incidents.values_mut().for_each(|incident| incident.last = incident.saved);
     }
 
     fn assess(&mut self, name: &str, grid: i64) {
@@ -285,17 +337,21 @@ impl<'a> Slow<'a> {
         let who = self.rule.by_name.then(|| name.to_owned());
         self.told.push(Told { at: self.now, who, from, to: state });
         if state == State::Alarm {
-            let mine = self.list.iter().filter(|sample| sample.name == name).map(|sample| sample.second);
+            let mine = self.list.iter().filter(|sample| sample.name == name);
             let incident = match window {
                 Some((first, _)) => {
-                    let last = mine.filter(|second| *second >= first).max().unwrap_or(first);
-                    Incident { first, last, saved: last, over: false }
+                    let samples: Vec<Sample> =
+                        mine.filter(|sample| sample.second >= first).cloned().collect();
+                    let last = samples.iter().map(|sample| sample.second).max().unwrap_or(first);
+                    Incident { first, last, samples, over: false }
                 }
-                None => Incident { first: self.now, last: self.now - 1, saved: self.now - 1, over: false },
+                None => Incident { first: self.now, last: self.now - 1, samples: Vec::new(), over: false },
             };
-            self.incidents.insert(name.to_owned(), incident);
+            if let Some(before) = self.incidents.insert(name.to_owned(), incident) {
+                self.note_stay(name, &before);
+            }
         } else if let Some(incident) = self.incidents.get_mut(name) {
-            (incident.over, incident.saved) = (true, incident.last);
+            incident.over = true;
         }
     }
 

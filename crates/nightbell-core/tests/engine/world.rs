@@ -13,7 +13,7 @@ use nightbell_core::evidence::{Evidence, Sample as Line};
 use nightbell_core::incident::Incident;
 use nightbell_core::metric::{Aggregate, Datum, Series};
 use nightbell_core::time::{MINUTE_MS, Timestamp};
-use nightbell_core::watch::{Effect, Input, Runtime, Watch};
+use nightbell_core::watch::{Effect, IncidentCount, Input, Runtime, Watch};
 use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -87,6 +87,15 @@ pub(crate) struct Told {
     pub(crate) who: Option<String>,
     pub(crate) from: State,
     pub(crate) to: State,
+}
+
+/// A stay in ALARM, by the seconds and samples that belong to it.
+#[derive(Clone, Debug, PartialEq, PartialOrd)]
+pub(crate) struct Stay {
+    pub(crate) who: Option<String>,
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+    pub(crate) count: f64,
 }
 
 impl Rule {
@@ -220,6 +229,10 @@ pub(crate) struct Kept {
     runtime: Vec<u8>,
     contributors: BTreeMap<Group, Vec<u8>>,
     incidents: BTreeMap<String, Vec<u8>>,
+    /// What incidents have counted since.
+    counts: BTreeMap<String, Vec<u8>>,
+    /// Every incident there was, by id, with its latest count.
+    stays: BTreeMap<String, Stay>,
     points: BTreeMap<(Series, i64), Datum>,
     ticked: Option<i64>,
 }
@@ -234,6 +247,8 @@ impl Kept {
             runtime: Vec::new(),
             contributors: BTreeMap::new(),
             incidents: BTreeMap::new(),
+            counts: BTreeMap::new(),
+            stays: BTreeMap::new(),
             points: BTreeMap::new(),
             ticked: None,
         };
@@ -256,6 +271,8 @@ impl Kept {
                 self.step(now, Input::SetState { arn, state: *state, reason, reason_data: None })
             }
             Happening::Tick if self.ticked.is_some_and(|ticked| ticked - now > CLOCK_BACK_MAX_S) => {
+                let effects = self.watch.put_clock_back(at(now));
+                self.save(&effects);
                 self.ticked = Some(now);
                 self.restart();
                 Vec::new()
@@ -269,7 +286,12 @@ impl Kept {
 
     fn step(&mut self, now: i64, input: Input) -> Vec<Effect> {
         let effects = self.watch.step(at(now), input);
-        for effect in &effects {
+        self.save(&effects);
+        effects
+    }
+
+    fn save(&mut self, effects: &[Effect]) {
+        for effect in effects {
             match effect {
                 Effect::Saved { runtime, .. } => self.runtime = written(runtime),
                 Effect::SavedContributor { group, runtime: Some(runtime), .. } => {
@@ -280,14 +302,22 @@ impl Kept {
                 }
                 Effect::Incident(incident) => {
                     self.incidents.insert(incident.id.clone(), written(&**incident));
+                    self.counts.remove(&incident.id);
+                    let who = incident.contributor.as_ref().map(|one| one.attributes[0].1.clone());
+                    self.stays.insert(incident.id.clone(), stay(who, &IncidentCount::of(incident)));
+                }
+                Effect::IncidentCounted(count) => {
+                    self.counts.insert(count.id.clone(), written(count));
+                    let before = self.stays.get_mut(&count.id).expect("an incident that was told of");
+                    *before = stay(before.who.clone(), count);
                 }
                 Effect::IncidentOver { id } => {
                     self.incidents.remove(id);
+                    self.counts.remove(id);
                 }
                 _ => {}
             }
         }
-        effects
     }
 
     fn keep(&mut self, datum: &Datum) {
@@ -317,6 +347,9 @@ impl Kept {
         for incident in self.incidents.values() {
             fresh.restore_incident(read::<Incident>(incident));
         }
+        for count in self.counts.values() {
+            fresh.restore_incident_count(&read::<IncidentCount>(count));
+        }
         self.watch = fresh;
     }
 
@@ -335,6 +368,27 @@ impl Kept {
     /// How many contributors are held.
     pub(crate) fn held(&self) -> usize {
         self.watch.held().map(|(_, held)| held.contributors).sum()
+    }
+
+    /// Every incident there was.
+    pub(crate) fn stays(&self) -> Vec<Stay> {
+        let mut stays: Vec<Stay> = self.stays.values().cloned().collect();
+        stays.sort_by(|a, b| a.partial_cmp(b).expect("counts are numbers"));
+        stays
+    }
+
+    /// Since when an incident that is not over has been told of, and until when it is muted.
+    pub(crate) fn told(&self) -> Option<(i64, Option<i64>)> {
+        let incident = self.watch.incidents().find(|incident| incident.ended.is_none())?;
+        let muted = incident.muted_until.map(|until| until.second() - BASE_S);
+        Some((incident.told_at?.second() - BASE_S, muted))
+    }
+
+    /// Says nothing more of the incident that is not over for so many seconds.
+    pub(crate) fn mute(&mut self, now: i64, for_s: i64) {
+        let incident = self.watch.incidents().find(|incident| incident.ended.is_none());
+        let id = incident.expect("an incident that is not over").id.clone();
+        self.step(now, Input::MuteIncident { id, until: at(now + for_s) });
     }
 
     /// How many incidents are not over.
@@ -362,6 +416,10 @@ impl Kept {
         self.step(0, Input::PutAlarm { alarm: rule.alarm(), history: Vec::new() });
         self
     }
+}
+
+fn stay(who: Option<String>, count: &IncidentCount) -> Stay {
+    Stay { who, first: count.first_second - BASE_S, last: count.last_second - BASE_S, count: count.count }
 }
 
 /// Through the form of the store and that of the stream.
@@ -402,6 +460,15 @@ pub(crate) fn run(rule: &Rule, schedule: &Schedule) -> Vec<Told> {
         all.extend(told(&kept.happen(rule, *now, happening)));
     }
     all
+}
+
+/// Every incident that a schedule makes.
+pub(crate) fn stays(rule: &Rule, schedule: &Schedule) -> Vec<Stay> {
+    let (mut kept, _) = Kept::new(rule);
+    for (now, happening) in schedule {
+        kept.happen(rule, *now, happening);
+    }
+    kept.stays()
 }
 
 // ---- what may happen ----

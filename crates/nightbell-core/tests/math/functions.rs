@@ -1,6 +1,6 @@
 /*! What expressions come to, as tables. */
 
-use nightbell_core::math::{Fault, Kind, Queries};
+use nightbell_core::math::{FORMULA_ENTRIES_MAX, Fault, Kind, Queries};
 
 use super::*;
 
@@ -261,9 +261,45 @@ fn bands_are_asked_for_by_metric_and_width() {
 
     let entries = [stat("m1"), expression("b", "ANOMALY_DETECTION_BAND(m1, 3)"), expression("c", "-m1")];
     let queries = Queries::read(&entries).unwrap();
-    assert_eq!(queries.band("b"), Some((entries[0].stat().unwrap(), 3.0)));
+    assert_eq!(queries.band("b"), Some((&entries[0], 3.0)));
     assert_eq!((queries.band("c"), queries.band("m1"), queries.band("x")), (None, None, None));
     assert_eq!((queries.kind("b"), queries.kind("c")), (Some(Kind::Band), Some(Kind::Series)));
+}
+
+#[test]
+fn bands_of_expressions_are_asked_for_by_all_that_the_expression_needs() {
+    let labelled = |label: &str, entry| MetricQuery { label: Some(label.to_owned()), ..entry };
+    let entries = [
+        labelled("no matter", stat("m1")),
+        stat("m2"),
+        returned(expression("b", "ANOMALY_DETECTION_BAND(e2, 3)")),
+        expression("e2", "e1 + 1"),
+        expression("e1", "m1 * 2"),
+        expression("all", "SUM(METRICS())"),
+    ];
+    let queries = Queries::read(&entries).unwrap();
+    assert_eq!((queries.kind("b"), queries.band("b")), (Some(Kind::Band), Some((&entries[3], 3.0))));
+    let expected = [stat("m1"), returned(entries[3].clone()), entries[4].clone()];
+    assert_eq!(queries.formula("e2").as_deref(), Some(&expected[..]));
+    assert_eq!(queries.formula("all").map(|it| it.len()), Some(3));
+    assert_eq!(queries.formula("m2"), Some(vec![returned(stat("m2"))]));
+    assert_eq!(queries.formula("x"), None);
+
+    let long = |count: usize| {
+        let mut entries: Vec<_> = (0..count).map(|i| stat(&format!("m{i}"))).collect();
+        entries.extend([expression("e", "SUM(METRICS())"), expression("b", "ANOMALY_DETECTION_BAND(e)")]);
+        Queries::read(&entries).is_ok()
+    };
+    assert_eq!((long(FORMULA_ENTRIES_MAX - 1), long(FORMULA_ENTRIES_MAX)), (true, false));
+
+    // Neither several series, nor a band, nor what needs a query has a band.
+    for text in
+        ["[m1, m2]", "FIRST(ANOMALY_DETECTION_BAND(m1))", "FIRST([q, m1])", "SELECT SUM(A) FROM files"]
+    {
+        let mut entries = vec![stat("m1"), stat("m2"), expression("q", "SELECT SUM(A) FROM files")];
+        entries.extend([expression("e", text), expression("b", "ANOMALY_DETECTION_BAND(e)")]);
+        assert!(matches!(Queries::read(&entries).unwrap_err().fault, Fault::Arguments { .. }), "{text}");
+    }
 }
 
 #[test]

@@ -244,6 +244,7 @@ fn band_alarms_return_the_metric_and_the_band() {
             vec![returned(stat("m1")), band("m1 + 1")],
             Some(("ThresholdMetricId", "Metrics list must contain exactly one metric matching")),
         ),
+        (vec![stat("m1"), returned(expression("e", "m1 * 2")), band("ANOMALY_DETECTION_BAND(e, 2)")], None),
         (
             vec![stat("m1"), returned(expression("e", "SUM(m1)")), band(usual)],
             Some(("Expression", "Error in expression 'e': The result must be a time series")),

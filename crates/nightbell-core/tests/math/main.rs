@@ -78,8 +78,9 @@ impl Inputs for World {
         lines.map(labelled).collect()
     }
 
-    fn band(&self, of: &MetricStat, width: f64, grid: &Timeline) -> Option<Band> {
-        assert_eq!(of.statistic, "Sum");
+    fn band(&self, of: &[MetricQuery], width: f64, grid: &Timeline) -> Option<Band> {
+        let [.., last] = of else { panic!("a band of nothing") };
+        assert!(last.return_data && of.iter().filter(|entry| entry.return_data).count() == 1);
         let bound = |k: f64| self.timeline(grid.values.iter().map(|_| Some(10.0 + k)).collect());
         self.trained.then(|| Band { lower: bound(-width), upper: bound(width) })
     }

@@ -48,7 +48,7 @@ fn refused_texts_name_the_place_and_what_was_expected() {
         ("PERIOD(m1 + 1)", "Function 'PERIOD' takes the id of a metric (at character 8)".to_owned()),
         (
             "ANOMALY_DETECTION_BAND(m1, 0)",
-            "Function 'ANOMALY_DETECTION_BAND' takes the id of a metric and a positive number (at character 28)"
+            "Function 'ANOMALY_DETECTION_BAND' takes the id of a metric or of an expression with one result, and a positive number (at character 28)"
                 .to_owned(),
         ),
         (&deep, format!("Expressions nest at most {EXPRESSION_DEPTH_MAX} deep (at character {})", deep.len() + 1)),

@@ -1,44 +1,28 @@
 /*!
-Draws a chart's slots with plotters: plate, grid, band, values, line, moment, words.
-
-Works in whole CSS pixels, which is what the SVG back end writes; sizes of letters are chosen so that they can still be
-read when a telephone shows the picture at half its width.
+Draws a chart's slots with plotters: grid, band, values, line, marks, moment.
 */
 
-use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
-use plotters::element::{Circle, PathElement, Polygon, Rectangle, Text};
-use plotters::prelude::{
-    Cartesian2d, Color as _, CoordTranslate as _, DrawingArea, IntoDrawingArea as _, RGBAColor, RGBColor,
-    SVGBackend, ShapeStyle,
+use plotters::element::{Circle, Polygon};
+use plotters::prelude::{Cartesian2d, Color as _, CoordTranslate as _, RGBAColor, RGBColor};
+use plotters::style::text_anchor::{HPos, VPos};
+
+use super::pen::{
+    Area, GRID, LETTERS_PX, PLATE, QUIET, VALUES, WORDS, Words, clean, on_plate, path, rectangle, width_px,
+    words,
 };
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{FontFamily, FontStyle, TextStyle};
+use super::{Chart, HEIGHT_PX, Mark, Slot, WIDTH_PX, number, of_day, scale, threshold, told};
 
-use super::{Chart, HEIGHT_PX, Slot, WIDTH_PX, number, of_day, scale, threshold, told};
-
-/// Characters of the title with the unit: what fits over the chart.
-const TITLE_CHARS_MAX: usize = 62;
-/// The letters, and what a browser without them takes.
-const FAMILY: &str = "Inter, Helvetica, Arial, sans-serif";
-/// The back end divides sizes by this.
-const FAMILY_SIZE_FACTOR: f64 = 1.24;
+/// Marks drawn; more names would not fit.
+const MARKS_MAX: usize = 3;
+/// Room between the names of two marks.
+const MARK_GAP_PX: i32 = 12;
 /// What breaches is this wide at least, however short it was.
 const BREACH_WIDTH_MIN_PX: i32 = 6;
-/// Height of letters in pixels.
-const LETTERS_PX: f64 = 16.0;
-
-const PLATE: RGBColor = RGBColor(0x1b, 0x21, 0x2a);
-const GRID: RGBColor = RGBColor(0x32, 0x3b, 0x47);
-const WORDS: RGBColor = RGBColor(0xe8, 0xec, 0xf1);
-const QUIET: RGBColor = RGBColor(0xa4, 0xaf, 0xbd);
-const VALUES: RGBColor = RGBColor(0x5d, 0x7a, 0x9e);
 const BAND: RGBAColor = RGBAColor(0x8f, 0xa3, 0xbd, 0.28);
 
 /// Where the values are drawn: left, top, right, bottom.
 const FIELD: (i32, i32, i32, i32) = (56, 66, 584, 212);
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// The drawing in pixels: how instants and values become places.
 struct Field {
@@ -54,9 +38,10 @@ impl Field {
     fn of(chart: &Chart, slots: &[Slot]) -> Self {
         let from_ms = slots.iter().map(|slot| slot.from_ms).min().unwrap_or_default();
         let mut to_ms = slots.iter().map(|slot| slot.to_ms).max().unwrap_or_default();
-        if let Some(at) = chart.fired_at {
-            // A moment far from the data is not worth squeezing them.
-            let at_ms = at.as_millis().min(to_ms.saturating_add((to_ms - from_ms).max(1_000)));
+        // A moment far from the data is not worth squeezing them.
+        let latest_ms = to_ms.saturating_add((to_ms - from_ms).max(1_000));
+        let marks = chart.marks.iter().map(|mark| mark.at.as_millis()).filter(|at_ms| *at_ms <= latest_ms);
+        for at_ms in marks.chain(chart.fired_at.map(|at| at.as_millis().min(latest_ms))) {
             to_ms = to_ms.max(at_ms);
         }
         // Room at the right, so that the moment does not stand on the edge.
@@ -89,35 +74,19 @@ impl Field {
 
 /// The SVG document.
 pub(super) fn svg(chart: &Chart, slots: &[Slot]) -> String {
-    let mut out = String::new();
-    {
-        let area = SVGBackend::with_string(&mut out, (WIDTH_PX, HEIGHT_PX)).into_drawing_area();
-        rectangle(&area, (0, 0), (WIDTH_PX as i32, HEIGHT_PX as i32), PLATE.to_rgba());
-        let title = clean(&chart.title);
-        words(&area, &title, (16, 13), Words { bold: true, ..Words::plain(WORDS) });
+    on_plate(HEIGHT_PX, &chart.title, &chart.unit, |area| {
         if slots.is_empty() {
-            words(&area, "no data", (WIDTH_PX as i32 / 2, 140), Words::at(QUIET, HPos::Center, VPos::Center));
-        } else {
-            let field = Field::of(chart, slots);
-            grid(&area, &field);
-            band(&area, &field, slots);
-            values(&area, &field, chart, slots);
-            line(&area, &field, chart);
-            moment(&area, &field, chart, slots);
+            words(area, "no data", (WIDTH_PX as i32 / 2, 140), Words::at(QUIET, HPos::Center, VPos::Center));
+            return;
         }
-        let unit: String = clean(&chart.unit);
-        if title.chars().count() + unit.chars().count() <= TITLE_CHARS_MAX {
-            words(&area, &unit, (584, 13), Words::at(QUIET, HPos::Right, VPos::Top));
-        }
-        area.present().expect("a string takes everything");
-    }
-    out
-}
-
-/// `text` as it may stand in a drawing: one line, no control character, nothing XML forbids.
-pub(super) fn clean(text: &str) -> String {
-    let line = crate::message::clean_line(text, TITLE_CHARS_MAX);
-    line.chars().map(|c| if matches!(c, '\u{fffe}' | '\u{ffff}') { '\u{fffd}' } else { c }).collect()
+        let field = Field::of(chart, slots);
+        grid(area, &field);
+        band(area, &field, slots);
+        values(area, &field, chart, slots);
+        line(area, &field, chart, slots);
+        marks(area, &field, chart);
+        moment(area, &field, chart, slots);
+    })
 }
 
 fn grid(area: &Area<'_>, field: &Field) {
@@ -182,18 +151,59 @@ fn values(area: &Area<'_>, field: &Field, chart: &Chart, slots: &[Slot]) {
 }
 
 /// The line the value is held against, dashed, with its number.
-fn line(area: &Area<'_>, field: &Field, chart: &Chart) {
+fn line(area: &Area<'_>, field: &Field, chart: &Chart, slots: &[Slot]) {
     let Some(value) = threshold(chart) else { return };
     let y = field.y(value);
     for x in (FIELD.0..FIELD.2).step_by(10) {
         path(area, vec![(x, y), ((x + 6).min(FIELD.2), y)], WORDS.to_rgba(), 2);
     }
     let text = format!("line {}", number(value));
-    let width = (text.chars().count() as f64 * LETTERS_PX * 0.55) as i32;
+    // At the left, unless values stand there that the words would hide.
+    let width = (text.chars().count() as f64 * LETTERS_PX * 0.55) as i32 + 13;
+    let hides = |left: i32| {
+        let under = |slot: &&Slot| field.x(slot.from_ms) < left + width && field.x(slot.to_ms) > left;
+        slots.iter().filter(under).any(|slot| field.y(slot.value) < y)
+    };
+    let right = FIELD.2 - width - 40;
+    let left = if hides(FIELD.0) && !hides(right) { right } else { FIELD.0 };
     let over = y - 24 >= FIELD.1;
     let (top, bottom) = if over { (y - 24, y - 2) } else { (y + 2, y + 24) };
-    rectangle(area, (FIELD.0 + 1, top), (FIELD.0 + 13 + width, bottom), PLATE.mix(0.85));
-    words(area, &text, (FIELD.0 + 6, (top + bottom) / 2), Words::at(WORDS, HPos::Left, VPos::Center));
+    rectangle(area, (left + 1, top), (left + width, bottom), PLATE.mix(0.85));
+    words(area, &text, (left + 6, (top + bottom) / 2), Words::at(WORDS, HPos::Left, VPos::Center));
+}
+
+/// Moments with their names, which stand side by side over the field.
+fn marks(area: &Area<'_>, field: &Field, chart: &Chart) {
+    let mut marks: Vec<(i32, &Mark)> =
+        chart.marks.iter().take(MARKS_MAX).map(|mark| (field.x(mark.at.as_millis()), mark)).collect();
+    marks.sort_by_key(|(x, _)| *x);
+    let widths: Vec<i32> = marks.iter().map(|(_, mark)| width_px(&clean(&mark.name))).collect();
+    // From the right, each as near to its moment as the one behind it and the edge leave room.
+    let mut lefts = vec![FIELD.0; marks.len()];
+    let mut edge = FIELD.2 + 2;
+    for i in (0..marks.len()).rev() {
+        lefts[i] = (marks[i].0 - widths[i] / 2).min(edge - widths[i]);
+        edge = lefts[i] - MARK_GAP_PX;
+    }
+    let mut edge = FIELD.0 - 40;
+    for (i, (x, mark)) in marks.iter().enumerate() {
+        let (red, green, blue) = mark.colour;
+        let colour = RGBColor(red, green, blue);
+        if mark.at.as_millis() > field.to_ms {
+            // It lies beyond the field: an arrow points there.
+            let (tip, y) = (FIELD.2 + 8, FIELD.1 - 6);
+            let arrow = Polygon::new(vec![(tip - 9, y - 6), (tip, y), (tip - 9, y + 6)], colour.to_rgba());
+            area.draw(&arrow).expect("a string takes everything");
+        } else {
+            path(area, vec![(*x, FIELD.1 - 4), (*x, FIELD.3)], colour.to_rgba(), 2);
+            area.draw(&Circle::new((*x, FIELD.1 - 6), 4, colour.filled()))
+                .expect("a string takes everything");
+        }
+        let left = lefts[i].max(edge);
+        let look = Words { bold: true, ..Words::at(colour, HPos::Left, VPos::Bottom) };
+        words(area, &clean(&mark.name), (left, FIELD.1 - 13), look);
+        edge = left + widths[i] + MARK_GAP_PX;
+    }
 }
 
 /// When the alarm fired, and the value it is about.
@@ -217,42 +227,4 @@ fn moment(area: &Area<'_>, field: &Field, chart: &Chart, slots: &[Slot]) {
 
 fn accent(chart: &Chart) -> RGBColor {
     RGBColor(chart.accent.0, chart.accent.1, chart.accent.2)
-}
-
-/// How words look and which of their corners is named.
-#[derive(Clone, Copy)]
-struct Words {
-    colour: RGBColor,
-    bold: bool,
-    at: Pos,
-}
-
-impl Words {
-    const fn plain(colour: RGBColor) -> Self {
-        Self::at(colour, HPos::Left, VPos::Top)
-    }
-
-    const fn at(colour: RGBColor, side: HPos, height: VPos) -> Self {
-        Self { colour, bold: false, at: Pos { h_pos: side, v_pos: height } }
-    }
-}
-
-fn words(area: &Area<'_>, text: &str, at: (i32, i32), look: Words) {
-    let font = (FontFamily::Name(FAMILY), LETTERS_PX * FAMILY_SIZE_FACTOR);
-    let style = TextStyle::from(font).color(&look.colour).pos(look.at);
-    let style = TextStyle {
-        font: style.font.style(if look.bold { FontStyle::Bold } else { FontStyle::Normal }),
-        ..style
-    };
-    area.draw(&Text::new(text, at, style)).expect("a string takes everything");
-}
-
-fn rectangle(area: &Area<'_>, from: (i32, i32), to: (i32, i32), colour: RGBAColor) {
-    let shape = Rectangle::new([from, to], ShapeStyle { color: colour, filled: true, stroke_width: 0 });
-    area.draw(&shape).expect("a string takes everything");
-}
-
-fn path(area: &Area<'_>, points: Vec<(i32, i32)>, colour: RGBAColor, width: u32) {
-    let shape = PathElement::new(points, ShapeStyle { color: colour, filled: false, stroke_width: width });
-    area.draw(&shape).expect("a string takes everything");
 }

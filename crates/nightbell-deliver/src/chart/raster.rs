@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use resvg::{tiny_skia, usvg};
 
-use super::{Chart, ChartError, HEIGHT_PX, WIDTH_PX};
+use super::{ChartError, WIDTH_PX};
 
 /// Largest factor between CSS pixels and those of the picture.
 pub(super) const SCALE_MAX: f32 = 3.0;
@@ -23,18 +23,13 @@ static OPTIONS: LazyLock<usvg::Options<'static>> = LazyLock::new(|| {
     usvg::Options { fontdb: Arc::new(fonts), font_family: "Inter".to_owned(), ..usvg::Options::default() }
 });
 
-/// The chart as PNG, `scale` (1 to 3) pixels for each CSS pixel.
-///
-/// # Errors
-///
-/// The drawing could not be read or written; nothing that a chart may hold is known to lead there.
-pub fn png(chart: &Chart, scale: f32) -> Result<Vec<u8>, ChartError> {
+/// The SVG document `svg`, [`WIDTH_PX`] wide and `height_px` high, as PNG, `scale` (1 to 3) pixels for each CSS pixel.
+pub(super) fn png(svg: &str, height_px: u32, scale: f32) -> Result<Vec<u8>, ChartError> {
     let failed = |reason: String| ChartError { reason };
-    let tree =
-        usvg::Tree::from_str(&super::svg(chart), &OPTIONS).map_err(|error| failed(error.to_string()))?;
+    let tree = usvg::Tree::from_str(svg, &OPTIONS).map_err(|error| failed(error.to_string()))?;
     let scale = if scale.is_finite() { scale.clamp(1.0, SCALE_MAX) } else { 1.0 };
     let size = |pixels: u32| (pixels as f32 * scale).round() as u32;
-    let mut pixels = tiny_skia::Pixmap::new(size(WIDTH_PX), size(HEIGHT_PX))
+    let mut pixels = tiny_skia::Pixmap::new(size(WIDTH_PX), size(height_px))
         .ok_or_else(|| failed("the picture has no size".to_owned()))?;
     resvg::render(&tree, tiny_skia::Transform::from_scale(scale, scale), &mut pixels.as_mut());
     pixels.encode_png().map_err(|error| failed(error.to_string()))

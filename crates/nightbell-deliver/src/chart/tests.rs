@@ -28,6 +28,7 @@ pub(crate) fn burst() -> Chart {
         band: None,
         breach: Breach::Over,
         fired_at: Some(Timestamp::from_seconds(AT + 37)),
+        marks: Vec::new(),
         period_s: 60,
         accent: (0xff, 0x7b, 0x72),
     }
@@ -80,6 +81,28 @@ fn the_drawing_shows_line_moment_and_breach() {
     let calm = svg(&Chart { fired_at: None, threshold: Some(50.0), ..burst() });
     assert!(!calm.contains("#FF7B72"), "nothing breaches");
     assert!(svg(&Chart { points: Vec::new(), ..burst() }).contains("no data"));
+}
+
+#[test]
+fn marks_are_named_side_by_side() {
+    let mark = |second: i64, name: &str, colour| Mark {
+        at: Timestamp::from_seconds(AT + second),
+        name: name.to_owned(),
+        colour,
+    };
+    let marks = vec![mark(37, "now 18:08:42", (4, 5, 6)), mark(30, "start 18:08:35", (1, 2, 3))];
+    let chart = Chart { fired_at: None, marks, ..burst() };
+    let drawing = svg(&chart);
+    let place = |name: &str| {
+        let words = drawing.split("<text ").find(|words| words.contains(name)).unwrap();
+        let x = words.split("x=\"").nth(1).unwrap().split('"').next().unwrap();
+        x.parse::<i32>().unwrap()
+    };
+    let (start, now) = (place("start 18:08:35"), place("now 18:08:42"));
+    assert!(start + pen::width_px("start 18:08:35") <= now, "{start} {now}");
+    assert!(now + pen::width_px("now 18:08:42") <= WIDTH_PX as i32);
+    assert!(drawing.contains("#010203") && drawing.contains("#040506"));
+    assert!(alt(&chart).ends_with(" UTC; now 18:08:42; start 18:08:35"), "{}", alt(&chart));
 }
 
 #[test]
@@ -143,6 +166,8 @@ proptest! {
         threshold in proptest::option::of(any::<f64>()),
         fired_at in proptest::option::of(any::<i64>()),
         period_s in any::<i64>(),
+        marks in proptest::collection::vec((any::<i64>(), any::<String>()), 0..6),
+        names in proptest::collection::vec((any::<String>(), any::<f64>(), any::<i64>()), 0..12),
         bands in proptest::option::of(proptest::collection::vec((any::<f64>(), any::<f64>()), 0..40)),
     ) {
         let chart = Chart {
@@ -153,11 +178,38 @@ proptest! {
             band: bands,
             breach: Breach::Outside,
             fired_at: fired_at.map(Timestamp::from_millis),
+            marks: marks
+                .into_iter()
+                .map(|(ms, name)| Mark { at: Timestamp::from_millis(ms), name, colour: (9, 9, 9) })
+                .collect(),
             period_s,
             accent: (1, 2, 3),
         };
         prop_assert!(!alt(&chart).is_empty());
         prop_assert!(sparkline(&chart, 30).chars().count() <= 30);
         png(&chart, 1.0).expect("anything can be drawn");
+        let bars = Drawing::Bars(Bars {
+            title: chart.title.clone(),
+            unit: chart.unit.clone(),
+            rows: names.iter().map(|(name, value, _)| Bar { name: name.clone(), value: *value }).collect(),
+            threshold,
+            accent: (1, 2, 3),
+        });
+        let lane = |(name, _, ms): &(String, f64, i64)| Lane {
+            name: name.clone(),
+            state: "OK",
+            since: Timestamp::from_millis(*ms),
+            colour: (1, 2, 3),
+        };
+        let lanes = Drawing::Lanes(Lanes {
+            title: chart.title,
+            unit: chart.unit,
+            rows: names.iter().map(lane).collect(),
+            at: Timestamp::from_millis(fired_at.unwrap_or(0)),
+        });
+        for drawing in [bars, lanes] {
+            prop_assert!(!drawing.alt().is_empty());
+            drawing.png(1.0).expect("anything can be drawn");
+        }
     }
 }

@@ -10,22 +10,18 @@ use nightbell_core::alarm::{MetricAlarm, State, Transition};
 use nightbell_core::time::Timestamp;
 
 use super::kind::{Kind, Look};
-use super::page::{self, Command, Fact, Figure, Picture};
+use super::page::{self, Command, Fact, Figure};
 use super::story::{self, Deed, NAME_CHARS_MAX};
 use super::template::Template;
-use super::{
-    Attachment, Origin, Pictures, Reader, Written, classic, hops, moment, pictures, tables, text, words,
-};
-use crate::chart::{self, Breach, Chart};
+use super::{Origin, Pictures, Reader, Written, classic, hops, moment, pictures, tables, text, words};
+use crate::chart::{Breach, Chart, Drawing};
 
 /// Characters of an alarm's name as it is shown.
 pub(super) const ALARM_NAME_CHARS_MAX: usize = 255;
 /// Characters of a description above the facts.
 pub(super) const ABOUT_CHARS_MAX: usize = 300;
 /// The colour of what breached, in a mail whose own colour is another.
-const BREACHED: (u8, u8, u8) = (0xff, 0x7b, 0x72);
-/// Blocks of the curve in the text part.
-const SPARKLINE_CHARS_MAX: usize = 48;
+pub(super) const BREACHED: (u8, u8, u8) = (0xff, 0x7b, 0x72);
 
 /// What surrounds an alarm's mail.
 pub(super) struct Setting<'a> {
@@ -39,6 +35,15 @@ pub(super) struct Setting<'a> {
     pub(super) now: Timestamp,
     /// The delivery's id and domain: they name the picture.
     pub(super) content_id: &'a str,
+    /// Whether it is only shown what would have been sent.
+    pub(super) trial: bool,
+}
+
+impl Setting<'_> {
+    /// When the mail is sent, if it is.
+    fn mailed(&self) -> Option<Timestamp> {
+        (!self.trial).then_some(self.now)
+    }
 }
 
 /// Writes subject, text, HTML and picture.
@@ -46,20 +51,11 @@ pub(super) fn write(transition: &Transition, setting: &Setting<'_>) -> Written {
     let alarm = &transition.alarm;
     let look = Kind::look_of(transition);
     let curve = moment::curve(transition);
-    let chart = (!curve.is_empty()).then(|| drawn(transition, curve, &look));
-    let draw = |chart: &Chart| match setting.pictures {
-        Some(pictures) => pictures.png(chart).ok(),
-        None => pictures::draw(chart).ok(),
-    };
-    let image = chart.as_ref().and_then(draw);
-    let picture = chart.as_ref().map(|chart| Picture {
-        cid: if image.is_some() { setting.content_id.to_owned() } else { String::new() },
-        alt: chart::alt(chart),
-        sparkline: chart::sparkline(chart, SPARKLINE_CHARS_MAX),
-    });
+    let chart = (!curve.is_empty()).then(|| Drawing::Chart(drawn(transition, curve, &look)));
+    let (picture, image) = pictures::shown(chart.as_ref(), setting);
     let title = words::title(transition);
     let samples = tables::samples(&transition.evidence);
-    let alarm_url = setting.origin.alarm_url(transition);
+    let alarm_url = setting.origin.alarm_url(transition).filter(|_| !setting.trial);
     let page = page::Alarm {
         title: title.clone(),
         state: transition.to.name(),
@@ -72,7 +68,7 @@ pub(super) fn write(transition: &Transition, setting: &Setting<'_>) -> Written {
         when: words::when(transition),
         about: text::line(alarm.description.as_deref().unwrap_or_default(), ABOUT_CHARS_MAX),
         meaning: meaning(transition, &look),
-        figures: figures(transition, &look, setting.now),
+        figures: figures(transition, &look, setting),
         facts: tables::facts(&transition.evidence, look.parts, transition.contributor.as_ref()),
         picture,
         tables: tables::tables(&transition.evidence, look.parts),
@@ -83,26 +79,22 @@ pub(super) fn write(transition: &Transition, setting: &Setting<'_>) -> Written {
             .saturating_sub(samples.iter().map(|line| line.times).sum()),
         samples,
         why: why(transition),
-        hops: hops::hops(transition, setting.now),
-        commands: commands(
-            setting.origin,
-            alarm,
-            transition.incident.as_deref(),
-            transition.to == State::Alarm,
-        ),
+        hops: hops::hops(transition, setting.mailed()),
+        commands: commands(setting, alarm, transition.incident.as_deref(), transition.to == State::Alarm),
         alarm_url: alarm_url.clone().unwrap_or_default(),
         unsubscribe_url: setting.reader.unsubscribe_url.unwrap_or_default().to_owned(),
         to: setting.reader.to.clone(),
         topic: setting.reader.topic.clone(),
         note: String::new(),
+        trial: setting.trial,
     };
     let classic = classic::alarm_text(transition, alarm_url.as_deref());
     Written {
         subject: format!("[{}] {title}", transition.to.name()),
-        text: page::alarm_text(&page, &classic),
+        text: if setting.trial { page::plain_text(&page) } else { page::alarm_text(&page, &classic) },
         html: Some(html(page, setting.template)),
         state: Some(transition.to.name()),
-        inline: image.map(|png| Attachment::picture(setting.content_id, png)).into_iter().collect(),
+        inline: image.into_iter().collect(),
     }
 }
 
@@ -133,6 +125,7 @@ fn drawn(transition: &Transition, points: Vec<(Timestamp, f64)>, look: &Look) ->
         band: transition.band.clone(),
         breach: moment::breach(alarm),
         fired_at: (transition.to == State::Alarm).then_some(transition.at),
+        marks: Vec::new(),
         period_s: alarm.period_s,
         // In a mail that all is well, what went before still stands out as what it was.
         accent: if transition.to == State::Ok { BREACHED } else { look.bright },
@@ -140,7 +133,7 @@ fn drawn(transition: &Transition, points: Vec<(Timestamp, f64)>, look: &Look) ->
 }
 
 /// The numbers that stand large: the value, the line, how fast it was told.
-fn figures(transition: &Transition, look: &Look, now: Timestamp) -> Vec<Figure> {
+fn figures(transition: &Transition, look: &Look, setting: &Setting<'_>) -> Vec<Figure> {
     let alarm = &transition.alarm;
     let window = text::window(moment::window_ms(transition));
     let mut figures = Vec::new();
@@ -169,7 +162,7 @@ fn figures(transition: &Transition, look: &Look, now: Timestamp) -> Vec<Figure> 
     if let Some(late_ms) = transition.late_by_ms {
         figures.push(Figure { value: text::span(late_ms.max(0)), label: "late by".to_owned() });
     }
-    if let Some(span) = hops::whole(transition, now) {
+    if let Some(span) = setting.mailed().and_then(|at| hops::whole(transition, at)) {
         figures.push(Figure { value: span, label: "last event to mail".to_owned() });
     }
     figures
@@ -258,14 +251,17 @@ fn measured_note(transition: &Transition) -> String {
 }
 
 /// Commands that can be copied: about the incident, if it is one, and about the alarm. None that names what can't be
-/// shown as it is.
+/// shown as it is, and none in a trial: what it is about was never there.
 pub(super) fn commands(
-    origin: &Origin,
+    setting: &Setting<'_>,
     alarm: &MetricAlarm,
     incident: Option<&str>,
     lasts: bool,
 ) -> Vec<Command> {
     let mut commands = Vec::new();
+    if setting.trial {
+        return commands;
+    }
     let hexadecimal = |id: &&str| !id.is_empty() && id.bytes().all(|b| b.is_ascii_hexdigit());
     if let Some(id) = incident.filter(|id| id.len() <= NAME_CHARS_MAX).filter(hexadecimal) {
         if lasts {
@@ -281,7 +277,7 @@ pub(super) fn commands(
     }
     let region = text::line(moment::region(alarm), NAME_CHARS_MAX);
     let (name, region) = (quoted(&alarm.name), quoted(&region));
-    let endpoint = endpoint_option(origin);
+    let endpoint = endpoint_option(setting.origin);
     for (label, operation, option) in [
         ("What the alarm did before", "describe-alarm-history", "--alarm-name"),
         ("No more mail from the alarm", "disable-alarm-actions", "--alarm-names"),
@@ -314,7 +310,7 @@ fn singular(plural: &str) -> String {
     one.unwrap_or_else(|| plural.strip_suffix('s').unwrap_or(plural).to_owned())
 }
 
-fn capitalised(text: &str) -> String {
+pub(super) fn capitalised(text: &str) -> String {
     let mut rest = text.chars();
     rest.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(rest).collect()
 }

@@ -1,7 +1,8 @@
 /*!
 The mail of a composite alarm that changed its state: which of the alarms it watches decided, and by what rule.
 
-It has no events of its own; those stand in the mails of its children.
+It has no events of its own; those stand in the mails of its children. Its picture shows since when they are in their
+states.
 */
 
 use nightbell_core::alarm::State;
@@ -10,7 +11,8 @@ use nightbell_core::alarm::composite::{CompositeTransition, Trigger};
 use super::alarm::{self, ALARM_NAME_CHARS_MAX, Setting};
 use super::page::{self, Command, Fact, Figure, Line};
 use super::story::NAME_CHARS_MAX;
-use super::{Origin, Written, classic, text};
+use super::{Written, classic, pictures, text};
+use crate::chart::{Drawing, LANES_MAX, Lane, Lanes};
 
 /// Children that are named one by one.
 const CHILDREN_SHOWN_MAX: usize = 20;
@@ -23,13 +25,14 @@ const ABOUT_CHARS_MAX: usize = 300;
 const MEANING: &str = "These alarms are in these states together, which none of them says alone. What happened stands \
                        in their own messages.";
 
-/// Writes subject, text and HTML.
+/// Writes subject, text, HTML and picture.
 pub(super) fn write(transition: &CompositeTransition, setting: &Setting<'_>) -> Written {
     let CompositeTransition { alarm, change, .. } = transition;
     let state = change.to.name();
     let (accent, bright) = colours(change.to);
     let title = title(transition);
-    let alarm_url = setting.origin.link(&alarm.name, &alarm.region);
+    let alarm_url = setting.origin.link(&alarm.name, &alarm.region).filter(|_| !setting.trial);
+    let (picture, image) = pictures::shown(lanes(transition).map(Drawing::Lanes).as_ref(), setting);
     let page = page::Alarm {
         title: title.clone(),
         state,
@@ -47,28 +50,51 @@ pub(super) fn write(transition: &CompositeTransition, setting: &Setting<'_>) -> 
         },
         figures: figures(&change.triggers),
         facts: Vec::new(),
-        picture: None,
+        picture,
         tables: Vec::new(),
         samples_title: "Alarms that decided, and since when (UTC)",
         samples: children(transition),
         samples_left_out: change.triggers.len().saturating_sub(CHILDREN_SHOWN_MAX) as u64,
         why: why(transition),
         hops: Vec::new(),
-        commands: commands(setting.origin, &alarm.name, &alarm.region),
+        commands: commands(setting, &alarm.name, &alarm.region),
         alarm_url: alarm_url.clone().unwrap_or_default(),
         unsubscribe_url: setting.reader.unsubscribe_url.unwrap_or_default().to_owned(),
         to: setting.reader.to.clone(),
         topic: setting.reader.topic.clone(),
         note: String::new(),
+        trial: setting.trial,
     };
     let classic = classic::composite_text(transition, alarm_url.as_deref());
     Written {
         subject: format!("[{state}] {title}"),
-        text: page::alarm_text(&page, &classic),
+        text: if setting.trial { page::plain_text(&page) } else { page::alarm_text(&page, &classic) },
         html: Some(alarm::html(page, setting.template)),
         state: Some(state),
-        inline: Vec::new(),
+        inline: image.into_iter().collect(),
     }
+}
+
+/// Since when the alarms that decided are in their states, in the order of the list; `None` where none is told.
+fn lanes(transition: &CompositeTransition) -> Option<Lanes> {
+    let lane = |trigger: &Trigger| Lane {
+        name: child_name(trigger),
+        state: trigger.standing.state.name(),
+        since: trigger.standing.since,
+        colour: match trigger.standing.state {
+            State::Alarm => (0xff, 0x7b, 0x72),
+            State::Ok => (0x56, 0xd6, 0x8f),
+            State::InsufficientData => (0xaa, 0xb4, 0xc3),
+        },
+    };
+    let triggers = &transition.change.triggers;
+    let rows: Vec<Lane> = triggers.iter().take(LANES_MAX).map(lane).collect();
+    let unit = match triggers.len() {
+        all if all > rows.len() => format!("the first {} of {all}, UTC", rows.len()),
+        _ => "UTC".to_owned(),
+    };
+    let title = "States of the alarms that decided".to_owned();
+    (!rows.is_empty()).then_some(Lanes { title, unit, rows, at: transition.change.at })
 }
 
 /// The colour on which white is read, and the one for dark grounds.
@@ -156,13 +182,13 @@ fn why(transition: &CompositeTransition) -> Vec<Fact> {
     why
 }
 
-/// Commands that can be copied; none for a name that can't be shown as it is.
-fn commands(origin: &Origin, name: &str, region: &str) -> Vec<Command> {
-    if text::line(name, ALARM_NAME_CHARS_MAX) != name {
+/// Commands that can be copied; none for a name that can't be shown as it is, and none in a trial.
+fn commands(setting: &Setting<'_>, name: &str, region: &str) -> Vec<Command> {
+    if setting.trial || text::line(name, ALARM_NAME_CHARS_MAX) != name {
         return Vec::new();
     }
     let (name, region) = (alarm::quoted(name), alarm::quoted(&text::line(region, NAME_CHARS_MAX)));
-    let endpoint = alarm::endpoint_option(origin);
+    let endpoint = alarm::endpoint_option(setting.origin);
     let line = |label, operation: &str, rest: &str| Command {
         label,
         line: format!("aws cloudwatch {operation}{endpoint} --region {region} {rest}"),
@@ -248,7 +274,12 @@ pub(super) mod tests {
         ] {
             assert!(mail.text.contains(part), "{part} in {}", mail.text);
         }
+        let states =
+            "States of the alarms that decided: denied ALARM since 05:42:01, logons ALARM since 05:40:01";
+        assert!(mail.text.contains(states), "{}", mail.text);
+        assert!(mail.inline[0].content.starts_with(b"\x89PNG"));
         let html = mail.html.unwrap();
+        assert!(html.contains(&format!("src=\"cid:{}\"", mail.inline[0].content_id)));
         assert!(html.contains(">logons is in ALARM<") && !html.contains("<b>"), "{html}");
         assert!(
             mail.text

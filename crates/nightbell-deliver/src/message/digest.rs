@@ -1,17 +1,21 @@
 /*!
 The mail that stands for many: one line for each incident that started, goes on or is over.
 
-Sent where a topic's budget of messages is spent, so that each is named at once without a mail for each.
+Sent where a topic's budget of messages is spent, so that each is named at once without a mail for each. What they share
+is for `shares` to say.
 */
 
 use std::collections::BTreeMap;
 
 use nightbell_core::budget::{DIGEST_LINES_MAX, Digest, DigestLine, MessageKind};
 
-use super::alarm::{self, Setting};
-use super::page::{self, Fact, Figure, Line, Row, Table};
+use super::alarm::{self, ALARM_NAME_CHARS_MAX, Setting};
+use super::page::{self, Command, Fact, Figure, Line, Row, Table};
 use super::story::NAME_CHARS_MAX;
-use super::{Written, text, words};
+use super::{Written, pictures, text, words};
+use crate::chart::Drawing;
+
+mod shares;
 
 /// Lines of a digest in its HTML part, which mail programs cut when it is long; the text part names all.
 const HTML_LINES_MAX: usize = 100;
@@ -22,26 +26,36 @@ const MEANING: &str = "More came at once than this topic sends one by one. Many 
                        one cause: look at what they share first.";
 /// Colour of a digest, and the same for dark grounds.
 const COLOURS: (&str, &str) = ("#0f766e", "#5eead4");
+/// The latter again: red, green, blue.
+const BRIGHT: (u8, u8, u8) = (0x5e, 0xea, 0xd4);
 
-/// Writes subject, text and HTML.
+/// Writes subject, text, HTML and picture.
 pub(super) fn write(digest: &Digest, setting: &Setting<'_>) -> Written {
-    let title = headline(digest);
+    let title = title(digest);
     let (since, at) = (digest.since.plain(), digest.at.plain());
     let to = words::without_same_day(&since, &at);
     let samples: Vec<Line> = digest.lines.iter().take(DIGEST_LINES_MAX).map(line).collect();
     let left_out = (digest.lines.len() - samples.len()) as u64;
     let tallied = &digest.tallied;
     let figure = |n: u64, label: &str| Figure { value: n.to_string(), label: label.to_owned() };
+    let bars = shares::bars(digest, BRIGHT).map(Drawing::Bars);
+    let (picture, image) = pictures::shown(bars.as_ref(), setting);
     let mut page = page::Alarm {
         title: title.clone(),
         state: if tallied.firsts + tallied.updates == 0 { "OK" } else { "ALARM" },
         label: "Many at once".to_owned(),
         accent: COLOURS.0,
         bright: COLOURS.1.to_owned(),
-        name: format!("{} alarms", names(digest).len()),
+        name: match shares::alarm(digest) {
+            Some(alarm) => text::line_of_ends(alarm, NAME_CHARS_MAX),
+            None => format!("{} alarms", names(digest).len()),
+        },
         at: at.clone(),
         headline: title.clone(),
-        when: format!("between {} and {to}", since.trim_end_matches(" UTC")),
+        when: match since == at {
+            true => format!("at {at}"),
+            false => format!("between {} and {to}", since.trim_end_matches(" UTC")),
+        },
         about: String::new(),
         meaning: MEANING.to_owned(),
         figures: vec![
@@ -49,20 +63,21 @@ pub(super) fn write(digest: &Digest, setting: &Setting<'_>) -> Written {
             figure(tallied.updates, "go on"),
             figure(tallied.ends, "are over"),
         ],
-        facts: Vec::new(),
-        picture: None,
+        facts: shares::facts(digest),
+        picture,
         tables: table(digest).into_iter().collect(),
         samples_title: "Incidents, UTC",
         samples_left_out: digest.more.saturating_add(left_out),
         samples,
         why: vec![Fact { label: "Digest", value: format!("number {}", digest.number), note: at.clone() }],
         hops: Vec::new(),
-        commands: Vec::new(),
+        commands: commands(digest, setting),
         alarm_url: String::new(),
         unsubscribe_url: setting.reader.unsubscribe_url.unwrap_or_default().to_owned(),
         to: setting.reader.to.clone(),
         topic: setting.reader.topic.clone(),
         note: String::new(),
+        trial: setting.trial,
     };
     let state = page.state;
     let text = page::plain_text(&page);
@@ -74,19 +89,18 @@ pub(super) fn write(digest: &Digest, setting: &Setting<'_>) -> Written {
         text,
         html: Some(alarm::html(page, setting.template)),
         state: Some(state),
-        inline: Vec::new(),
+        inline: image.into_iter().collect(),
     }
 }
 
-/// `23 incidents started, 4 go on, 2 are over`
-fn headline(digest: &Digest) -> String {
+/// `187 folders over the line in failed-opens, 4 go on: \share\a (9), \share\b (7) …`
+fn title(digest: &Digest) -> String {
     let tallied = &digest.tallied;
     let mut parts = Vec::new();
-    for (n, one, many) in [
-        (tallied.firsts, "started", "started"),
-        (tallied.updates, "goes on", "go on"),
-        (tallied.ends, "is over", "are over"),
-    ] {
+    if tallied.firsts > 0 {
+        parts.push(shares::started(digest));
+    }
+    for (n, one, many) in [(tallied.updates, "goes on", "go on"), (tallied.ends, "is over", "are over")] {
         if n > 0 {
             let noun = match (parts.is_empty(), n) {
                 (false, _) => "",
@@ -96,7 +110,33 @@ fn headline(digest: &Digest) -> String {
             parts.push(format!("{n} {noun}{}", if n == 1 { one } else { many }));
         }
     }
-    if parts.is_empty() { "nothing new".to_owned() } else { parts.join(", ") }
+    if parts.is_empty() {
+        return "nothing new".to_owned();
+    }
+    if tallied.firsts == 0
+        && let Some(alarm) = shares::alarm(digest)
+    {
+        parts[0] += &format!(" in {}", text::line_of_ends(alarm, NAME_CHARS_MAX));
+    }
+    let names = shares::names(digest);
+    parts.join(", ") + &if names.is_empty() { names } else { format!(": {names}") }
+}
+
+/// How to see all of them; none in a trial: they were never there.
+fn commands(digest: &Digest, setting: &Setting<'_>) -> Vec<Command> {
+    if setting.trial {
+        return Vec::new();
+    }
+    let shown = |alarm: &&str| text::line(alarm, ALARM_NAME_CHARS_MAX) == **alarm;
+    let of = shares::alarm(digest).filter(shown).map(|alarm| format!(" --alarm {}", alarm::quoted(alarm)));
+    let line = format!("nightbell incidents list --open{}", of.unwrap_or_default());
+    vec![
+        Command { label: "All that last", line },
+        Command {
+            label: "Take one on: no more updates, only its end",
+            line: "nightbell incidents ack ID".to_owned(),
+        },
+    ]
 }
 
 /// `started: denied-access, \share\secret (6), incident 901b3741132d8ef0`
@@ -107,9 +147,7 @@ fn line(line: &DigestLine) -> Line {
         MessageKind::End => "over",
     };
     let mut text = format!("{word}: {}", text::line_of_ends(&line.alarm, NAME_CHARS_MAX));
-    if let Some(contributor) = &line.contributor {
-        text += &format!(", {}", text::line_of_ends(contributor, 2 * NAME_CHARS_MAX));
-    }
+    text += &words::attributes_tail(&line.attributes);
     text += &format!(" ({})", text::number(line.value));
     if !line.incident.is_empty() {
         text += &format!(", incident {}", text::line(&line.incident, NAME_CHARS_MAX));

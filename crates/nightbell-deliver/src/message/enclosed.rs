@@ -40,7 +40,7 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// The picture of an alarm.
+    /// The picture of a mail.
     pub(super) fn picture(content_id: &str, png: Vec<u8>) -> Self {
         let content_id = content_id.to_owned();
         Self { name: "chart.png", media_type: "image/png", content_id, content: png }

@@ -10,9 +10,9 @@ use nightbell_core::time::Timestamp;
 use super::page::Hop;
 use super::{moment, text};
 
-/// The hops of `transition`, whose mail is written at `sent_at`. The last event and its arrival are left out where
+/// The hops of `transition`, whose mail is written at `sent_at`, if one is sent. The last event and its arrival are left out where
 /// another, later event decided, or where no event stands behind the number.
-pub(super) fn hops(transition: &Transition, sent_at: Timestamp) -> Vec<Hop> {
+pub(super) fn hops(transition: &Transition, sent_at: Option<Timestamp>) -> Vec<Hop> {
     let evidence = &transition.evidence;
     let decided = is_decided_by_last(transition);
     let event = evidence.last.filter(|_| decided);
@@ -22,7 +22,7 @@ pub(super) fn hops(transition: &Transition, sent_at: Timestamp) -> Vec<Hop> {
         ("Last event", event),
         ("Arrived", arrival),
         (if transition.to == State::Alarm { "Alarm" } else { "Judged" }, Some(transition.at)),
-        ("Mailed", Some(sent_at)),
+        ("Mailed", sent_at),
     ];
     let mut hops: Vec<Hop> = Vec::with_capacity(steps.len());
     let mut before: Option<Timestamp> = None;

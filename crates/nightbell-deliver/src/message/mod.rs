@@ -9,7 +9,7 @@ use nightbell_core::delivery::{Content, Delivery};
 use nightbell_core::time::Timestamp;
 use nightbell_core::topic::Endpoint;
 
-pub(crate) use text::{line as clean_line, number as clean_number};
+pub(crate) use text::{line as clean_line, line_of_ends as clean_ends, number as clean_number};
 
 pub use classic::{
     CLASSIC_SUBJECT_CHARS_MAX, alarm_json, alarm_subject, composite_json, composite_subject, region_name,
@@ -24,6 +24,7 @@ pub use template::{
 mod alarm;
 mod classic;
 mod composite;
+mod course;
 mod digest;
 mod enclosed;
 mod hops;
@@ -58,9 +59,9 @@ const HEADER_LINE_BYTES_MAX: usize = 998;
 const _: () = assert!("List-Unsubscribe: <>".len() + URL_BYTES_MAX <= HEADER_LINE_BYTES_MAX);
 
 /// The subject of a published message that has none.
-const PUBLISHED_SUBJECT: &str = "AWS Notification Message";
+const PUBLISHED_SUBJECT: &str = "Nightbell Notification Message";
 /// The subject that asks a subscriber for consent.
-const CONFIRMATION_SUBJECT: &str = "AWS Notification - Subscription Confirmation";
+const CONFIRMATION_SUBJECT: &str = "Nightbell - Subscription Confirmation";
 
 /// Where mail comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,6 +186,9 @@ pub struct Enclosure<'a> {
     pub pictures: Option<&'a Pictures>,
     /// What the sender is called instead of what the [`Origin`] says; one that cannot stand in a header is not used.
     pub sender_name: Option<&'a str>,
+    /// Whether it is only shown what would have been sent: the mail says so, and offers nothing to do about an incident
+    /// that never was.
+    pub trial: bool,
 }
 
 /// Writes the mail that `delivery` stands for, at `now`. Equal arguments give an equal mail; of an attempt at another
@@ -218,7 +222,7 @@ fn assemble(
     };
     let id = safe_id(&delivery.id);
     let content_id = format!("chart.{id}@nightbell.{}", origin.domain);
-    let Enclosure { template, pictures, .. } = enclosure;
+    let Enclosure { template, pictures, trial, .. } = enclosure;
     let reader_ref = &reader;
     let written = write(&alarm::Setting {
         origin,
@@ -227,6 +231,7 @@ fn assemble(
         pictures,
         now,
         content_id: &content_id,
+        trial,
     });
     Mail {
         message_id: format!("<{id}@nightbell.{}>", origin.domain),

@@ -4,7 +4,6 @@ What an alarm and its transition hold, read in one place: the measure, the line,
 The rest of the message asks here, so that it need not know how an alarm is configured.
 */
 
-use nightbell_core::alarm::contributors::OTHERS;
 use nightbell_core::alarm::{
     Comparison, Contributor, ExpressionMeasure, Measure, MetricAlarm, MissingData, State, Transition,
 };
@@ -109,17 +108,14 @@ pub(super) fn is_silence(transition: &Transition) -> bool {
         && !is_set_by_hand(transition)
 }
 
-/// Whether it speaks of all that are no longer counted one by one. Somebody who is really called so was judged.
+/// Whether it speaks of all that are no longer counted one by one.
 pub(super) fn is_of_others(transition: &Transition) -> bool {
-    let told = |start| transition.reason.starts_with(start);
-    transition.contributor.as_ref().is_some_and(stands_for_others)
-        && (told("More than ") || told("All contributors are counted"))
+    transition.contributor.as_ref().is_some_and(Contributor::stands_for_others)
 }
 
-/// Whether every attribute says "the others".
+/// Whether it stands for those that are no longer counted one by one.
 pub(super) fn stands_for_others(contributor: &Contributor) -> bool {
-    let attributes = &contributor.attributes;
-    !attributes.is_empty() && attributes.iter().all(|(_, value)| value == OTHERS)
+    contributor.stands_for_others()
 }
 
 /// Whether somebody set the state rather than data: the reason is then none of those that an evaluation writes.

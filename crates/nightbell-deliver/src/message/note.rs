@@ -1,8 +1,8 @@
 /*!
 The mail about an incident after its first: that it goes on, with what is new, or that it is over.
 
-The incident carries all of its evidence, so the tables are those of the whole, and the events those since the last
-message.
+The incident carries all of its evidence, so picture and tables are those of the whole, and the events those since the
+last message.
 */
 
 use nightbell_core::alarm::Contributor;
@@ -13,12 +13,13 @@ use super::alarm::{self, ABOUT_CHARS_MAX, ALARM_NAME_CHARS_MAX, Setting};
 use super::kind::Kind;
 use super::page::{self, Fact, Figure};
 use super::story::{self, Deed, NAME_CHARS_MAX, Wording};
-use super::{Written, moment, tables, text, words};
+use super::{Written, course, moment, pictures, tables, text, words};
+use crate::chart::Drawing;
 
 /// Colour of a mail that says that something is over, and the same for dark grounds.
 const OVER: (&str, &str) = ("#067647", "#56d68f");
 
-/// Writes subject, text and HTML.
+/// Writes subject, text, HTML and picture.
 pub(super) fn write(message: &IncidentMessage, setting: &Setting<'_>) -> Written {
     let IncidentMessage { alarm: watched, note, .. } = message;
     let incident = &note.incident;
@@ -31,6 +32,8 @@ pub(super) fn write(message: &IncidentMessage, setting: &Setting<'_>) -> Written
     let bright = format!("#{:02x}{:02x}{:02x}", look.bright.0, look.bright.1, look.bright.2);
     let title = title(note);
     let samples = tables::samples(&note.news.evidence);
+    let chart = others(note).is_none().then(|| course::chart(message, &look)).flatten();
+    let (picture, image) = pictures::shown(chart.map(Drawing::Chart).as_ref(), setting);
     let started = incident.started.plain();
     let page = page::Alarm {
         title: title.clone(),
@@ -52,7 +55,7 @@ pub(super) fn write(message: &IncidentMessage, setting: &Setting<'_>) -> Written
         meaning: if over { String::new() } else { look.meaning.to_owned() },
         figures: figures(note, look.counted),
         facts: tables::facts(&incident.evidence, look.parts, incident.contributor.as_ref()),
-        picture: None,
+        picture,
         tables: tables::tables(&incident.evidence, look.parts),
         samples_title: "New events, UTC",
         samples_left_out: note
@@ -63,12 +66,13 @@ pub(super) fn write(message: &IncidentMessage, setting: &Setting<'_>) -> Written
         samples,
         why: why(message),
         hops: Vec::new(),
-        commands: alarm::commands(setting.origin, watched, Some(&incident.id), !over),
+        commands: alarm::commands(setting, watched, Some(&incident.id), !over),
         alarm_url: setting.origin.url_of(watched).unwrap_or_default(),
         unsubscribe_url: setting.reader.unsubscribe_url.unwrap_or_default().to_owned(),
         to: setting.reader.to.clone(),
         topic: setting.reader.topic.clone(),
         note: String::new(),
+        trial: setting.trial,
     };
     let state = page.state;
     Written {
@@ -76,7 +80,7 @@ pub(super) fn write(message: &IncidentMessage, setting: &Setting<'_>) -> Written
         text: page::plain_text(&page),
         html: Some(alarm::html(page, setting.template)),
         state: Some(state),
-        inline: Vec::new(),
+        inline: image.into_iter().collect(),
     }
 }
 

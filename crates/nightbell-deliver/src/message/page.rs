@@ -77,7 +77,7 @@ pub(super) struct Alarm {
     pub(super) figures: Vec<Figure>,
     /// What all events have in common.
     pub(super) facts: Vec<Fact>,
-    /// The value over time.
+    /// The value over time; of a digest the largest numbers, of a composite alarm the states of its children.
     pub(super) picture: Option<Picture>,
     /// Counted values.
     pub(super) tables: Vec<Table>,
@@ -103,6 +103,8 @@ pub(super) struct Alarm {
     pub(super) topic: String,
     /// What the operator should know about this mail itself.
     pub(super) note: String,
+    /// Whether it is only shown what would have been sent.
+    pub(super) trial: bool,
 }
 
 /// A number that stands large, and what it is.
@@ -112,7 +114,7 @@ pub(super) struct Figure {
     pub(super) label: String,
 }
 
-/// The picture of the value over time.
+/// The picture.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Picture {
     /// What an `img` names as `cid:`; empty where the picture could not be drawn.

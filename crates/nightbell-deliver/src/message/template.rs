@@ -242,6 +242,7 @@ fn bare() -> Alarm {
         to: "security@example.org".to_owned(),
         topic: "arn:aws:sns:eu-central-1:123456789012:security".to_owned(),
         note: String::new(),
+        trial: false,
     }
 }
 

@@ -13,7 +13,9 @@ use super::*;
 
 pub(crate) mod bands;
 mod contributors;
+mod gathered;
 mod kinds;
+mod lasting;
 
 /// 2021-06-01T18:08:05.000 UTC.
 const FIRST: Timestamp = Timestamp::from_seconds(1_622_570_885);
@@ -588,7 +590,7 @@ fn published_messages_and_confirmations() {
         }))
     };
     assert_eq!(published(Some("Hallo")).subject, "Hallo");
-    assert_eq!(published(None).subject, "AWS Notification Message");
+    assert_eq!(published(None).subject, "Nightbell Notification Message");
     let text = published(None).text;
     assert!(text.starts_with("a\nb\n\n----------------------------------------\n"), "{text}");
     assert!(text.contains("\nhttps://bell.example.org/unsubscribe?arn=a&t=1\n"));
@@ -599,7 +601,7 @@ fn published_messages_and_confirmations() {
         written(&Delivery { unsubscribe_url: None, ..delivery(content) })
     };
     let asked = confirmation("https://bell.example.org/confirm?token=ab12");
-    assert_eq!(asked.subject, "AWS Notification - Subscription Confirmation");
+    assert_eq!(asked.subject, "Nightbell - Subscription Confirmation");
     assert!(asked.text.contains("\nhttps://bell.example.org/confirm?token=ab12\n"));
     assert!(
         asked.html.unwrap().contains("href=\"https:&#x2f;&#x2f;bell.example.org&#x2f;confirm?token=ab12\"")
@@ -607,6 +609,30 @@ fn published_messages_and_confirmations() {
     assert!(!asked.headers.iter().any(|(name, _)| name.starts_with("List-Unsubscribe")));
     let broken = confirmation("javascript:alert(1)");
     assert!(!broken.html.unwrap().contains("javascript") && !broken.text.contains("javascript"));
+}
+
+#[test]
+fn a_trial_says_so_and_offers_nothing_that_was_never_there() {
+    let alarm = changed(denied(), |t| t.incident = Some("26f673c6e2cecb22".to_owned()));
+    let sent = delivery(Content::Alarm(Box::new(alarm)));
+    let shown = |trial| {
+        let enclosure = Enclosure { trial, ..Enclosure::default() };
+        render(&Delivery { unsubscribe_url: None, ..sent.clone() }, &origin(), enclosure, sent.created)
+    };
+    let (mail, trial) = (shown(false), shown(true));
+    assert_eq!(mail.subject, trial.subject);
+    assert!(trial.text.starts_with(
+        "BACKTEST: would have been sent. Nobody got this mail.\n\nawscorp\\fsxclient was denied access 6 times in "
+    ));
+    assert!(trial.text.ends_with("  Alarm       18:08:47.390  +40 ms\n"), "{}", trial.text);
+    for gone in
+        ["nightbell incidents", "aws cloudwatch", "You receive this", "You are receiving this", "Mailed"]
+    {
+        assert!(mail.text.contains(gone) && !trial.text.contains(gone), "{gone}");
+    }
+    let html = trial.html.unwrap();
+    assert!(html.contains("BACKTEST: would have been sent.") && !html.contains("last event to mail"));
+    assert!(!mail.html.unwrap().contains("BACKTEST"));
 }
 
 #[test]

@@ -116,15 +116,21 @@ pub(super) fn too_many(contributor: &Contributor) -> String {
 }
 
 fn counted_one_by_one(contributor: &Contributor) -> &'static str {
-    match contributor.attributes.as_slice() {
+    contributors(&contributor.attributes).1
+}
+
+/// What contributors with these attributes are called, one and several of them.
+pub(super) fn contributors(attributes: &[(String, String)]) -> (&'static str, &'static str) {
+    match attributes {
         [(name, _)] => match name.as_str() {
-            "Account" | "User" => "users",
-            "Source" => "addresses",
-            "Instance" => "machines",
-            "Folder" => "folders",
-            _ => "contributors",
+            "Account" | "User" => ("user", "users"),
+            "Source" => ("address", "addresses"),
+            "Instance" => ("machine", "machines"),
+            "Folder" => ("folder", "folders"),
+            "Share" => ("share", "shares"),
+            _ => ("contributor", "contributors"),
         },
-        _ => "contributors",
+        _ => ("contributor", "contributors"),
     }
 }
 

@@ -23,13 +23,22 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts the server on the data folder and waits until it listens.
+    #[allow(dead_code, reason = "each benchmark takes what it needs")]
     pub(crate) fn start(data: &Path, smtp_port: u16) -> Self {
+        Self::start_with(data, smtp_port, &[])
+    }
+
+    /// The same with more arguments; `NIGHTBELL_BENCH_PROGRAM` may name another program than the one just built.
+    pub(crate) fn start_with(data: &Path, smtp_port: u16, more: &[&str]) -> Self {
+        let named = std::env::var_os("NIGHTBELL_BENCH_PROGRAM");
+        let program = named.unwrap_or_else(|| env!("CARGO_BIN_EXE_nightbell").into());
         let log = std::fs::File::create(data.join("server.log")).expect("the folder can be written");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_nightbell"))
+        let mut child = Command::new(program)
             .args(["serve", "--listen", "127.0.0.1:0", "--region", REGION, "--log", "warn"])
             .arg("--data")
             .arg(data)
             .args(["--smtp", &format!("smtp://127.0.0.1:{smtp_port}")])
+            .args(more)
             .env("NIGHTBELL_ROOT_ACCESS_KEY_ID", KEY_ID)
             .env("NIGHTBELL_ROOT_SECRET_ACCESS_KEY", SECRET)
             .stdin(Stdio::null())
@@ -58,8 +67,18 @@ impl Server {
 
     /// The most memory the server has held, in MiB.
     pub(crate) fn memory_mib_max(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// The memory the server holds now, in MiB.
+    #[allow(dead_code, reason = "each benchmark takes what it needs")]
+    pub(crate) fn memory_mib(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, name: &str) -> u64 {
         let status = self.proc_file("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
         line.and_then(|kib| kib.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) / 1024
     }
 
@@ -78,7 +97,8 @@ impl Server {
         }
     }
 
-    fn counter(&self, connection: &mut Connection, name: &str) -> u64 {
+    /// A number of the page `/metrics`.
+    pub(crate) fn counter(&self, connection: &mut Connection, name: &str) -> u64 {
         let page = connection.get(&self.address, "/metrics");
         let found = page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
         found.unwrap_or_else(|| panic!("no counter {name} in {page}"))

@@ -10,8 +10,8 @@ use nightbell_core::watch::Runtime;
 use serde::{Deserialize, Serialize};
 
 use super::Cx;
-use super::cloudwatch::{MetricAlarmEntry, NAMES_MAX, describe, invalid_token, named, no, validation};
-use super::composite::{self, CompositeAlarmEntry};
+use super::cloudwatch::{NAMES_MAX, invalid_token, named, no, validation};
+use super::entry::{self, AlarmEntry};
 use super::error::ApiError;
 use super::route::{Page, page};
 use crate::manage::{Refusal, alarms, composites};
@@ -38,8 +38,8 @@ pub(super) struct DescribeAlarmsRequest {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct DescribeAlarmsResponse {
-    composite_alarms: Vec<CompositeAlarmEntry>,
-    metric_alarms: Vec<MetricAlarmEntry>,
+    composite_alarms: Vec<AlarmEntry>,
+    metric_alarms: Vec<AlarmEntry>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<String>,
 }
@@ -129,8 +129,8 @@ pub(super) async fn describe_alarms(
     let (mut composite_alarms, mut metric_alarms) = (Vec::new(), Vec::new());
     for one in shown {
         match one {
-            Found::Metric(alarm, runtime) => metric_alarms.push(describe(alarm, runtime)),
-            Found::Composite(alarm, runtime) => composite_alarms.push(composite::describe(alarm, runtime)),
+            Found::Metric(alarm, runtime) => metric_alarms.push(entry::of_metric(alarm, runtime)),
+            Found::Composite(alarm, runtime) => composite_alarms.push(entry::of_composite(alarm, runtime)),
         }
     }
     Ok(DescribeAlarmsResponse { composite_alarms, metric_alarms, next_token })

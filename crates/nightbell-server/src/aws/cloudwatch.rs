@@ -4,13 +4,13 @@ CloudWatch alarms: PutMetricAlarm and what goes with it ("Amazon CloudWatch API 
 
 use std::collections::BTreeMap;
 
-use nightbell_core::alarm::{Measure, MetricAlarm, MissingData, SeriesMeasure, State};
+use nightbell_core::alarm::{Measure, MetricAlarm, SeriesMeasure, State};
 use nightbell_core::metric::Series;
 use nightbell_core::time::Timestamp;
-use nightbell_core::watch::Runtime;
 use nightbell_wire::value::Time;
 use serde::{Deserialize, Serialize};
 
+use super::entry::{self, AlarmEntry};
 use super::error::{ApiError, Service, refused};
 use super::queries::{self, MetricDataQuery};
 use super::route::{Page, page};
@@ -196,7 +196,8 @@ fn read_statistic(request: &PutMetricAlarmRequest) -> Result<String, ApiError> {
     }
 }
 
-const SIMPLE_STATISTICS: [&str; 5] = ["SampleCount", "Average", "Sum", "Minimum", "Maximum"];
+/// The statistics that are no `ExtendedStatistic`.
+pub(super) const SIMPLE_STATISTICS: [&str; 5] = ["SampleCount", "Average", "Sum", "Minimum", "Maximum"];
 
 /// A value out of a fixed list, by its name in the API.
 pub(super) fn named<T: for<'de> Deserialize<'de>>(
@@ -211,104 +212,6 @@ pub(super) fn named<T: for<'de> Deserialize<'de>>(
         ))
     });
     known.map(Some)
-}
-
-/// The name in the API of a value out of a fixed list.
-fn name_of<T: Serialize>(value: &T) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(name)) => name,
-        _ => String::new(),
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct MetricAlarmEntry {
-    alarm_name: String,
-    alarm_arn: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    alarm_description: Option<String>,
-    alarm_configuration_updated_timestamp: Time,
-    actions_enabled: bool,
-    #[serde(rename = "OKActions")]
-    ok_actions: Vec<String>,
-    alarm_actions: Vec<String>,
-    insufficient_data_actions: Vec<String>,
-    state_value: &'static str,
-    state_reason: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    state_reason_data: Option<String>,
-    state_updated_timestamp: Time,
-    state_transitioned_timestamp: Time,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    evaluation_state: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    metric_name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    namespace: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    statistic: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    extended_statistic: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dimensions: Option<Vec<Dimension>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    period: Option<i64>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    metrics: Vec<MetricDataQuery>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unit: Option<String>,
-    evaluation_periods: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    datapoints_to_alarm: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    threshold: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    threshold_metric_id: Option<String>,
-    comparison_operator: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    treat_missing_data: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    evaluate_low_sample_count_percentile: Option<String>,
-}
-
-pub(super) fn describe(alarm: MetricAlarm, runtime: Runtime) -> MetricAlarmEntry {
-    let single = alarm.single().cloned();
-    let simple = |statistic: &String| SIMPLE_STATISTICS.contains(&statistic.as_str());
-    let statistic = single.as_ref().map(|single| single.statistic.clone());
-    let given = |text: String| (!text.is_empty()).then_some(text);
-    MetricAlarmEntry {
-        alarm_name: alarm.name,
-        alarm_arn: alarm.arn,
-        alarm_description: alarm.description,
-        alarm_configuration_updated_timestamp: time(alarm.updated),
-        actions_enabled: alarm.actions_enabled,
-        ok_actions: alarm.ok_actions,
-        alarm_actions: alarm.alarm_actions,
-        insufficient_data_actions: alarm.insufficient_data_actions,
-        state_value: runtime.state.name(),
-        state_reason: runtime.reason,
-        state_reason_data: runtime.reason_data,
-        state_updated_timestamp: time(runtime.state_updated),
-        state_transitioned_timestamp: time(runtime.state_transitioned),
-        evaluation_state: runtime.partial.then_some("PARTIAL_DATA"),
-        dimensions: single.as_ref().map(|single| dimensions(&single.series)),
-        statistic: statistic.clone().filter(simple),
-        extended_statistic: statistic.filter(|statistic| !simple(statistic)),
-        period: single.is_some().then_some(alarm.period_s),
-        unit: single.as_ref().and_then(|single| single.unit.clone()),
-        metric_name: single.as_ref().map(|single| single.series.name.clone()),
-        namespace: single.map(|single| single.series.namespace),
-        metrics: queries::written(&alarm.measure, alarm.period_s),
-        evaluation_periods: alarm.evaluation_periods,
-        datapoints_to_alarm: alarm.datapoints_to_alarm,
-        threshold: alarm.band.is_none().then_some(alarm.threshold),
-        threshold_metric_id: alarm.band,
-        comparison_operator: name_of(&alarm.comparison),
-        treat_missing_data: (alarm.missing_data != MissingData::Missing)
-            .then(|| name_of(&alarm.missing_data)),
-        evaluate_low_sample_count_percentile: given(alarm.evaluate_low_sample_count_percentile),
-    }
 }
 
 /// An instant as the protocols write it.
@@ -336,7 +239,7 @@ pub(super) struct DescribeAlarmsForMetricRequest {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct DescribeAlarmsForMetricResponse {
-    metric_alarms: Vec<MetricAlarmEntry>,
+    metric_alarms: Vec<AlarmEntry>,
 }
 
 pub(super) async fn describe_alarms_for_metric(
@@ -358,7 +261,7 @@ pub(super) async fn describe_alarms_for_metric(
     let metric_alarms = found
         .into_iter()
         .filter(|(alarm, _)| fits(alarm))
-        .map(|(alarm, runtime)| describe(alarm, runtime))
+        .map(|(alarm, runtime)| entry::of_metric(alarm, runtime))
         .collect();
     Ok(DescribeAlarmsForMetricResponse { metric_alarms })
 }

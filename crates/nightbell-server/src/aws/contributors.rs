@@ -1,18 +1,21 @@
 /*!
 DescribeAlarmContributors ("Amazon CloudWatch API Reference"): who or what an alarm is about.
+
+A page goes on after the key that the last one ended with, so that a page costs the same wherever it is.
 */
 
 use std::collections::BTreeMap;
 
-use nightbell_core::alarm::{Contributor, State};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use nightbell_core::alarm::Contributor;
 use nightbell_core::watch::Runtime;
 use nightbell_wire::value::Time;
 use serde::{Deserialize, Serialize};
 
 use super::Cx;
-use super::cloudwatch::{invalid_token, missing, no, time};
+use super::cloudwatch::{missing, no, time};
 use super::error::ApiError;
-use super::route::{Page, page};
 use crate::manage::alarms;
 
 /// Contributors of one page.
@@ -47,13 +50,9 @@ pub(super) async fn describe_alarm_contributors(
     request: DescribeAlarmContributorsRequest,
 ) -> Result<DescribeAlarmContributorsResponse, ApiError> {
     let name = request.alarm_name.ok_or_else(|| missing("AlarmName"))?;
+    let after = request.next_token.map(|token| read_token(&token).ok_or_else(invalid_token)).transpose()?;
     let alarm = alarms::find(&cx.app.records, &cx.region, &name).map_err(no)?;
-    let mut found = alarms::contributors(&cx.app.records, &alarm).map_err(no)?;
-    found.retain(|(_, runtime)| runtime.state == State::Alarm);
-    found.sort_by(|a, b| a.0.id.cmp(&b.0.id));
-    let bounds =
-        Page { limit: None, token: request.next_token, default: PAGE_MAX, max: PAGE_MAX, descending: false };
-    let (shown, next_token) = page(found, &bounds, |(one, _)| &one.id).map_err(invalid_token)?;
+    let page = alarms::contributors_in_alarm(&cx.app.records, &alarm, after, PAGE_MAX).map_err(no)?;
     let entry = |(one, runtime): (Contributor, Runtime)| AlarmContributor {
         contributor_id: one.id,
         contributor_attributes: one.attributes.into_iter().collect(),
@@ -61,7 +60,34 @@ pub(super) async fn describe_alarm_contributors(
         state_transitioned_timestamp: time(runtime.state_transitioned),
     };
     Ok(DescribeAlarmContributorsResponse {
-        alarm_contributors: shown.into_iter().map(entry).collect(),
-        next_token,
+        alarm_contributors: page.found.into_iter().map(entry).collect(),
+        next_token: page.next.map(write_token),
     })
+}
+
+fn invalid_token() -> ApiError {
+    ApiError::sender("InvalidNextToken", "The specified nextToken is invalid.")
+}
+
+fn write_token(last: u64) -> String {
+    URL_SAFE_NO_PAD.encode(last.to_be_bytes())
+}
+
+fn read_token(token: &str) -> Option<u64> {
+    URL_SAFE_NO_PAD.decode(token).ok()?.try_into().ok().map(u64::from_be_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_come_back_and_others_are_refused() {
+        for last in [0, 1, u64::MAX] {
+            assert_eq!(read_token(&write_token(last)), Some(last));
+        }
+        for wrong in ["", "%%", "AAAA", &"A".repeat(1_000)] {
+            assert_eq!(read_token(wrong), None, "{wrong}");
+        }
+    }
 }

@@ -400,7 +400,7 @@ impl<'a> Stored<'a> {
         Ok((slots.iter().map(|slot| statistic.value(slot)).collect(), order))
     }
 
-    /// The saved model of a metric, or one learned now from what is stored.
+    /// The saved model of a metric or an expression, or one learned now from what is stored.
     fn model(&self, key: &ModelKey) -> Result<Option<Model>, Failure> {
         let store = &**self.cx.app.records.store();
         if let Some(model) = detectors::saved_model(store, key)? {
@@ -446,9 +446,9 @@ impl Inputs for Stored<'_> {
         }
     }
 
-    fn band(&self, of: &MetricStat, width: f64, grid: &Timeline) -> Option<Band> {
+    fn band(&self, of: &[MetricQuery], width: f64, grid: &Timeline) -> Option<Band> {
         let period_s = grid.period_s.max(nightbell_core::anomaly::model::PERIOD_MIN_S);
-        let key = ModelKey { period_s, ..ModelKey::of_stat(of) };
+        let key = ModelKey { period_s, ..ModelKey::of_formula(of)? };
         let mut models = self.models.borrow_mut();
         let model = models.entry(key.clone()).or_insert_with(|| self.or_refuse(self.model(&key))).as_ref()?;
         models::band(model, width, grid.grid())

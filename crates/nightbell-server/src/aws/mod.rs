@@ -16,6 +16,7 @@ pub(crate) mod anomaly;
 pub(crate) mod cloudwatch;
 pub(crate) mod composite;
 pub(crate) mod contributors;
+mod entry;
 pub(crate) mod error;
 pub(crate) mod filters;
 pub(crate) mod logs;

@@ -155,7 +155,8 @@ pub(super) fn written(measure: &Measure, period_s: i64) -> Vec<MetricDataQuery> 
     }
 }
 
-fn write_entry(entry: &MetricQuery) -> MetricDataQuery {
+/// An entry as it was given.
+pub(super) fn write_entry(entry: &MetricQuery) -> MetricDataQuery {
     let metric_stat = entry.stat().map(|stat| MetricStat {
         metric: NamedMetric {
             namespace: Some(stat.series.namespace.clone()),

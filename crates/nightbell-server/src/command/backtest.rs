@@ -3,21 +3,27 @@
 */
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{IsTerminal, Write as _};
 
 use anyhow::{Context, Result, bail};
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 use nightbell_core::time::Timestamp;
-use serde_json::Value;
 
 use super::ServerPlace;
 use super::watch::{self, Asked};
-use crate::backtest::{BACKTEST_RUNS_MAX, BACKTEST_SHOWN_MAX, BacktestAnswer, BacktestRequest, BacktestRun};
+use crate::backtest::{
+    BACKTEST_RUNS_MAX, BACKTEST_SHOWN_MAX, BacktestAnswer, BacktestMessage, BacktestRequest, BacktestRun,
+    BacktestTransition, Line, Phase, Progress,
+};
 use crate::client::Client;
 use crate::clock;
 
 /// Characters of the longest bar of the table.
 const BAR_CHARS: usize = 40;
+
+/// The topic that a tried watch would tell.
+const NOBODY: &str = "arn:aws:sns:backtest:000000000000:nobody";
 
 /// Try a rule on the stored events: when would it have fired, with which messages.
 #[derive(Args)]
@@ -99,12 +105,91 @@ impl Backtest {
 }
 
 fn counted(answer: &BacktestAnswer) -> String {
-    format!("{} events, {} data points\n", answer.events, answer.data)
+    let mut text =
+        format!("{}, {}\n", number(answer.events, "event"), number(answer.data as u64, "data point"));
+    for note in &answer.notes {
+        let _ = writeln!(text, "note: {}", super::printable(note));
+    }
+    text
 }
 
+/// `1 event`, `2 events`.
+fn number(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Asks for the backtest, and shows on stderr how far it is where it takes long.
 async fn ask(client: &Client, request: &BacktestRequest) -> Result<BacktestAnswer> {
-    let answer = client.own("/_nightbell/backtest", serde_json::to_vec(request)?).await?;
-    serde_json::from_slice(&answer).context("the server's answer is not that of a backtest")
+    let mut meter = Meter::default();
+    let mut answer = None;
+    let read = |line: &[u8]| {
+        match serde_json::from_slice(line).context("the server's answer is not that of a backtest")? {
+            Line::Progress(progress) => meter.show(progress),
+            Line::Answer(whole) => answer = Some(*whole),
+            Line::Refused(why) => bail!(why),
+        }
+        Ok(())
+    };
+    let done = client.own_lines("/_nightbell/backtest", serde_json::to_vec(request)?, read).await;
+    meter.clear();
+    done?;
+    answer.context("the server ended before it had an answer")
+}
+
+/// How far a backtest is: a bar on a terminal, elsewhere a line for each tenth.
+#[derive(Default)]
+struct Meter {
+    bar: Option<ProgressBar>,
+    phase: Phase,
+    tenth: Option<u64>,
+}
+
+impl Meter {
+    fn show(&mut self, progress: Progress) {
+        let Progress { phase, done, total } = progress;
+        if phase != self.phase {
+            self.clear();
+            (self.phase, self.tenth) = (phase, None);
+        }
+        if std::io::stderr().is_terminal() {
+            let bar = self.bar.get_or_insert_with(|| bar(phase, total));
+            bar.set_length(total);
+            bar.set_position(done);
+            return;
+        }
+        let tenth = done.saturating_mul(10).checked_div(total).unwrap_or(0);
+        if self.tenth.is_none_or(|told| told < tenth) {
+            self.tenth = Some(tenth);
+            progress_line(&progress);
+        }
+    }
+
+    fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(phase: Phase, total: u64) -> ProgressBar {
+    let style = match phase {
+        Phase::Waiting => "waiting for other searches {elapsed}",
+        Phase::Reading => "reading events {wide_bar} {human_pos} of {human_len} {eta}",
+        Phase::Playing => "playing them {wide_bar} {percent} % {eta}",
+    };
+    let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(total).with_style(style)
+}
+
+#[allow(clippy::print_stderr)] // this is where the terminal is spoken to
+fn progress_line(progress: &Progress) {
+    let Progress { phase, done, total } = *progress;
+    let percent = done.saturating_mul(100).checked_div(total).unwrap_or(0);
+    match phase {
+        Phase::Waiting => eprintln!("waiting for other searches"),
+        Phase::Reading => eprintln!("reading events: {done} of {total} ({percent} %)"),
+        Phase::Playing => eprintln!("playing them: {percent} %"),
+    }
 }
 
 impl Tried {
@@ -114,6 +199,8 @@ impl Tried {
             from: options.from,
             to: options.to,
             as_arrived: options.as_arrived,
+            messages: options.messages || options.json,
+            progress: true,
             ..BacktestRequest::default()
         };
         match &self.rule {
@@ -128,11 +215,7 @@ impl Tried {
                     let filters = watch.filters.iter().filter(|filter| filter.excluded.is_none());
                     // Filters that differ by the threshold do not exist: it stands in the alarm.
                     request.filters = filters.map(|filter| watch::filter_request(&watch, filter)).collect();
-                    let mut alarm = watch::alarm(&watch, "");
-                    if let Value::Object(alarm) = &mut alarm {
-                        alarm.remove("AlarmActions");
-                    }
-                    request.alarms.push(alarm);
+                    request.alarms.push(watch::alarm(&watch, NOBODY));
                 }
             }
         }
@@ -165,22 +248,23 @@ fn thresholds(text: &str) -> Result<Vec<u32>> {
 }
 
 fn one(run: &BacktestRun, messages: bool) -> String {
-    let who =
-        if run.contributors > 0 { format!(" for {} contributors", run.contributors) } else { String::new() };
-    let mut text = format!("would have fired {} times{who} at threshold {}\n", run.fired, run.threshold);
+    let who = match run.contributors as u64 {
+        0 => String::new(),
+        count => format!(" for {}", number(count, "contributor")),
+    };
+    let at = run.threshold.map_or_else(String::new, |threshold| format!(" at threshold {threshold}"));
+    let fired = number(run.fired as u64, "time");
+    let mails = number(run.mails as u64, "message");
+    let mut text = format!("would have fired {fired}{who}{at}, and sent {mails}\n");
+    let mut between = run.messages.iter().filter(|_| messages).peekable();
     for told in &run.transitions {
-        let whose: Vec<&str> = told.contributor.iter().map(|(_, value)| value.as_str()).collect();
-        let at = Timestamp::from_millis(told.at).iso();
-        let whose = super::printable(&whose.join(", "));
-        let _ = writeln!(text, "\n{at}  {} -> {}  {whose}", told.from, told.to);
-        let _ = writeln!(text, "  {}", super::printable(&told.subject));
-        if messages {
-            for line in told.text.trim_end().lines() {
-                let _ = writeln!(text, "  | {}", super::printable(line));
-            }
+        while let Some(message) = between.next_if(|message| message.at < told.at) {
+            text += &between_text(message);
         }
+        text += &transition_text(told, messages);
     }
-    if run.transitions.len() == BACKTEST_SHOWN_MAX {
+    text.extend(between.map(between_text));
+    if run.transitions.len().max(run.messages.len()) >= BACKTEST_SHOWN_MAX {
         let _ = writeln!(
             text,
             "\n… only the first {BACKTEST_SHOWN_MAX} are shown; narrow the time with --from and --to"
@@ -189,14 +273,60 @@ fn one(run: &BacktestRun, messages: bool) -> String {
     text
 }
 
-fn table(runs: &[BacktestRun]) -> String {
-    let most = runs.iter().map(|run| run.fired).max().unwrap_or(0).max(1);
-    let mut text = format!("{:>9}  {:>6}  {:>12}\n", "threshold", "fired", "contributors");
-    for run in runs {
-        let bar = "█".repeat((run.fired * BAR_CHARS).div_ceil(most));
-        let _ = writeln!(text, "{:>9}  {:>6}  {:>12}  {bar}", run.threshold, run.fired, run.contributors);
+fn transition_text(told: &BacktestTransition, messages: bool) -> String {
+    let child =
+        if told.child { format!("  (child {})", super::printable(&told.alarm)) } else { String::new() };
+    let whose = values(&told.contributor);
+    let at = Timestamp::from_millis(told.at).iso();
+    let mut text = format!("\n{at}  {} -> {}  {whose}", told.from, told.to).trim_end().to_owned();
+    let _ = writeln!(text, "{child}");
+    let _ = writeln!(text, "  {}", super::printable(&told.subject));
+    match &told.silent {
+        Some(why) => drop(writeln!(text, "  no message: {}", super::printable(why))),
+        None if messages => text += &quoted(&told.text),
+        None => {}
     }
     text
+}
+
+fn between_text(message: &BacktestMessage) -> String {
+    let at = Timestamp::from_millis(message.at).iso();
+    let subject = super::printable(&message.subject);
+    let mut text = format!("\n{at}  message ({})  {}", message.kind, values(&message.contributor));
+    text.truncate(text.trim_end().len());
+    let _ = writeln!(text, "\n  {subject}");
+    text + &quoted(&message.text)
+}
+
+fn values(contributor: &[(String, String)]) -> String {
+    let values: Vec<&str> = contributor.iter().map(|(_, value)| value.as_str()).collect();
+    super::printable(&values.join(", "))
+}
+
+fn quoted(text: &str) -> String {
+    let line = |line: &str| format!("  | {}\n", super::printable(line));
+    text.trim_end().lines().map(line).collect()
+}
+
+/// How often for each threshold, with a bar each.
+fn table(runs: &[BacktestRun]) -> String {
+    let most = runs.iter().map(|run| run.fired).max().unwrap_or(0).max(1);
+    let mut text = format!("{:>9}  {:>6}  {:>12}  {:>8}\n", "threshold", "fired", "contributors", "messages");
+    for run in runs {
+        let threshold = run.threshold.map_or_else(String::new, |threshold| threshold.to_string());
+        let row = format!("{threshold:>9}  {:>6}  {:>12}  {:>8}", run.fired, run.contributors, run.mails);
+        let _ = writeln!(text, "{}", format!("{row}  {}", plot(run.fired, most)).trim_end());
+    }
+    text
+}
+
+/// A bar of `count`, where `most` is the longest; what is not nothing is seen.
+fn plot(count: usize, most: usize) -> String {
+    const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+    let eighths = (count * BAR_CHARS * 8).div_ceil(most.max(1));
+    let mut bar = "█".repeat(eighths / 8);
+    bar.extend((eighths % 8).checked_sub(1).map(|rest| EIGHTHS[rest]));
+    bar
 }
 
 /// A date, an instant, or an age (`7d`, `12h`) as milliseconds since 1970.
@@ -258,6 +388,15 @@ mod tests {
         for bad in ["", "0", "-1", "6..3", "1..500", "a..b", "3.."] {
             assert!(thresholds(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn bars_are_in_proportion_and_no_count_is_invisible() {
+        assert_eq!(plot(0, 5), "");
+        assert_eq!(plot(5, 5).chars().count(), BAR_CHARS);
+        assert_eq!(plot(1, 1_000_000), "▏");
+        assert_eq!(plot(1, 2), "█".repeat(BAR_CHARS / 2));
+        assert_eq!(plot(1, 64), "▋", "five eighths of a character");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::bounded::read_text;
 use crate::client::Client;
-use crate::config::{LISTEN_DEFAULT, Settings};
+use crate::config::Settings;
 use crate::credentials;
 
 pub(crate) mod backtest;
@@ -49,7 +49,7 @@ pub(crate) struct ServerPlace {
     #[arg(long, env = "NIGHTBELL_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
 
-    /// Address of the server (default: the one it listens on)
+    /// Address of the server (default: the one it listens on, once it does)
     #[arg(long, env = "NIGHTBELL_ENDPOINT", value_name = "URL")]
     endpoint: Option<String>,
 
@@ -69,23 +69,28 @@ pub(crate) struct Server {
 }
 
 impl ServerPlace {
-    /// Looks the server up; an error says what to do.
+    /// Looks the server up, and waits a little for one that is starting; an error says what to do.
     pub(crate) fn find(&self) -> Result<Server> {
         let settings =
             Settings { data: self.data.clone(), region: self.region.clone(), ..Settings::default() };
         let data = settings.data_folder()?;
+        let told = if self.endpoint.is_some() { told_by_server(&data)? } else { wait_for_server(&data)? };
         let Some(key) = credentials::find(&data)? else {
             bail!(
                 "there is no key in {}; start the server with `nightbell serve` first, or name its folder with --data",
                 data.display()
             );
         };
-        let told = told_by_server(&data)?;
-        let (endpoint, region) = match told {
-            Some((endpoint, region)) => (endpoint, region),
-            None => (format!("http://{LISTEN_DEFAULT}"), settings.region_name()?),
+        let (of_server, region) = match told {
+            Some((endpoint, region)) => (Some(endpoint), region),
+            None => (None, settings.region_name()?),
         };
-        let endpoint = self.endpoint.clone().unwrap_or(endpoint);
+        let Some(endpoint) = self.endpoint.clone().or(of_server) else {
+            bail!(
+                "no server runs on {}; start it with `nightbell serve`, name its folder with --data, or its address with --endpoint",
+                data.display()
+            );
+        };
         let region = if self.region.is_some() { settings.region_name()? } else { region };
         Ok(Server { endpoint, region, key })
     }
@@ -102,12 +107,31 @@ pub(crate) fn endpoint_file(data: &Path) -> PathBuf {
     data.join("endpoint")
 }
 
+/// What a running server tells, once it does; nothing when none has told it in [`STARTING_MS_MAX`].
+fn wait_for_server(data: &Path) -> Result<Option<(String, String)>> {
+    for _ in 0..STARTING_MS_MAX / STARTING_LOOK_MS {
+        let told = told_by_server(data)?;
+        if told.is_some() {
+            return Ok(told);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(STARTING_LOOK_MS));
+    }
+    told_by_server(data)
+}
+
+/// How long a command waits for a server that has not told its address yet.
+const STARTING_MS_MAX: u64 = 5_000;
+/// How long it waits between two looks.
+const STARTING_LOOK_MS: u64 = 50;
+
+/// What the server has told; nothing while its file is not there or not written to its end.
 fn told_by_server(data: &Path) -> Result<Option<(String, String)>> {
     let path = endpoint_file(data);
     if !path.exists() {
         return Ok(None);
     }
     let text = read_text(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let Some(text) = text.strip_suffix('\n') else { return Ok(None) };
     let mut lines = text.lines().map(str::to_owned);
     Ok(lines.next().zip(lines.next()))
 }

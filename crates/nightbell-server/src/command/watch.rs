@@ -170,10 +170,20 @@ impl Asked {
 pub(crate) fn recipe_commands(parent: Command, verb: &str, more: fn(Command) -> Command) -> Command {
     RECIPES.iter().fold(parent, |parent, recipe| {
         let command = more(Choices::augment_args(Command::new(recipe.name)));
+        // They can still be given, and are then refused in words that say why.
+        let hide = |command: Command, argument| command.mut_arg(argument, |argument| argument.hide(true));
+        let command = not_taken(recipe).iter().copied().fold(command, hide);
         // Flattened arguments bring words of their own about the command: it is told what it is after them.
         let command = command.about(capitalised(recipe.summary)).long_about(None);
         parent.subcommand(command.after_help(after_help(recipe, verb)))
     })
+}
+
+/// The options that the recipe refuses.
+fn not_taken(recipe: &Recipe) -> Vec<&'static str> {
+    let of_folders: &[&str] = if recipe.in_folder { &[] } else { &["folder"] };
+    let of_exclusions: &[&str] = if recipe.exclusions.is_empty() { &["exclude", "include"] } else { &[] };
+    [of_folders, of_exclusions].concat()
 }
 
 fn capitalised(text: &str) -> String {
@@ -435,6 +445,30 @@ mod tests {
         assert_eq!(watch.threshold, 7.0);
         assert!(watch.query.contains("GROUP BY Share, Folder"), "{}", watch.query);
         assert!(watch.excluded.contains(&"anonymous") && !watch.excluded.contains(&"not-a-file"));
+    }
+
+    #[test]
+    fn the_help_of_a_recipe_shows_what_it_takes() {
+        use clap::CommandFactory;
+
+        let mut taken = [0; 2];
+        for recipe in RECIPES {
+            let mut line = Line::command();
+            let help = line.find_subcommand_mut(recipe.name).unwrap().render_long_help().to_string();
+            let shows = |flag: &str| help.lines().any(|line| line.trim_start().starts_with(flag));
+            assert_eq!(shows("--folder"), recipe.in_folder, "{help}");
+            for flag in ["--exclude", "--include"] {
+                assert_eq!(shows(flag), !recipe.exclusions.is_empty(), "{help}");
+            }
+            assert!(shows("--by") && shows("--threshold") && shows("--mail"), "{help}");
+            taken[0] += usize::from(recipe.in_folder);
+            taken[1] += usize::from(!recipe.exclusions.is_empty());
+            if !recipe.in_folder {
+                let refused = built(&[recipe.name, "--folder", r"\secret"]).unwrap_err().to_string();
+                assert_eq!(refused, format!("{} watches no folder", recipe.name));
+            }
+        }
+        assert!(taken.iter().all(|&count| 0 < count && count < RECIPES.len()), "{taken:?}");
     }
 
     #[test]

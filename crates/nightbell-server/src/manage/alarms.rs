@@ -278,14 +278,19 @@ pub(crate) fn list(
         .collect()
 }
 
-/// Every alarm of every region with its state, as the watcher needs them at start.
+/// Every alarm of every region with its state.
 pub(crate) fn list_all(records: &Records) -> Result<Vec<(MetricAlarm, Runtime)>, Failure> {
     let alarms: Vec<MetricAlarm> = records.list(&Key::prefix(&["alarm"], ""))?;
     alarms.into_iter().map(|alarm| runtime(records, &alarm).map(|runtime| (alarm, runtime))).collect()
 }
 
 fn runtime(records: &Records, alarm: &MetricAlarm) -> Result<Runtime, Failure> {
-    let found = records.store().get(Space::Watch, alarm.arn.as_bytes())?;
+    saved_runtime(&**records.store(), alarm)
+}
+
+/// The state of an alarm as the watcher saved it; that of a new one before.
+pub(crate) fn saved_runtime(store: &dyn Catalog, alarm: &MetricAlarm) -> Result<Runtime, Failure> {
+    let found = store.get(Space::Watch, alarm.arn.as_bytes())?;
     let known = found.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     Ok(known.unwrap_or_else(|| Runtime::created(alarm.updated)))
 }
@@ -296,15 +301,49 @@ pub(crate) fn save_runtime(change: &mut Write, arn: &str, runtime: &Runtime) {
     change.put(Space::Watch, arn.as_bytes(), bytes);
 }
 
-/// The contributors of `alarm` whose states are kept, with their states: those that ever moved.
-pub(crate) fn contributors(
+/// Some of an alarm's contributors.
+pub(crate) struct ContributorPage {
+    /// Those that were found, with their states, in the order of their keys.
+    pub(crate) found: Vec<(Contributor, Runtime)>,
+    /// The key to go on after, where there may be more.
+    pub(crate) next: Option<u64>,
+}
+
+/// Up to `count` contributors of `alarm` in ALARM whose keys come after `after`. Reads one page: it may hold fewer, or
+/// none, and still have a `next`.
+pub(crate) fn contributors_in_alarm(
     records: &Records,
     alarm: &MetricAlarm,
-) -> Result<Vec<(Contributor, Runtime)>, Refusal> {
-    let saved = saved_contributors(&**records.store(), &alarm.arn)?;
-    let named = |(group, runtime): (Group, Runtime)| Some((alarm.contributor(&group)?, runtime));
-    Ok(saved.into_iter().filter_map(named).collect())
+    after: Option<u64>,
+    count: usize,
+) -> Result<ContributorPage, Refusal> {
+    let prefix = contributor_prefix(&alarm.arn);
+    let mut scan = Scan::prefix(prefix.clone()).limit(CONTRIBUTORS_A_PAGE_MAX);
+    if let Some(after) = after {
+        scan = scan.after([prefix.as_slice(), &after.to_be_bytes()].concat());
+    }
+    let read = records.store().scan(Space::Watch, &scan)?;
+    let mut found = Vec::new();
+    let mut last = None;
+    for (key, bytes) in &read {
+        let saved: Option<(Group, Runtime)> = serde_json::from_slice(bytes).ok();
+        let fits = saved.filter(|(_, runtime)| runtime.state == State::Alarm);
+        if let Some((one, runtime)) =
+            fits.and_then(|(group, runtime)| Some((alarm.contributor(&group)?, runtime)))
+        {
+            if found.len() == count {
+                return Ok(ContributorPage { found, next: last });
+            }
+            found.push((one, runtime));
+        }
+        last = key.get(prefix.len()..).and_then(|rest| rest.try_into().ok()).map(u64::from_be_bytes);
+    }
+    let more = read.len() == CONTRIBUTORS_A_PAGE_MAX;
+    Ok(ContributorPage { found, next: last.filter(|_| more) })
 }
+
+/// Most contributors that one page of [`contributors_in_alarm`] looks at, in whatever state they are.
+const CONTRIBUTORS_A_PAGE_MAX: usize = 10_000;
 
 /// The saved contributors of an alarm by the values they are grouped by.
 pub(crate) fn saved_contributors(store: &dyn Catalog, arn: &str) -> Result<Vec<(Group, Runtime)>, Failure> {

@@ -12,7 +12,7 @@ use nightbell_core::alarm::MetricAlarm;
 use nightbell_core::alarm::composite::{AlarmRule, CompositeAlarm, CompositeRuntime, find_cycle};
 use nightbell_core::time::Timestamp;
 use nightbell_core::watch::Input;
-use nightbell_store::{Position, Space, Write};
+use nightbell_store::{Catalog, Position, Space, Write};
 use serde_json::{Value, json};
 
 use super::alarms::{self, configured, push, pushed};
@@ -178,27 +178,25 @@ pub(crate) fn list(
     let alarms: Vec<CompositeAlarm> = records.list(&Key::prefix(&["composite", region], prefix))?;
     let mut all = Vec::with_capacity(alarms.len());
     for alarm in alarms {
-        let runtime = runtime(records, &alarm)?.unwrap_or_else(|| CompositeRuntime::created(alarm.updated));
+        let runtime = saved_runtime(&**records.store(), &alarm)?;
         all.push((alarm, runtime));
     }
     Ok(all)
 }
 
-/// Every composite alarm that the watcher has taken, with its state, as it needs them at start.
-pub(crate) fn list_taken(records: &Records) -> Result<Vec<(CompositeAlarm, CompositeRuntime)>, Failure> {
-    let alarms: Vec<CompositeAlarm> = records.list(&Key::prefix(&["composite"], ""))?;
-    let mut all = Vec::with_capacity(alarms.len());
-    for alarm in alarms {
-        if let Some(runtime) = runtime(records, &alarm)? {
-            all.push((alarm, runtime));
-        }
-    }
-    Ok(all)
+/// Every composite alarm of every region.
+pub(crate) fn list_all(records: &Records) -> Result<Vec<CompositeAlarm>, Failure> {
+    records.list(&Key::prefix(&["composite"], ""))
 }
 
-fn runtime(records: &Records, alarm: &CompositeAlarm) -> Result<Option<CompositeRuntime>, Failure> {
-    let found = records.store().get(Space::Watch, &runtime_key(&alarm.arn))?;
-    Ok(found.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+/// The state of a composite alarm as the watcher saved it; that of a new one before.
+pub(crate) fn saved_runtime(
+    store: &dyn Catalog,
+    alarm: &CompositeAlarm,
+) -> Result<CompositeRuntime, Failure> {
+    let found = store.get(Space::Watch, &runtime_key(&alarm.arn))?;
+    let known = found.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    Ok(known.unwrap_or_else(|| CompositeRuntime::created(alarm.updated)))
 }
 
 fn runtime_key(arn: &str) -> Vec<u8> {

@@ -5,10 +5,11 @@ A change goes into the catalog and, in the same step, into the `metrics` stream,
 reference, "PutAnomalyDetector", "DeleteAnomalyDetector".
 */
 
-use nightbell_core::alarm::{Measure, MetricAlarm};
+use nightbell_core::alarm::{ExpressionMeasure, Measure, MetricAlarm};
 use nightbell_core::anomaly::models::ModelKey;
 use nightbell_core::anomaly::{AnomalyDetector, Model, Watched};
 use nightbell_core::distinct::key_of;
+use nightbell_core::math::{MetricQuery, Queries};
 use nightbell_core::metric::Series;
 use nightbell_core::time::Timestamp;
 use nightbell_core::watch::Input;
@@ -49,13 +50,18 @@ pub(super) fn put_implied(
     now: Timestamp,
 ) -> Result<(), Failure> {
     let (Measure::Expression(measure), Some(band)) = (&alarm.measure, &alarm.band) else { return Ok(()) };
-    let Some(stat) = measure.watched(Some(band)).and_then(|entry| entry.stat()) else { return Ok(()) };
-    let watched = ModelKey::of_stat(stat).watched();
+    let Some(watched) = implied(measure, band) else { return Ok(()) };
     if records.get::<AnomalyDetector>(&key(&watched))?.is_none() && !is_full(records, &watched)? {
         let plain = AnomalyDetector { watched, excluded: Vec::new(), timezone: None, periodic_spikes: false };
         write(change, plain, now);
     }
     Ok(())
+}
+
+/// What a detector for the band of these entries watches.
+fn implied(measure: &ExpressionMeasure, band: &str) -> Option<Watched> {
+    let formula = Queries::read(&measure.entries).ok()?.formula(&measure.watched(Some(band))?.id)?;
+    Some(ModelKey::of_formula(&formula)?.watched)
 }
 
 /// Deletes a detector.
@@ -77,7 +83,7 @@ pub(crate) fn list(records: &Records, region: &str) -> Result<Vec<(String, Anoma
     Ok(found.into_iter().map(|(key, one)| (String::from_utf8_lossy(&key).into_owned(), one)).collect())
 }
 
-/// Every detector of every region, as the watcher needs them at start.
+/// Every detector of every region.
 pub(crate) fn list_all(records: &Records) -> Result<Vec<AnomalyDetector>, Failure> {
     records.list(&Key::prefix(&["detector"], ""))
 }
@@ -132,23 +138,41 @@ fn write(change: &mut Write, detector: AnomalyDetector, now: Timestamp) {
 }
 
 fn is_full(records: &Records, watched: &Watched) -> Result<bool, Failure> {
-    let Watched::Metric { series, .. } = watched;
-    let held = records.keys(&Key::prefix(&["detector", &series.region], ""))?;
+    let held = records.keys(&Key::prefix(&["detector", watched.region()], ""))?;
     Ok(held.len() >= DETECTORS_MAX)
 }
 
 /// Namespace and metric first, so that listings are in their order; dimensions as a hash, for thirty would not fit.
-fn key(watched: &Watched) -> Key {
-    let Watched::Metric { series, statistic } = watched;
-    let hash = format!("{:016x}", key_of(&parts(series)));
-    Key::of(&["detector", &series.region, &series.namespace, &series.name, &hash, statistic])
+/// Expressions have neither and come before all metrics.
+pub(super) fn key(watched: &Watched) -> Key {
+    match watched {
+        Watched::Metric { series, statistic } => {
+            let hash = format!("{:016x}", key_of(&parts(series)));
+            Key::of(&["detector", &series.region, &series.namespace, &series.name, &hash, statistic])
+        }
+        Watched::Expression(entries) => {
+            let hash = format!("{:016x}", key_of(&[&text_of(entries)]));
+            Key::of(&["detector", watched.region(), "", "", &hash, ""])
+        }
+    }
+}
+
+fn text_of(entries: &[MetricQuery]) -> String {
+    serde_json::to_string(entries).expect("entries are plain data")
 }
 
 fn model_key(key: &ModelKey) -> Vec<u8> {
     let period = key.period_s.to_string();
-    let mut all = parts(&key.series);
-    all.extend([key.statistic.as_str(), key.unit.as_deref().unwrap_or_default(), &period]);
-    [MODEL_PREFIX, &key_of(&all).to_be_bytes()].concat()
+    let unit = key.unit.as_deref().unwrap_or_default();
+    let hash = match &key.watched {
+        Watched::Metric { series, statistic } => {
+            let mut all = parts(series);
+            all.extend([statistic.as_str(), unit, &period]);
+            key_of(&all)
+        }
+        Watched::Expression(entries) => key_of(&["expression", &text_of(entries), unit, &period]),
+    };
+    [MODEL_PREFIX, &hash.to_be_bytes()].concat()
 }
 
 fn parts(series: &Series) -> Vec<&str> {

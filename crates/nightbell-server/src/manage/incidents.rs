@@ -2,12 +2,13 @@
 Incidents as they are kept: saved by the watcher, listed for people, taken on and muted by them, removed when they are old.
 
 Each is a JSON record under its id, with an entry under the time it started, and one more as long as the watcher holds it.
+What it counts between two times that it is saved is a small entry of its own, written with every step.
 What somebody does to an incident goes into the `metrics` stream, where the watcher takes it in order with the data.
 */
 
 use nightbell_core::incident::{INCIDENT_AGE_MAX_MS, Incident};
 use nightbell_core::time::Timestamp;
-use nightbell_core::watch::Input;
+use nightbell_core::watch::{IncidentCount, Input};
 use nightbell_store::{Catalog, Durability, Position, Scan, Space, Write};
 use tracing::warn;
 
@@ -29,6 +30,10 @@ const RECORD: u8 = b'i';
 const STARTED: u8 = b't';
 /// By id, as long as the watcher holds it.
 const HELD: u8 = b'o';
+/// By id: what it has counted since the record was written.
+const COUNT: u8 = b'c';
+/// The first byte of a saved count; another form of it gets another.
+const COUNT_FORM: u8 = 1;
 
 fn key(kind: u8, id: &str) -> Vec<u8> {
     [&[kind], id.as_bytes()].concat()
@@ -44,9 +49,25 @@ pub(crate) fn save(change: &mut Write, incident: &Incident) {
     change.put(Space::Incidents, key(RECORD, &incident.id), bytes);
     change.put(Space::Incidents, started_key(incident.started, &incident.id), incident.alarm_arn.as_bytes());
     change.put(Space::Incidents, key(HELD, &incident.id), []);
+    change.delete(Space::Incidents, key(COUNT, &incident.id));
 }
 
-/// Notes that nothing more comes of an incident.
+/// Adds what an incident has counted since it was saved.
+pub(crate) fn save_count(change: &mut Write, count: &IncidentCount) {
+    let bytes = postcard::to_extend(count, vec![COUNT_FORM]).expect("a count is plain data");
+    change.put(Space::Incidents, key(COUNT, &count.id), bytes);
+}
+
+/// What an incident has counted since it was saved, where that is anything.
+pub(crate) fn count(store: &dyn Catalog, id: &str) -> Result<Option<IncidentCount>, Failure> {
+    let found = store.get(Space::Incidents, &key(COUNT, id))?;
+    Ok(found.and_then(|bytes| match bytes.split_first() {
+        Some((&COUNT_FORM, rest)) => postcard::from_bytes(rest).ok(),
+        _ => None,
+    }))
+}
+
+/// Notes that nothing more comes of an incident. Its last count stays, for it is read with it.
 pub(crate) fn let_go(change: &mut Write, id: &str) {
     change.delete(Space::Incidents, key(HELD, id));
 }
@@ -56,7 +77,7 @@ pub(crate) fn is_kept(store: &dyn Catalog, id: &str) -> Result<bool, Failure> {
     Ok(store.get(Space::Incidents, &key(RECORD, id))?.is_some())
 }
 
-/// The incidents that the watcher held when it was stopped.
+/// The incidents that the watcher held when it was stopped, as they were saved; [`count`] has what came since.
 pub(crate) fn held(store: &dyn Catalog) -> Result<Vec<Incident>, Failure> {
     let mut all = Vec::new();
     let mut scan = Scan::prefix([HELD]).limit(STEP_ENTRIES);
@@ -65,7 +86,7 @@ pub(crate) fn held(store: &dyn Catalog) -> Result<Vec<Incident>, Failure> {
         let Some((last, _)) = found.last() else { return Ok(all) };
         scan = Scan::prefix([HELD]).limit(STEP_ENTRIES).after(last.clone());
         for (entry, _) in &found {
-            all.extend(read(store, &String::from_utf8_lossy(&entry[1..]))?);
+            all.extend(saved(store, &String::from_utf8_lossy(&entry[1..]))?);
         }
     }
 }
@@ -80,7 +101,16 @@ fn is_id(id: &str) -> bool {
     id.len() == ID_DIGITS && id.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase())
 }
 
+/// An incident with what it has counted so far.
 fn read(store: &dyn Catalog, id: &str) -> Result<Option<Incident>, Failure> {
+    let Some(mut incident) = saved(store, id)? else { return Ok(None) };
+    if let Some(count) = count(store, id)? {
+        count.restore(&mut incident);
+    }
+    Ok(Some(incident))
+}
+
+fn saved(store: &dyn Catalog, id: &str) -> Result<Option<Incident>, Failure> {
     let Some(bytes) = store.get(Space::Incidents, &key(RECORD, id))? else { return Ok(None) };
     match serde_json::from_slice(&bytes) {
         Ok(incident) => Ok(Some(incident)),
@@ -188,6 +218,7 @@ pub(crate) fn sweep(store: &dyn Catalog, now: Timestamp, halt: impl Fn() -> bool
             if read(store, &id)?.is_none_or(|incident| incident.is_outlived(now)) {
                 change.delete(Space::Incidents, key(RECORD, &id));
                 change.delete(Space::Incidents, key(HELD, &id));
+                change.delete(Space::Incidents, key(COUNT, &id));
                 change.delete(Space::Incidents, entry);
                 removed += 1;
             }

@@ -18,6 +18,7 @@ pub(crate) mod groups;
 pub(crate) mod incidents;
 pub(crate) mod mutes;
 pub(crate) mod record_logs;
+pub(crate) mod taken;
 pub(crate) mod topics;
 
 /// A kind of resource.

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use super::{Refusal, Resource};
 use crate::catalog::{Failure, Key, Records, delete, put};
 
-pub(crate) use attributes::{display_name, shown, template, wants_first_only};
+pub(crate) use attributes::{allowance, display_name, shown, template, wants_first_only};
 
 mod attributes;
 

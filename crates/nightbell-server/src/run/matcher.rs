@@ -6,13 +6,12 @@ It holds no state but its position, which is saved in the same step as what it a
 */
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nightbell_core::event::{Batch, Group};
 use nightbell_core::evidence::Place;
-use nightbell_core::metric::{Datum, Series};
+use nightbell_core::metric::Datum;
 use nightbell_core::records::RecordReader;
 use nightbell_core::ruleset::Scratch;
 use nightbell_store::{Durability, Position, Write};
@@ -29,6 +28,12 @@ use crate::manage::alarms;
 
 /// Bytes of events taken in one step.
 const STEP_BYTES_MAX: usize = 8 << 20;
+
+/// Data gathered before it is folded for the first time.
+const FOLD_AGAIN_DATA_MIN: usize = 20_000;
+
+/// Numbers that the watcher takes at once, at least: who crosses the line is told when they are judged.
+const ENTRY_DATA_MAX: usize = 2_000;
 
 /// What a number costs from here through the watcher into the store, and some room.
 const PAUSE_PER_DATUM: Duration = Duration::from_micros(50);
@@ -147,7 +152,14 @@ impl Matcher {
         let behind = blocks.iter().map(|block| block.bytes()).sum::<usize>() >= STEP_BYTES_MAX / 2;
         self.surplus = if behind { 0 } else { data.len().saturating_sub(events) };
         let now = clock::now();
-        alarms::push_data(&mut change, now, data);
+        let mut data = data.into_iter();
+        loop {
+            let part: Vec<Datum> = data.by_ref().take(ENTRY_DATA_MAX).collect();
+            if part.is_empty() {
+                break;
+            }
+            alarms::push_data(&mut change, now, part);
+        }
         marks.push(&mut change, now);
         self.advance(change, next)?;
         self.app.telemetry.matched.inc_by(events as u64);
@@ -201,28 +213,39 @@ impl Matcher {
 
 /// Data of many batches, folded once more: what a step appends grows with series and seconds, not with events.
 #[derive(Default)]
-struct Folded(HashMap<(Series, i64, Option<String>), Datum>);
+struct Folded {
+    data: Vec<Datum>,
+    /// How many of them are folded and in order.
+    folded: usize,
+}
 
 impl Folded {
     fn add(&mut self, data: Vec<Datum>) {
-        for datum in data {
-            match self.0.entry((datum.series.clone(), datum.second, datum.unit.clone())) {
-                Entry::Occupied(mut there) => {
-                    there.get_mut().aggregate.merge(&datum.aggregate);
-                    there.get_mut().evidence.merge(&datum.evidence);
-                }
-                Entry::Vacant(free) => {
-                    free.insert(datum);
-                }
-            }
+        self.data.extend(data);
+        if self.data.len() > FOLD_AGAIN_DATA_MIN.max(2 * self.folded) {
+            self.fold();
         }
     }
 
+    /// Puts the data into order and joins what is of one series, second and unit. What is in order already costs little.
+    fn fold(&mut self) {
+        self.data.sort_by(|a, b| (&a.series, a.second, &a.unit).cmp(&(&b.series, b.second, &b.unit)));
+        self.data.dedup_by(|later, first| {
+            let same =
+                (first.second, &first.unit, &first.series) == (later.second, &later.unit, &later.series);
+            if same {
+                first.aggregate.merge(&later.aggregate);
+                first.evidence.merge(&later.evidence);
+            }
+            same
+        });
+        self.folded = self.data.len();
+    }
+
     /// The data in an order that does not depend on chance.
-    fn into_data(self) -> Vec<Datum> {
-        let mut data: Vec<Datum> = self.0.into_values().collect();
-        data.sort_by(|a, b| (&a.series, a.second, &a.unit).cmp(&(&b.series, b.second, &b.unit)));
-        data
+    fn into_data(mut self) -> Vec<Datum> {
+        self.fold();
+        self.data
     }
 }
 
@@ -233,4 +256,37 @@ fn note<'a>(activity: &mut HashMap<(&'a Group, &'a str), Activity>, batch: &'a B
     seen.last_event = seen.last_event.into_iter().chain(times).max();
     seen.last_arrival = seen.last_arrival.max(Some(batch.arrival));
     seen.bytes += batch.message_bytes() as u64;
+}
+
+#[cfg(test)]
+mod tests {
+    use nightbell_core::evidence::Evidence;
+    use nightbell_core::metric::{Aggregate, Series};
+
+    use super::*;
+
+    #[test]
+    fn what_many_batches_say_of_one_second_is_one_number_however_many_there_are() {
+        let datum = |user: usize, second: i64| Datum {
+            series: Series::new("r", "n", "m", vec![("User".to_owned(), format!("u{user:06}"))]),
+            second,
+            unit: None,
+            aggregate: Aggregate::one(1.0),
+            evidence: Evidence { events: 1, ..Evidence::default() },
+        };
+        let mut folded = Folded::default();
+        for batch in 0..3 {
+            folded.add((0..FOLD_AGAIN_DATA_MIN).map(|n| datum(n, 0)).collect());
+            folded.add(vec![datum(7, 1), datum(7, batch)]);
+        }
+        let data = folded.into_data();
+        let of_seven: Vec<(i64, f64, u64)> = data
+            .iter()
+            .filter(|datum| datum.series.dimensions[0].1 == "u000007")
+            .map(|datum| (datum.second, datum.aggregate.sum, datum.evidence.events))
+            .collect();
+        assert_eq!(of_seven, [(0, 4.0, 4), (1, 4.0, 4), (2, 1.0, 1)]);
+        assert_eq!(data.len(), FOLD_AGAIN_DATA_MIN + 2);
+        assert!(data.is_sorted_by_key(|datum| (&datum.series, datum.second)));
+    }
 }

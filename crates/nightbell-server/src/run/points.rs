@@ -5,13 +5,12 @@ Nothing is read in order to write, and writing the same step again changes nothi
 */
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
 
 use nightbell_core::anomaly::models::{Lecture, Lesson, ModelKey, TAUGHT_MAX_S};
 use nightbell_core::evidence::Evidence;
 use nightbell_core::metric::{Aggregate, Datum, Series};
 use nightbell_core::time::{DAY_MS, HOUR_MS, SECOND_MS, Timestamp};
-use nightbell_core::watch::Needed;
 use nightbell_store::{Catalog, Position, Scan, Space, Write};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -30,8 +29,11 @@ const KNOWN_SERIES_MAX: usize = 100_000;
 /// New series of one hour that are kept; data of more is dropped, counted and told. What a million made-up account
 /// names in events can cost is bounded by this.
 pub(crate) const NEW_SERIES_PER_HOUR_MAX: u32 = 50_000;
-/// The same for series that alarms watch: past it the alarms still count them, but a restart forgets what they had.
+/// The same for series that alarms watch: past it the alarms still count them, but a restart forgets what they had. Of those
+/// beyond [`NEW_SERIES_PER_HOUR_MAX`] the first point is kept without evidence.
 pub(crate) const NEW_WATCHED_SERIES_PER_HOUR_MAX: u32 = 500_000;
+/// Room made for a point with the evidence of one event.
+const POINT_BYTES_USUAL: usize = 768;
 /// Bytes of a series' short name in keys.
 const SERIES_BYTES: usize = 16;
 
@@ -42,25 +44,55 @@ struct StoredPoint {
     evidence: Evidence,
 }
 
-/// The points of one step on their way into the store.
+/// A point as it is written; reads back as a [`StoredPoint`].
+#[derive(Serialize)]
+struct PointToStore<'a> {
+    unit: &'a Option<String>,
+    aggregate: &'a Aggregate,
+    evidence: &'a Evidence,
+}
+
+/// The points of one step on their way into the store, as bytes: an attack brings tens of thousands in a second.
 #[derive(Default)]
 pub(crate) struct Step {
-    points: HashMap<(Series, i64, Option<String>), (Aggregate, Evidence)>,
+    points: Vec<Gathered>,
+    /// Where in `points` a series, second and unit stand.
+    places: HashMap<(ShortName, i64, Option<String>), usize>,
+}
+
+/// A point that waits for the end of its step.
+struct Gathered {
+    short: ShortName,
+    series: Series,
+    second: i64,
+    unit: Option<String>,
+    bytes: Vec<u8>,
 }
 
 impl Step {
     /// Adds data; evidence is kept only where `watched` says that somebody will tell it.
     pub(crate) fn add(&mut self, data: &[Datum], watched: impl Fn(&Series) -> bool) {
+        let nothing = Evidence::default();
         for datum in data {
-            let key = (datum.series.clone(), datum.second, datum.unit.clone());
-            let evidence = if watched(&datum.series) { datum.evidence.clone() } else { Evidence::default() };
-            match self.points.entry(key) {
-                std::collections::hash_map::Entry::Occupied(mut there) => {
-                    there.get_mut().0.merge(&datum.aggregate);
-                    there.get_mut().1.merge(&evidence);
+            let short = short_name(&datum.series);
+            let evidence = if watched(&datum.series) { &datum.evidence } else { &nothing };
+            match self.places.entry((short, datum.second, datum.unit.clone())) {
+                hash_map::Entry::Occupied(there) => {
+                    let held = &mut self.points[*there.get()];
+                    let mut whole = read_point(&held.bytes).expect("it was written by this step");
+                    whole.aggregate.merge(&datum.aggregate);
+                    whole.evidence.merge(evidence);
+                    held.bytes = write_point(&datum.unit, &whole.aggregate, &whole.evidence);
                 }
-                std::collections::hash_map::Entry::Vacant(free) => {
-                    free.insert((datum.aggregate.clone(), evidence));
+                hash_map::Entry::Vacant(free) => {
+                    free.insert(self.points.len());
+                    self.points.push(Gathered {
+                        short,
+                        series: datum.series.clone(),
+                        second: datum.second,
+                        unit: datum.unit.clone(),
+                        bytes: write_point(&datum.unit, &datum.aggregate, evidence),
+                    });
                 }
             }
         }
@@ -78,32 +110,54 @@ impl Step {
         now: Timestamp,
     ) -> Result<u64, Failure> {
         let mut dropped = 0;
-        for ((series, second, unit), (aggregate, evidence)) in self.points.drain() {
-            let needed = watched(&series);
-            if !known.admit(store, change, &series, needed, now)? {
-                dropped += 1;
-                continue;
+        self.places.clear();
+        for Gathered { short, series, second, unit, mut bytes } in self.points.drain(..) {
+            match known.admit(store, change, (&series, short), || watched(&series), now)? {
+                Kept::Whole => {}
+                Kept::Numbers => {
+                    let point = read_point(&bytes).expect("it was written by this step");
+                    bytes = write_point(&unit, &point.aggregate, &Evidence::default());
+                }
+                Kept::Nothing => {
+                    dropped += 1;
+                    continue;
+                }
             }
-            let mut key = point_key(&series, second);
+            let mut key = key_at(short, second);
             key.extend_from_slice(&position.number().to_be_bytes());
             // Two units in one second are two points.
             key.extend_from_slice(unit.as_deref().unwrap_or_default().as_bytes());
-            let stored = StoredPoint { unit, aggregate, evidence };
-            let bytes = postcard::to_extend(&stored, vec![POINT_FORM]).expect("a point is plain data");
             change.put(Space::Points, key, bytes);
         }
         Ok(dropped)
     }
 }
 
-/// Series that are known to be in the list of metrics, and how many were new in this hour.
+fn write_point(unit: &Option<String>, aggregate: &Aggregate, evidence: &Evidence) -> Vec<u8> {
+    let point = PointToStore { unit, aggregate, evidence };
+    let mut bytes = Vec::with_capacity(POINT_BYTES_USUAL);
+    bytes.push(POINT_FORM);
+    postcard::to_extend(&point, bytes).expect("a point is plain data")
+}
+
+/// Series that are known to be in the list of metrics, by their short names, and how many were new in this hour.
 #[derive(Default)]
 pub(crate) struct Known {
     /// Which emptying of the store this memory is newer than.
     epoch: u64,
-    series: HashSet<Series>,
+    series: HashSet<ShortName>,
     hour: i64,
     new: u32,
+}
+
+/// What is kept of a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    Whole,
+    /// All but what its events have to say: that is most of a point, and writing it for each of very many new names would
+    /// hold up those who are to be told.
+    Numbers,
+    Nothing,
 }
 
 impl Known {
@@ -114,27 +168,32 @@ impl Known {
         }
     }
 
-    /// Whether data of `series` is kept: the more, where an alarm needs it after a restart. A new series is put into the list of metrics.
+    /// What of the data of `series` is kept: the more, where an alarm needs it after a restart. A new series is put into
+    /// the list of metrics.
     fn admit(
         &mut self,
         store: &dyn Catalog,
         change: &mut Write,
-        series: &Series,
-        needed: bool,
+        (series, short): (&Series, ShortName),
+        needed: impl Fn() -> bool,
         now: Timestamp,
-    ) -> Result<bool, Failure> {
-        if self.series.contains(series) {
-            return Ok(true);
+    ) -> Result<Kept, Failure> {
+        if self.series.contains(&short) {
+            return Ok(Kept::Whole);
         }
-        let key = series_key(series);
+        let mut kept = Kept::Whole;
+        let key = series_key(series, short);
         if store.get(Space::Series, &key)?.is_none() {
             let hour = now.as_millis().div_euclid(HOUR_MS);
             if hour != self.hour {
                 (self.hour, self.new) = (hour, 0);
             }
-            let max = if needed { NEW_WATCHED_SERIES_PER_HOUR_MAX } else { NEW_SERIES_PER_HOUR_MAX };
+            let max = if needed() { NEW_WATCHED_SERIES_PER_HOUR_MAX } else { NEW_SERIES_PER_HOUR_MAX };
             if self.new >= max {
-                return Ok(false);
+                return Ok(Kept::Nothing);
+            }
+            if self.new >= NEW_SERIES_PER_HOUR_MAX {
+                kept = Kept::Numbers;
             }
             self.new += 1;
             change.put(Space::Series, key, serde_json::to_vec(series).expect("a series is plain strings"));
@@ -142,8 +201,8 @@ impl Known {
         if self.series.len() >= KNOWN_SERIES_MAX {
             self.series.clear();
         }
-        self.series.insert(series.clone());
-        Ok(true)
+        self.series.insert(short);
+        Ok(kept)
     }
 }
 
@@ -202,10 +261,11 @@ pub(crate) fn read_each(
 
 /// What is stored about the past of a model, up to `now`.
 pub(crate) fn lesson(store: &dyn Catalog, key: ModelKey, now: Timestamp) -> Result<Lesson, Failure> {
-    let series = key.series.clone();
     let mut lecture = Lecture::new(key);
     let from = now.second().saturating_sub(TAUGHT_MAX_S);
-    read_each(store, &series, from, now.second().saturating_add(1), |datum| lecture.take(datum))?;
+    for series in lecture.series() {
+        read_each(store, &series, from, now.second().saturating_add(1), |datum| lecture.take(datum))?;
+    }
     Ok(lecture.finish())
 }
 
@@ -230,45 +290,57 @@ pub(crate) fn list_metric(
     namespace: &str,
     name: &str,
 ) -> Result<Vec<Series>, Failure> {
-    let prefix = Key::prefix(&[region, namespace, name], "");
-    let mut scan = Scan::prefix(prefix.bytes()).limit(POINTS_AT_ONCE);
     let mut all = Vec::new();
-    loop {
-        let found = store.scan(Space::Series, &scan)?;
-        let Some((last, _)) = found.last() else { return Ok(all) };
-        scan = Scan::prefix(prefix.bytes()).limit(POINTS_AT_ONCE).after(last.clone());
-        all.extend(found.iter().filter_map(|(_, bytes)| serde_json::from_slice::<Series>(bytes).ok()));
-    }
+    each_of_metric(store, region, namespace, name, |series| {
+        all.push(series.clone());
+        Ok(())
+    })?;
+    Ok(all)
 }
 
-/// What an alarm needs from `from` on.
-pub(crate) fn read_needed(store: &dyn Catalog, needed: &Needed, from: i64) -> Result<Vec<Datum>, Failure> {
-    match needed {
-        Needed::Series(series) => read(store, series, from, i64::MAX),
-        Needed::Metric { region, namespace, name } => {
-            let mut all = Vec::new();
-            for series in list_metric(store, region, namespace, name)? {
-                all.extend(read(store, &series, from, i64::MAX)?);
+/// Hands every series of a metric to `each`; [`POINTS_AT_ONCE`] of them are held at once.
+pub(crate) fn each_of_metric(
+    store: &dyn Catalog,
+    region: &str,
+    namespace: &str,
+    name: &str,
+    mut each: impl FnMut(&Series) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let prefix = Key::prefix(&[region, namespace, name], "");
+    let mut scan = Scan::prefix(prefix.bytes()).limit(POINTS_AT_ONCE);
+    loop {
+        let found = store.scan(Space::Series, &scan)?;
+        let Some((last, _)) = found.last() else { return Ok(()) };
+        scan = Scan::prefix(prefix.bytes()).limit(POINTS_AT_ONCE).after(last.clone());
+        for (_, bytes) in &found {
+            if let Ok(series) = serde_json::from_slice(bytes) {
+                each(&series)?;
             }
-            Ok(all)
         }
     }
 }
 
 /// Namespace and name first, so that each is a range; the rest as a hash, because thirty dimensions would not fit.
-fn series_key(series: &Series) -> Vec<u8> {
+fn series_key(series: &Series, short: ShortName) -> Vec<u8> {
     let mut key = Key::prefix(&[&series.region, &series.namespace, &series.name], "").bytes().to_vec();
-    key.extend_from_slice(&series_hash(series));
+    key.extend_from_slice(&short);
     key
 }
 
 fn point_key(series: &Series, second: i64) -> Vec<u8> {
-    let mut key = series_hash(series).to_vec();
+    key_at(short_name(series), second)
+}
+
+fn key_at(short: ShortName, second: i64) -> Vec<u8> {
+    let mut key = short.to_vec();
     key.extend_from_slice(&second.max(0).to_be_bytes());
     key
 }
 
-fn series_hash(series: &Series) -> [u8; SERIES_BYTES] {
+/// What tells a series from all others in keys.
+type ShortName = [u8; SERIES_BYTES];
+
+fn short_name(series: &Series) -> ShortName {
     let mut hash = Sha256::new();
     let parts = [&series.region, &series.namespace, &series.name].into_iter();
     let dimensions = series.dimensions.iter().flat_map(|(name, value)| [name, value]);
@@ -289,4 +361,66 @@ pub(super) fn time_of(key: &[u8]) -> Option<Timestamp> {
 fn second_of(key: &[u8]) -> Option<i64> {
     let bytes = key.get(SERIES_BYTES..SERIES_BYTES + 8)?;
     Some(i64::from_be_bytes(bytes.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use nightbell_store::{Durability, MemoryStore};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
+
+    fn datum(user: &str, unit: Option<&str>) -> Datum {
+        Datum {
+            series: Series::new("site", "logons", "Failed", vec![("User".to_owned(), user.to_owned())]),
+            second: NOW.second(),
+            unit: unit.map(str::to_owned),
+            aggregate: Aggregate::one(1.0),
+            evidence: Evidence { events: 1, first: Some(NOW), last: Some(NOW), ..Evidence::default() },
+        }
+    }
+
+    /// Writes one step; gives how many points were dropped.
+    fn write(store: &MemoryStore, known: &mut Known, position: u64, data: &[Datum], watched: bool) -> u64 {
+        let (mut step, mut change) = (Step::default(), Write::new());
+        data.iter().for_each(|datum| step.add(std::slice::from_ref(datum), |_| watched));
+        let position = Position::new(position);
+        let dropped = step.drain_into(store, &mut change, position, known, |_| watched, NOW).unwrap();
+        store.commit(change, Durability::Process).unwrap();
+        dropped
+    }
+
+    /// Sum and events of what is read back.
+    fn stored(store: &MemoryStore, user: &str) -> Vec<(f64, u64)> {
+        let read = read(store, &datum(user, None).series, 0, i64::MAX).unwrap();
+        read.iter().map(|datum| (datum.aggregate.sum, datum.evidence.events)).collect()
+    }
+
+    #[test]
+    fn what_comes_of_one_second_in_a_step_is_one_point_for_each_unit() {
+        let (store, mut known) = (MemoryStore::default(), Known::default());
+        let data = [datum("ann", None), datum("ann", None), datum("bob", None), datum("ann", Some("Count"))];
+        assert_eq!(write(&store, &mut known, 1, &data, true), 0);
+        assert_eq!(store.scan(Space::Points, &Scan::all()).unwrap().len(), 3);
+        assert_eq!(stored(&store, "ann"), [(2.0, 2), (1.0, 1)]);
+        assert_eq!(stored(&store, "bob"), [(1.0, 1)]);
+        write(&store, &mut known, 2, &data[..1], false);
+        assert_eq!(stored(&store, "ann"), [(3.0, 2), (1.0, 1)], "evidence is for those who are told");
+    }
+
+    #[test]
+    fn of_very_many_new_series_numbers_are_kept_and_then_nothing() {
+        let (store, mut known) = (MemoryStore::default(), Known::default());
+        write(&store, &mut known, 1, &[datum("ann", None)], true);
+        known.new = NEW_SERIES_PER_HOUR_MAX;
+        assert_eq!(write(&store, &mut known, 2, &[datum("bob", None), datum("ann", None)], true), 0);
+        assert_eq!((stored(&store, "bob"), stored(&store, "ann")), (vec![(1.0, 0)], vec![(2.0, 2)]));
+        write(&store, &mut known, 3, &[datum("bob", None)], true);
+        assert_eq!(stored(&store, "bob"), [(2.0, 1)], "only the first point is without");
+        assert_eq!(write(&store, &mut known, 4, &[datum("eve", None)], false), 1, "nobody watches it");
+        known.new = NEW_WATCHED_SERIES_PER_HOUR_MAX;
+        assert_eq!(write(&store, &mut known, 5, &[datum("eve", None), datum("bob", None)], true), 1);
+        assert_eq!((stored(&store, "eve"), stored(&store, "bob")), (vec![], vec![(3.0, 2)]));
+    }
 }

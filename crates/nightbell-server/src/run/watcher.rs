@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 
 use nightbell_core::alarm::{State, Transition};
 use nightbell_core::delivery::Content;
-use nightbell_core::metric::Series;
+use nightbell_core::metric::{Datum, Series};
 use nightbell_core::time::{MINUTE_MS, Timestamp};
 use nightbell_core::watch::{Effect, Input, Needed, Watch};
 use nightbell_store::{Catalog, Durability, Position, Stream, Write};
@@ -28,19 +28,23 @@ use crate::catalog::{Failure, Key, put};
 use crate::clock;
 use crate::health::Loop;
 use crate::manage::alarms::{self, Entry, HistoryItem};
-use crate::manage::{self, Refusal, detectors, incidents, mutes, record_logs, topics};
+use crate::manage::{self, Refusal, detectors, incidents, mutes, record_logs, taken, topics};
 
 mod composites;
 mod gaps;
 mod models;
 mod notes;
+mod put_back;
+mod recall;
 
-/// Bytes of entries taken in one step.
-const STEP_BYTES_MAX: usize = 4 << 20;
+/// Bytes of entries taken in one step: what is judged in one is told at its end.
+const STEP_BYTES_MAX: usize = 1 << 20;
 /// A clock that is put back by more is believed; by less, time stands still for as long.
 const CLOCK_BACK_MAX_MS: i64 = MINUTE_MS;
 /// Entries behind the position that are kept before they are trimmed together.
 const TRIM_ENTRIES: u64 = 256;
+/// Bytes of a contributor in a line of the program's log.
+const LOGGED_BYTES_MAX: usize = 200;
 
 /// The watcher's loop.
 pub(super) struct Watcher {
@@ -68,6 +72,14 @@ struct Gathered {
     told_over: BTreeSet<String>,
 }
 
+/// The entry that is taken.
+struct Moment {
+    /// When it was written.
+    now: Timestamp,
+    position: Position,
+    alarm_deleted: bool,
+}
+
 /// How far the watcher has come: what it takes next, and the last tick it has taken. What was due at that tick is judged;
 /// what came due since is not, even if data has come since.
 #[derive(Clone, Copy, Default, Serialize, Deserialize)]
@@ -91,7 +103,7 @@ impl Watcher {
         // Each series once: its data goes to every alarm on it.
         let store = &**app.records.store();
         let mut needed: BTreeMap<Needed, i64> = BTreeMap::new();
-        for (alarm, runtime) in alarms::list_all(&app.records)? {
+        for (alarm, runtime) in taken::alarms(store)? {
             let from = Watch::needed_from(&alarm, ticked.unwrap_or_default());
             for need in Watch::needs(&alarm) {
                 let oldest = needed.entry(need).or_insert(from);
@@ -103,12 +115,18 @@ impl Watcher {
                 watch.restore_contributor(&arn, group, runtime);
             }
         }
-        models::restore(&app.records, &mut watch, &mut needed)?;
+        models::restore(store, &mut watch, &mut needed)?;
+        let now = ticked.unwrap_or_else(clock::now);
         for (series, from) in one_by_one(store, needed)? {
-            watch.restore_data(&points::read(store, &series, from, i64::MAX)?);
+            let restore = |datum: &Datum| watch.restore_data(std::slice::from_ref(datum));
+            recall::each_point(store, &series, from, now, restore)?;
         }
         for incident in incidents::held(store)? {
+            let count = incidents::count(store, &incident.id)?;
             watch.restore_incident(incident);
+            if let Some(count) = count {
+                watch.restore_incident_count(&count);
+            }
         }
         record_logs::restore(store, &mut watch)?;
         app.records_followed.send_replace(watch.follows_records());
@@ -173,7 +191,16 @@ impl Watcher {
             error!(position = %again.position, "an entry that cannot be judged is passed over");
             app.telemetry.broken_entries.inc();
             let position = again.position;
-            again.save(Gathered::default(), position)?;
+            let mut gathered = Gathered::default();
+            let store = Arc::clone(app.records.store());
+            // What is configured is known all the same, as if it had been put without a past.
+            for (_, bytes) in store.read_stream(Stream::Metrics, position, 1)?.into_iter().take(1) {
+                if let Ok(entry) = Entry::read(&bytes) {
+                    taken::keep(&mut gathered.change, &entry.input);
+                }
+            }
+            again.save(gathered, position)?;
+            return Self::open(Arc::clone(app));
         }
         Ok(again)
     }
@@ -204,11 +231,8 @@ impl Watcher {
                 self.save(std::mem::take(&mut gathered), before)?;
             }
             self.teach(&mut entry, &mut gathered)?;
-            if let Input::PutAlarm { alarm, history } = &mut entry.input {
-                let from = Watch::needed_from(alarm, entry.now);
-                for need in Watch::needs(alarm) {
-                    history.extend(points::read_needed(&*store, &need, from)?);
-                }
+            if let Input::PutAlarm { alarm, .. } = &entry.input {
+                self.begin(alarm, entry.now)?;
             }
             self.take(entry, position, &mut gathered)?;
             reached = Some(position);
@@ -219,22 +243,6 @@ impl Watcher {
         Ok(self.position > start)
     }
 
-    /// Whether the machine's clock was ahead and has been put right: time in the watch only goes forward, and would stand
-    /// still, with everything that comes in counted as late, until the old time is reached again.
-    fn is_clock_put_back(&self, entry: &Entry) -> bool {
-        let back = |ticked: Timestamp| ticked.since(entry.now) > CLOCK_BACK_MAX_MS;
-        matches!(entry.input, Input::Tick) && self.ticked.is_some_and(back)
-    }
-
-    /// Begins again at `now` with the alarms and data as they are saved.
-    fn put_clock_back(&mut self, now: Timestamp, position: Position) -> Result<(), Failure> {
-        warn!(now = %now.iso(), "the clock was put back; judging goes on from there");
-        self.ticked = Some(now);
-        self.save(Gathered::default(), position)?;
-        *self = Self::open(Arc::clone(&self.app))?;
-        Ok(())
-    }
-
     fn take(&mut self, entry: Entry, position: Position, gathered: &mut Gathered) -> Result<(), Failure> {
         if let Input::Data(data) = &entry.input {
             gathered.points.add(data, |series| self.watch.is_watched(series));
@@ -243,42 +251,52 @@ impl Watcher {
             alarms::forget(&**self.app.records.store(), &mut gathered.change, arn)?;
         }
         composites::keep(&entry.input, gathered);
+        taken::keep(&mut gathered.change, &entry.input);
         if matches!(entry.input, Input::Tick) {
             self.ticked = self.ticked.max(Some(entry.now));
         }
         let alarm_deleted = matches!(entry.input, Input::DeleteAlarm { .. });
+        let moment = Moment { now: entry.now, position, alarm_deleted };
         for effect in self.watch.step(entry.now, entry.input) {
-            match effect {
-                Effect::Incident(incident) => self.keep_incident(&incident, alarm_deleted, gathered)?,
-                Effect::IncidentOver { id } => incidents::let_go(&mut gathered.change, &id),
-                Effect::Found(finding) => self.tell_finding(&finding),
-                Effect::Data(data) => gathered.points.add(&data, |series| self.watch.is_watched(series)),
-                Effect::RecordsSince(since) => record_logs::save_since(&mut gathered.change, since),
-                Effect::SavedRecords { log, channel } => {
-                    record_logs::save(&mut gathered.change, &log, channel.as_deref());
-                }
-                Effect::Note(message) => self.tell_note(&message, gathered)?,
-                Effect::Saved { arn, runtime } => alarms::save_runtime(&mut gathered.change, &arn, &runtime),
-                Effect::SavedContributor { arn, group, runtime } => {
-                    alarms::save_contributor(&mut gathered.change, &arn, &group, runtime.as_ref());
-                }
-                Effect::SavedModel { key, model } => {
-                    detectors::save_model(&mut gathered.change, &key, model.as_deref());
-                }
-                Effect::Transition(transition) => self.tell(&transition, position, gathered)?,
-                Effect::CompositeTransition(transition) => {
-                    self.tell_composite(&transition, position, gathered)?;
-                }
-                Effect::Act(act) => self.act_again(&act, entry.now, position, gathered)?,
-                Effect::SavedComposite { arn, runtime } => {
-                    manage::composites::save_runtime(&mut gathered.change, &arn, &runtime);
-                }
-                Effect::SavedMuted { arn, contributor, muted } => {
-                    mutes::save_held(&mut gathered.change, &arn, &contributor, muted.as_deref());
-                }
-            }
+            self.carry_out(effect, &moment, gathered)?;
         }
         self.send_digests(entry.now, gathered)
+    }
+
+    /// Gathers what an effect asks for.
+    fn carry_out(&mut self, effect: Effect, moment: &Moment, gathered: &mut Gathered) -> Result<(), Failure> {
+        let position = moment.position;
+        match effect {
+            Effect::Incident(incident) => self.keep_incident(&incident, moment.alarm_deleted, gathered)?,
+            Effect::IncidentCounted(count) => incidents::save_count(&mut gathered.change, &count),
+            Effect::IncidentOver { id } => incidents::let_go(&mut gathered.change, &id),
+            Effect::Found(finding) => self.tell_finding(&finding),
+            Effect::Data(data) => gathered.points.add(&data, |series| self.watch.is_watched(series)),
+            Effect::RecordsSince(since) => record_logs::save_since(&mut gathered.change, since),
+            Effect::SavedRecords { log, channel } => {
+                record_logs::save(&mut gathered.change, &log, channel.as_deref());
+            }
+            Effect::Note(message) => self.tell_note(&message, gathered)?,
+            Effect::Saved { arn, runtime } => alarms::save_runtime(&mut gathered.change, &arn, &runtime),
+            Effect::SavedContributor { arn, group, runtime } => {
+                alarms::save_contributor(&mut gathered.change, &arn, &group, runtime.as_ref());
+            }
+            Effect::SavedModel { key, model } => {
+                detectors::save_model(&mut gathered.change, &key, model.as_deref());
+            }
+            Effect::Transition(transition) => self.tell(&transition, position, gathered)?,
+            Effect::CompositeTransition(transition) => {
+                self.tell_composite(&transition, position, gathered)?
+            }
+            Effect::Act(act) => self.act_again(&act, moment.now, position, gathered)?,
+            Effect::SavedComposite { arn, runtime } => {
+                manage::composites::save_runtime(&mut gathered.change, &arn, &runtime);
+            }
+            Effect::SavedMuted { arn, contributor, muted } => {
+                mutes::save_held(&mut gathered.change, &arn, &contributor, muted.as_deref());
+            }
+        }
+        Ok(())
     }
 
     /// Writes a transition into the history, and a delivery for each subscriber of its actions into the outbox.
@@ -289,7 +307,15 @@ impl Watcher {
         gathered: &mut Gathered,
     ) -> Result<(), Failure> {
         let (from, to) = (transition.from.name(), transition.to.name());
-        info!(alarm = transition.alarm.name, from, to, reason = transition.reason, "alarm changed");
+        let contributor = transition.contributor.as_ref().map(|one| one.text(LOGGED_BYTES_MAX));
+        info!(
+            alarm = transition.alarm.name,
+            contributor,
+            from,
+            to,
+            reason = transition.reason,
+            "alarm changed"
+        );
         self.app.telemetry.transitions.with_label_values(&[to]).inc();
         let of_contributor = transition.contributor.is_some();
         let item = HistoryItem {
@@ -320,14 +346,14 @@ impl Watcher {
         gathered: &mut Gathered,
     ) -> Result<(), Failure> {
         for action in transition.alarm.actions(transition.to) {
-            let error = self.act(action, transition, now, position, gathered)?;
-            let item = action_item(transition, now, action, error.as_deref());
+            let done = self.act(action, transition, now, position, gathered)?;
+            let item = action_item(transition, now, action, &done);
             self.record(gathered, transition, &item, position);
         }
         Ok(())
     }
 
-    /// Carries out one action; the text says why it failed, where it did.
+    /// Carries out one action.
     fn act(
         &mut self,
         action: &str,
@@ -335,19 +361,19 @@ impl Watcher {
         now: Timestamp,
         position: Position,
         gathered: &mut Gathered,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<Done, Failure> {
         if let Some(error) = self.why_not(action)? {
-            return Ok(Some(error));
+            return Ok(Done::Failed(error));
         }
-        if self.gathers(action, transition, now) {
-            return Ok(None);
+        if self.gathers(action, transition, now)? {
+            return Ok(Done::Gathered);
         }
         let cause = position.to_string();
         let whose = transition.contributor.as_ref().map_or("", |one| one.id.as_str());
         let cause = ["alarm", transition.alarm.arn.as_str(), whose, transition.to.name(), &cause];
         let content = Content::Alarm(Box::new(transition.clone()));
         self.send_to_all(action, &content, &cause, now, gathered)?;
-        Ok(None)
+        Ok(Done::Sent)
     }
 
     /// Why an action cannot be carried out.
@@ -437,10 +463,21 @@ fn state_update(transition: &Transition) -> Value {
     })
 }
 
-fn action_item(transition: &Transition, now: Timestamp, action: &str, error: Option<&str>) -> HistoryItem {
-    let published = error.is_none().then(|| nightbell_deliver::message::alarm_json(transition));
+/// What became of an action.
+enum Done {
+    /// Messages are in the outbox.
+    Sent,
+    /// It is a line of a digest.
+    Gathered,
+    /// Nothing was done, and why.
+    Failed(String),
+}
+
+fn action_item(transition: &Transition, now: Timestamp, action: &str, done: &Done) -> HistoryItem {
+    let carried_out = !matches!(done, Done::Failed(_));
+    let published = carried_out.then(|| nightbell_deliver::message::alarm_json(transition));
     let ended = transition.after_mute.then_some(now);
-    let (summary, data) = action_data(action, transition.at, published.as_deref(), error, ended);
+    let (summary, data) = action_data(action, transition.at, published.as_deref(), done, ended);
     HistoryItem {
         alarm: transition.alarm.name.clone(),
         at: now,
@@ -457,13 +494,13 @@ fn action_data(
     action: &str,
     state_updated: Timestamp,
     published: Option<&str>,
-    error: Option<&str>,
+    done: &Done,
     muted_until: Option<Timestamp>,
 ) -> (String, String) {
-    let (word, state) = if error.is_none() {
-        ("Successfully executed", "Succeeded")
-    } else {
-        ("Failed to execute", "Failed")
+    let (word, state, tail, error) = match done {
+        Done::Sent => ("Successfully executed", "Succeeded", "", None),
+        Done::Gathered => ("Successfully executed", "Succeeded", ", gathered into a digest", None),
+        Done::Failed(error) => ("Failed to execute", "Failed", "", Some(error)),
     };
     let data = json!({
         "actionState": state,
@@ -473,5 +510,8 @@ fn action_data(
         "error": error,
         "muteWindowEndTimestamp": muted_until.map(Timestamp::as_millis),
     });
-    (format!("{word} action {action}"), data.to_string())
+    (format!("{word} action {action}{tail}"), data.to_string())
 }
+
+#[cfg(test)]
+mod tests;

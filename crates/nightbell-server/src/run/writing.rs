@@ -50,6 +50,7 @@ impl Writing {
             events: &events,
             pictures: Some(&self.pictures),
             sender_name: topic.as_ref().and_then(topics::display_name),
+            trial: false,
         };
         render(delivery, &app.origin, enclosure, now)
     }

@@ -11,6 +11,8 @@ use crate::evidence::Evidence;
 
 /// Floors of one alarm; past it the oldest two become one.
 const FLOORS_MAX: usize = 64;
+/// Seconds whose credit is remembered for contributors of one age.
+const CREDITS_KNOWN_MAX: usize = 16;
 
 /// The floors of one alarm.
 #[derive(Clone, Debug)]
@@ -44,6 +46,28 @@ pub(super) struct Weight {
 /// How many floors were laid before a contributor was made.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Mark(u64);
+
+/// Credits that were worked out: very many contributors are made between the same two floors and begin in the same second.
+pub(super) struct Credits {
+    /// By how many floors are older than the contributor: (second, credit).
+    known: Vec<Vec<(i64, f64)>>,
+}
+
+impl Credits {
+    /// [`Floors::credit`].
+    pub(super) fn of(&mut self, floors: &Floors, mark: Mark, second: i64) -> f64 {
+        let before = floors.floors.partition_point(|floor| floor.laid_before < mark.0);
+        let Some(known) = self.known.get_mut(before).filter(|_| before > 0) else { return 0.0 };
+        if let Some((_, credit)) = known.iter().find(|(at, _)| *at == second) {
+            return *credit;
+        }
+        let credit = floors.credit(mark, second);
+        if known.len() < CREDITS_KNOWN_MAX {
+            known.push((second, credit));
+        }
+        credit
+    }
+}
 
 impl Floors {
     /// No floors, for windows that span `span_s` seconds together.
@@ -90,6 +114,11 @@ impl Floors {
             total.chained = total.chained.max(floor.weight.chained);
         }
         total.own.min(total.chained)
+    }
+
+    /// Credits of many contributors, to be worked out while no floor is laid or lifted.
+    pub(super) fn credits(&self) -> Credits {
+        Credits { known: vec![Vec::new(); self.floors.len() + 1] }
     }
 
     /// Whether some floor reaches into windows that hold `second` or come after it.

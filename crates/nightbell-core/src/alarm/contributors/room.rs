@@ -4,10 +4,11 @@ Room for newcomers: who gives way when an alarm has more contributors than it ma
 Weighs contributors and lets the lightest go; makes, feeds and judges none.
 */
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
-use super::floors::Weight;
-use super::{ContributorsWatch, GIVE_WAY_SHARE, Group, Held, Moved};
+use super::floors::{Credits, Weight};
+use super::{ContributorsWatch, GIVE_WAY_SHARE, Group, Held, Moved, OTHERS_GROUP};
 use crate::alarm::runtime::Runtime;
 use crate::alarm::standing::{self, Arrived, Judging, Standing, transition};
 use crate::alarm::{State, Transition, judge, reason};
@@ -18,6 +19,32 @@ use crate::window::{Bucket, Window};
 
 /// How many of those that give way together leave their evidence behind.
 const FLOOR_EVIDENCE_MAX: usize = 1_000;
+
+/// A contributor on the scales.
+struct Weighed<'a> {
+    weight: Weight,
+    /// The end of its newest data.
+    end: i64,
+    rank: u64,
+    group: &'a Group,
+}
+
+impl Weighed<'_> {
+    /// Those that counted least first; of those the ones that are silent longest.
+    fn by_weight(a: &Self, b: &Self) -> Ordering {
+        let apart = a.weight.chained.total_cmp(&b.weight.chained);
+        apart.then_with(|| (a.end, a.rank, a.group).cmp(&(b.end, b.rank, b.group)))
+    }
+}
+
+/// The place of a group among those that counted the same: a hash of its values (FNV-1a), so that most comparisons look at
+/// no text. It is the same whenever and wherever the group is seen.
+pub(super) fn rank(group: &Group) -> u64 {
+    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let bytes = group.iter().flat_map(|value| value.bytes().chain([u8::MAX]));
+    bytes.fold(BASIS, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME))
+}
 
 impl ContributorsWatch {
     /// Holds contributors, those in ALARM and conditions to their caps; each is the same number.
@@ -46,9 +73,10 @@ impl ContributorsWatch {
         let reason =
             format!("Gave way: more than {} contributors are in ALARM at once.", self.contributors_max);
         let (mut weight, mut newest) = (Weight::default(), i64::MIN);
+        let mut credits = self.floors.credits();
         for (_, group) in oldest {
             let Some(held) = self.contributors.get(&group) else { continue };
-            let one = self.weight_of(held);
+            let one = self.weight_of(held, &mut credits);
             weight.own = weight.own.max(one.own);
             weight.chained = weight.chained.max(one.chained);
             newest = newest.max(held.standing.window.end().unwrap_or(i64::MIN));
@@ -70,10 +98,10 @@ impl ContributorsWatch {
     }
 
     /// What a contributor counted, by itself and with what it may have lost.
-    fn weight_of(&self, held: &Held) -> Weight {
+    fn weight_of(&self, held: &Held, credits: &mut Credits) -> Weight {
         let window = &held.standing.window;
         let own = self.highest(window, i64::MIN..i64::MAX);
-        let chained = own + self.floors.credit(held.mark, window.start().unwrap_or(i64::MAX));
+        let chained = own + credits.of(&self.floors, held.mark, window.start().unwrap_or(i64::MAX));
         Weight { own, chained }
     }
 
@@ -105,7 +133,7 @@ impl ContributorsWatch {
         let leaving = self.lightest(too_many + 1 + self.contributors_max / GIVE_WAY_SHARE);
         let (mut weight, mut newest) = (Weight::default(), i64::MIN);
         let mut saved = Vec::new();
-        let mut told = Vec::new();
+        let mut told: Vec<Window> = Vec::new();
         for (group, one) in leaving {
             self.before.remove(&group);
             let Some(held) = self.contributors.remove(&group) else { continue };
@@ -113,15 +141,17 @@ impl ContributorsWatch {
             weight.chained = weight.chained.max(one.chained);
             newest = newest.max(held.standing.window.end().unwrap_or(i64::MIN));
             self.gave_way += 1;
-            if told.len() < FLOOR_EVIDENCE_MAX {
-                told.push(held.standing.window.evidence(i64::MIN..i64::MAX));
-            }
             if !held.standing.runtime.reason.is_empty() {
                 saved.push(group);
             }
+            if told.len() < FLOOR_EVIDENCE_MAX {
+                told.push(held.standing.window);
+            }
         }
         if weight.chained > 0.0 {
-            self.floors.lay(weight, newest, Evidence::merged(&told));
+            let buckets = told.iter().flat_map(|window| window.range(i64::MIN..i64::MAX));
+            let evidence = Evidence::merged(buckets.filter_map(|(_, bucket)| bucket.evidence.as_deref()));
+            self.floors.lay(weight, newest, evidence);
         }
         saved
     }
@@ -129,19 +159,20 @@ impl ContributorsWatch {
     /// The `count` contributors that counted least and are not in ALARM, with what they counted.
     fn lightest(&self, count: usize) -> Vec<(Group, Weight)> {
         let calm = self.contributors.iter().filter(|(_, held)| held.standing.runtime.state != State::Alarm);
-        let weighed = calm.map(|(group, held)| {
-            (self.weight_of(held), held.standing.window.end().unwrap_or(i64::MIN), group)
-        });
-        let mut weighed: Vec<(Weight, i64, &Group)> = weighed.collect();
-        let by_weight = |a: &(Weight, i64, &Group), b: &(Weight, i64, &Group)| {
-            a.0.chained.total_cmp(&b.0.chained).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)))
-        };
+        let mut credits = self.floors.credits();
+        let mut weighed: Vec<Weighed<'_>> = Vec::with_capacity(self.contributors.len());
+        weighed.extend(calm.map(|(group, held)| Weighed {
+            weight: self.weight_of(held, &mut credits),
+            end: held.standing.window.end().unwrap_or(i64::MIN),
+            rank: held.rank,
+            group,
+        }));
         if count < weighed.len() {
-            weighed.select_nth_unstable_by(count, by_weight);
+            weighed.select_nth_unstable_by(count, Weighed::by_weight);
             weighed.truncate(count);
         }
-        weighed.sort_unstable_by(by_weight);
-        weighed.into_iter().map(|(weight, _, group)| (group.clone(), weight)).collect()
+        weighed.sort_unstable_by(Weighed::by_weight);
+        weighed.into_iter().map(|one| (one.group.clone(), one.weight)).collect()
     }
 
     /// The most that a window holds of those that end right after a bucket of `buckets`; of different values an upper bound.
@@ -153,6 +184,10 @@ impl ContributorsWatch {
             Statistic::Distinct => bucket.aggregate.distinct.count(),
             _ => statistic.value(&bucket.aggregate).unwrap_or(0.0),
         };
+        if let Some((start, bucket)) = window.only() {
+            // Most of very many contributors were seen once.
+            return if buckets.contains(&start) { measure(bucket).max(0.0) } else { 0.0 };
+        }
         let sums = matches!(statistic, Statistic::Sum | Statistic::SampleCount | Statistic::Distinct);
         let span_s = self.span_s();
         let from = buckets.start.saturating_sub(span_s);
@@ -205,7 +240,7 @@ impl ContributorsWatch {
     }
 
     fn fire_others(&mut self, judging: Judging<'_>, own: f64, credit: f64, moved: &mut Moved) {
-        let group = self.others_group();
+        let group = OTHERS_GROUP;
         let standing = self
             .others
             .get_or_insert_with(|| Standing::new(&self.question, Runtime::contributor(judging.now)));
@@ -235,7 +270,7 @@ impl ContributorsWatch {
             return;
         }
         let Some(mut others) = self.others.take() else { return };
-        let group = self.others_group();
+        let group = OTHERS_GROUP;
         moved.saved.push((group.clone(), None));
         if others.runtime.state != State::Alarm {
             return;

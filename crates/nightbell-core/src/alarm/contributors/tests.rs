@@ -217,3 +217,35 @@ fn conditions_alone_are_held_to_the_cap() {
     let told = step(&mut watch, 10, vec![sample("Succeeded", "mallory", 9, None)]);
     assert_eq!(told, [("mallory".to_owned(), State::Alarm)], "who counted most stays");
 }
+
+#[test]
+fn somebody_who_is_called_like_those_that_gave_way_is_somebody() {
+    let mut watch = watch(FAILED, 2.0, 10);
+    let called = |second| vec![sample("Failed", OTHERS, second, None); 2];
+    assert_eq!(step(&mut watch, 1, called(1)), [(OTHERS.to_owned(), State::Alarm)]);
+    for from in [0, 100] {
+        step(&mut watch, 2, (from..from + 40).map(|n| sample("Failed", &format!("u{n}"), 2, None)).collect());
+    }
+    let alarming: Vec<Contributor> = watch
+        .contributors()
+        .filter(|(_, runtime)| runtime.state == State::Alarm)
+        .map(|(contributor, _)| contributor)
+        .collect();
+    assert_eq!(alarming.len(), 2, "one of that name, and the one that stands for others: {alarming:?}");
+    assert_ne!(alarming[0].id, alarming[1].id);
+    let mut stand: Vec<bool> = alarming.iter().map(Contributor::stands_for_others).collect();
+    stand.sort_unstable();
+    assert_eq!(stand, [false, true]);
+    let mut groups: Vec<Group> = alarming.iter().map(Contributor::group).collect();
+    groups.sort();
+    assert_eq!(groups, [Group::new(), vec![OTHERS.to_owned()]]);
+
+    let saved: BTreeSet<Group> = watch.saved().into_iter().collect();
+    let mut again = self::watch(FAILED, 2.0, 10);
+    for group in saved {
+        let runtime = watch.standing_of(&group).unwrap().runtime.clone();
+        again.restore_contributor(Some(at(2)), group, runtime);
+    }
+    assert_eq!(again.counts().0, 1, "a restart tells them apart, too");
+    assert!(again.standing_of(&Group::new()).is_some_and(|others| others.runtime.state == State::Alarm));
+}

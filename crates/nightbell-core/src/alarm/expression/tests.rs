@@ -2,7 +2,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::alarm::{AlarmErrorKind, Comparison, MissingData};
-use crate::anomaly::models::{Lesson, MODELS_MAX, SAVE_EVERY_S};
+use crate::anomaly::models::{Lecture, Lesson, MODELS_MAX, SAVE_EVERY_S};
 use crate::anomaly::{AnomalyDetector, Model, Training, Watched};
 use crate::math::Queried;
 use crate::metric::Aggregate;
@@ -302,11 +302,143 @@ fn a_restart_goes_on_from_saved_models_and_stored_data() {
     assert_eq!(again.model(&key()), running.model(&key()));
 }
 
+/// An alarm on the band of the share of failures, in percent.
+fn banded_share() -> MetricAlarm {
+    let entries = vec![
+        stat("m1", "Failed", false),
+        stat("m2", "All", false),
+        expression("e1", true, "100 * m1 / m2"),
+        expression("ad1", true, "ANOMALY_DETECTION_BAND(e1, 3)"),
+    ];
+    let comparison = Comparison::GreaterThanUpperThreshold;
+    MetricAlarm { band: Some("ad1".to_owned()), threshold: 0.0, comparison, ..alarm(entries) }
+}
+
+fn share(period: i64, failed: f64) -> Vec<Datum> {
+    vec![datum("Failed", period * PERIOD_S + 10, failed), datum("All", period * PERIOD_S + 20, 200.0)]
+}
+
+#[test]
+fn the_band_of_an_expression_is_learned_and_held_against() {
+    let alarm = banded_share();
+    assert_eq!(alarm.check(), Ok(()));
+    let key = models_of(&alarm).unwrap();
+    assert_eq!(key.watched().series().count(), 2);
+    // The past as it is stored: 10 to 12 percent for two weeks.
+    let mut lecture = Lecture::new(key.clone());
+    assert_eq!(lecture.series(), [series("All"), series("Failed")].into());
+    let past = -14 * DAY_S / PERIOD_S..0;
+    for name in ["All", "Failed"] {
+        let data = past.clone().flat_map(|i| share(i, 20.0 + (i.rem_euclid(3) * 2) as f64));
+        data.filter(|datum| datum.series.name == name).for_each(|datum| lecture.take(&datum));
+    }
+    let lesson = lecture.finish();
+    assert_eq!(lesson.values.len(), past.clone().count());
+    assert_eq!(lesson.values[0].1, 10.0 + past.start.rem_euclid(3) as f64);
+
+    let (mut watch, effects) = watching(&alarm, vec![lesson]);
+    assert_eq!(saved(&effects).len(), 1);
+    // Many failures of many attempts are usual, half as many of a tenth are not.
+    let told = transitions(judged(&mut watch, share(0, 22.0)));
+    assert_eq!((told[0].to, told[0].value), (State::Ok, Some(11.0)));
+    let few = vec![datum("Failed", PERIOD_S + 10, 11.0), datum("All", PERIOD_S + 20, 20.0)];
+    let told = transitions(judged(&mut watch, few));
+    let [told] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((told.to, told.value), (State::Alarm, Some(55.0)));
+    assert!(
+        told.reason.starts_with("Thresholds Crossed: 1 out of the last 1 datapoints [55.0 ("),
+        "{}",
+        told.reason
+    );
+    let usual = told.usual.as_deref().unwrap_or_default();
+    assert!(usual.starts_with("usually 10–12 on ") && usual.ends_with(", now 55"), "{usual}");
+    assert_eq!(told.band.as_ref().map(Vec::len), Some(2));
+
+    let deleted = saved(&watch.step(at(3 * PERIOD_S), Input::DeleteAlarm { arn: alarm.arn }));
+    assert_eq!(deleted, [(key, None)]);
+    assert!(!watch.is_watched(&series("Failed")) && !watch.is_watched(&series("All")));
+}
+
+#[test]
+fn what_an_expression_comes_to_is_learned_again_when_data_is_late_and_the_same_after_a_restart() {
+    let alarm = banded_share();
+    let key = models_of(&alarm).unwrap();
+    let (mut running, mut effects) = watching(&alarm, Vec::new());
+    let mut stored = Vec::new();
+    let mut expected = Model::new(&models_detector(&key), PERIOD_S);
+    let mut stopped = None;
+    for period in 1..=6 {
+        let data = share(period, 20.0 + 2.0 * period as f64);
+        stored.extend(data.clone());
+        effects.extend(judged(&mut running, data));
+        expected.learn(BASE_S + period * PERIOD_S, 10.0 + period as f64);
+        if period == 3 {
+            stopped = saved(&effects).pop();
+        }
+    }
+    assert_eq!(running.model(&key), Some(&expected));
+    // Eight failures of the fifth period come late: 38 of 200.
+    let late = vec![datum("Failed", 5 * PERIOD_S + 30, 8.0)];
+    stored.extend(late.clone());
+    running.step(at(7 * PERIOD_S + 20), Input::Data(late));
+    let now = at(7 * PERIOD_S + 20);
+
+    let (saved_key, model) = stopped.unwrap();
+    assert_eq!(saved_key, key);
+    let mut again = Watch::new("123456789012");
+    again.restore_clock(now);
+    let runtime = running.alarm(&alarm.arn).unwrap().1.clone();
+    again.restore_alarm(alarm, runtime);
+    again.restore_model(&saved_key, model.unwrap());
+    let from = BASE_S + 2 * PERIOD_S;
+    assert_eq!(
+        again.models_need().collect::<Vec<_>>(),
+        [(&series("Failed"), from), (&series("All"), from)],
+        "one period more, for an expression may look back"
+    );
+    again.restore_data(&stored);
+    for watch in [&mut running, &mut again] {
+        watch.step(now.plus_millis(60 * SECOND_MS), Input::Tick);
+    }
+    expected.learn(BASE_S + 5 * PERIOD_S, 19.0);
+    assert_eq!(running.model(&key), Some(&expected));
+    assert_eq!(again.model(&key), Some(&expected));
+}
+
+#[test]
+fn an_expression_that_looks_back_or_fills_gaps_is_learned_as_it_is_judged() {
+    let entries = |text: &str| {
+        let mut entries = banded_share().measure;
+        let Measure::Expression(measure) = &mut entries else { unreachable!() };
+        measure.entries[2] = expression("e1", true, text);
+        MetricAlarm { measure: entries, ..banded_share() }
+    };
+    for (text, values) in [
+        ("DIFF(m1)", &[(2, 5.0), (3, -2.0)][..]),
+        ("FILL(m1, 0) + FILL(m2, 0)", &[(1, 1.0), (2, 6.0), (3, 4.0), (4, 0.0), (5, 0.0)]),
+    ] {
+        let alarm = entries(text);
+        assert_eq!(alarm.check(), Ok(()));
+        let key = models_of(&alarm).unwrap();
+        let (mut watch, _) = watching(&alarm, Vec::new());
+        for (period, value) in [(1, 1.0), (2, 6.0), (3, 4.0)] {
+            judged(&mut watch, vec![datum("Failed", period * PERIOD_S + 10, value)]);
+        }
+        watch.step(at(6 * PERIOD_S + 10), Input::Tick);
+        let mut expected = Model::new(&models_detector(&key), PERIOD_S);
+        for (period, value) in values {
+            expected.learn(BASE_S + period * PERIOD_S, *value);
+        }
+        assert_eq!(watch.model(&key), Some(&expected), "{text}");
+    }
+}
+
 #[test]
 fn there_is_a_limit_to_models() {
     let mut models = Models::default();
     for i in 0..=MODELS_MAX {
-        models.require(at(0), &ModelKey { series: series(&i.to_string()), ..key() });
+        let watched = Watched::Metric { series: series(&i.to_string()), statistic: "Sum".to_owned() };
+        models.require(at(0), &ModelKey { watched, ..key() });
     }
     assert!(models.has(&key()), "nobody reads the past for a model that there is no room for");
     models.teach(at(0), &lesson());
@@ -316,8 +448,7 @@ fn there_is_a_limit_to_models() {
 
 #[test]
 fn a_model_is_of_a_unit_where_its_metric_names_one() {
-    let Watched::Metric { series, statistic } = key().watched();
-    let key = ModelKey { series, statistic, unit: Some("Bytes".to_owned()), period_s: PERIOD_S };
+    let key = ModelKey { unit: Some("Bytes".to_owned()), ..key() };
     let mut models = Models::default();
     models.require(at(-PERIOD_S), &key);
     models.take(Some(at(1)), &Datum { unit: Some("Bytes".to_owned()), ..datum("Denied", 1, 7.0) }, true);

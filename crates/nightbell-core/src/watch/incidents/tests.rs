@@ -1,8 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::alarm::{MissingData, QueryMeasure, SeriesMeasure};
+use crate::alarm::{ExpressionMeasure, MissingData, QueryMeasure, SeriesMeasure};
 use crate::incident::NoteKind;
+use crate::math::{MetricQuery, MetricStat, Queried};
 use crate::metric::{Aggregate, Datum, Series};
 use crate::mute::MuteRule;
 use crate::time::{HOUR_MS, MINUTE_MS};
@@ -147,7 +148,8 @@ fn nineteen_events_make_one_incident_however_they_come() {
         assert!(told.iter().all(|told| told.1.as_deref() == Some(last.id.as_str())));
         assert_eq!((last.count, last.evidence.events, last.evidence.users.count("")), (19.0, 19, 19));
         assert_eq!(last.peak.map(|peak| peak.value), Some(19.0), "in pieces of {piece}");
-        assert_eq!((last.first_second, last.last_second), (BASE_S, BASE_S + 18));
+        // The first minute that crossed the line ends with the sixth event.
+        assert_eq!((last.first_second, last.last_second), (BASE_S + 6 - 60, BASE_S + 18));
         assert!(last.ended.is_some() && watch.open_incidents() == 0);
         let [end] = notes(&effects)[..] else { panic!("one note in pieces of {piece}") };
         assert_eq!((end.kind, end.news.count), (NoteKind::End, 19.0 - told_first));
@@ -166,7 +168,7 @@ fn data_that_comes_late_into_an_incident_that_is_over_is_counted_and_opens_none(
 
     // Before it, and after its last event, others begin: the silence was not noticed yet.
     let effects = watch.step(at(401), events("", [-200; 6]));
-    assert_eq!(incidents(&effects)[0].first_second, BASE_S - 240);
+    assert_eq!(incidents(&effects)[0].first_second, BASE_S - 199 - 60);
     tick(&mut watch, 401..600);
     assert_eq!(incidents(&watch.step(at(600), events("", [100; 6]))).len(), 1);
 }
@@ -338,6 +340,157 @@ fn without_actions_nothing_is_said() {
     }
     effects.extend(tick(&mut watch, 400..2_000));
     assert_eq!((notes(&effects).len(), watch.incidents().count()), (0, 0));
+}
+
+/// Whatever comes between two ticks is told as a count, small enough for every step: ten thousand of them are less than a
+/// megabyte.
+#[test]
+fn what_is_counted_between_ticks_is_told_at_once_and_is_small() {
+    let mut watch = watching(alarm(true));
+    let users: Vec<String> = (0..10_000).map(|n| format!("corp\\a-rather-long-user-name-{n}")).collect();
+    let of_all =
+        |second, times| Input::Data(users.iter().flat_map(|user| vec![event(user, second); times]).collect());
+    watch.step(at(1), of_all(1, 6));
+    let mut counts = Vec::new();
+    for effect in watch.step(at(2), of_all(2, 1)) {
+        match effect {
+            Effect::IncidentCounted(count) => counts.push(count),
+            other => panic!("nothing else is handed out: {other:?}"),
+        }
+    }
+    assert_eq!(counts.len(), users.len());
+    assert!(
+        counts
+            .iter()
+            .all(|count| (count.count, count.news_points, count.last_second) == (7.0, 1, BASE_S + 2))
+    );
+    let bytes: usize = counts.iter().map(|count| postcard::to_stdvec(count).unwrap().len()).sum();
+    assert!(bytes < 1_000_000, "{bytes} bytes");
+    // What has been handed out as a whole is not told again.
+    let effects = watch.step(at(3), events(&users[0], [3]));
+    assert!(matches!(&effects[..], [Effect::IncidentCounted(_)]));
+    for second in 4..16 {
+        watch.step(at(second), Input::Tick);
+    }
+    assert_eq!(watch.step(at(16), Input::Tick), []);
+}
+
+#[test]
+fn an_incident_begins_with_the_earliest_window_that_crossed_in_whatever_order_events_come() {
+    // Twelve events around a full minute; the line is crossed by the sixth.
+    let inorder: Vec<i64> = (55..67).collect();
+    let reversed: Vec<i64> = inorder.iter().rev().copied().collect();
+    let mixed: Vec<i64> = inorder.iter().map(|second| 55 + (second * 5 % 12)).collect();
+    for order in [inorder, reversed, mixed] {
+        let mut watch = watching(alarm(false));
+        for second in &order {
+            watch.step(at(67), events("", [*second]));
+        }
+        let incident = watch.incidents().next().unwrap();
+        let first = incident.evidence.first.map(Timestamp::second);
+        assert_eq!((incident.first_second, first), (BASE_S + 1, Some(BASE_S + 55)), "{order:?}");
+        assert_eq!((incident.count, incident.evidence.events), (12.0, 12), "{order:?}");
+        // Before it, and not across the line together with it: somebody's typing error an hour ago is none of it.
+        watch.step(at(67), events("", [-100]));
+        assert_eq!(watch.incidents().next().unwrap().count, 12.0);
+    }
+}
+
+/// The number of an expression, by what its events are counted: the sum of one metric's samples, or its minutes.
+#[test]
+fn incidents_of_expressions_are_counted_by_what_was_judged() {
+    let stat = |id: &str, return_data| MetricQuery {
+        id: id.to_owned(),
+        label: None,
+        return_data,
+        period_s: None,
+        account_id: None,
+        what: Queried::Stat(MetricStat {
+            series: Series::new("site", "files", "Denied", Vec::new()),
+            period_s: 60,
+            statistic: "Sum".to_owned(),
+            unit: None,
+        }),
+    };
+    let expression = |text: &str| MetricQuery {
+        id: "e1".to_owned(),
+        return_data: true,
+        what: Queried::Expression(text.to_owned()),
+        ..stat("", true)
+    };
+    // Ten, seven, two and nine in four minutes, more than five is across the line, two of three minutes are asked for.
+    let minutes = [10, 7, 2, 9];
+    for (text, first, update, peak) in [("m1", 17.0, 28.0, 10.0), ("m1 * 2", 2.0, 3.0, 20.0)] {
+        let entries = vec![stat("m1", false), expression(text)];
+        let threshold = if text == "m1" { 5.0 } else { 10.0 };
+        let measure = Measure::Expression(ExpressionMeasure { entries });
+        let mut watch = watching(MetricAlarm {
+            measure,
+            threshold,
+            evaluation_periods: 3,
+            datapoints_to_alarm: Some(2),
+            ..alarm(false)
+        });
+        let mut effects = Vec::new();
+        for second in 0..660 {
+            if let Some(times) = minutes.get((second / 60) as usize)
+                && second % 60 < *times
+            {
+                effects.extend(watch.step(at(second), events("", [second])));
+            }
+            effects.extend(watch.step(at(second), Input::Tick));
+        }
+        let told: Vec<f64> = incidents(&effects).iter().map(|one| one.count).collect();
+        assert_eq!((told.first(), told.last()), (Some(&first), Some(&update)), "{text}: {told:?}");
+        let last = incidents(&effects).pop().unwrap().clone();
+        assert_eq!(last.peak.map(|peak| peak.value), Some(peak), "{text}");
+        assert_eq!(last.first_second, BASE_S, "{text}");
+        // The events of the quiet minute belong to the sum; they are not what made a minute count.
+        let events = if text == "m1" { 28 } else { 26 };
+        assert_eq!(last.evidence.events, events, "{text}");
+        assert!(last.ended.is_some(), "{text}");
+        let [end] = notes(&effects)[..] else { panic!("{text}: one end") };
+        assert_eq!(end.news.count, update - first, "{text}");
+    }
+}
+
+/// A clock that was put back by less than is believed stands still for a while.
+#[test]
+fn while_the_clock_stands_still_no_incident_takes_the_record_of_another() {
+    let alarm = || alarm(false);
+    let mut watch = watching(alarm());
+    let set = |state| {
+        let (arn, reason) = (alarm().arn, "drill".to_owned());
+        Input::SetState { arn, state, reason, reason_data: None }
+    };
+    let mut ids = BTreeSet::new();
+    let mut over = BTreeSet::new();
+    let mut flips = 0;
+    let mut written = 0;
+    for input in [
+        vec![set(State::Alarm), set(State::Ok), set(State::Alarm), set(State::Ok), Input::Tick],
+        vec![set(State::Alarm), set(State::Ok), Input::Tick, set(State::Alarm)],
+        vec![Input::DeleteAlarm { arn: alarm().arn }],
+    ]
+    .iter()
+    .cycle()
+    .take(6)
+    {
+        written += 1;
+        watch.step(at(600), put(MetricAlarm { updated: at(written), ..alarm() }));
+        for input in input {
+            for effect in watch.step(at(600), input.clone()) {
+                match effect {
+                    Effect::Transition(told) if told.to == State::Alarm => flips += 1,
+                    Effect::Incident(one) => drop(ids.insert(one.id)),
+                    Effect::IncidentOver { id } => assert!(over.insert(id), "over once"),
+                    _ => {}
+                }
+            }
+        }
+    }
+    assert_eq!((ids.len(), flips), (8, 8), "one incident for each stay in ALARM");
+    assert_eq!(watch.incidents().count(), 0);
 }
 
 #[test]

@@ -58,14 +58,14 @@ fn subjects() {
             "Zugriff verweigert ä",
             "eu-central-1",
             State::Alarm,
-            r#"ALARM: "Zugriff verweigert _" in EU (Frankfurt)"#,
+            r#"ALARM: "Zugriff verweigert _" in EU (Frankfurt)"#, // Z14
         ),
         ("a\r\n\u{7}ö b", "us-east-2", State::Alarm, r#"ALARM: "a_ b" in US East (Ohio)"#),
     ];
     for (name, region, to, expected) in rows {
         assert_eq!(subject(name, region, to), expected);
     }
-    let cut = subject(&"n".repeat(200), "us-east-2", State::Alarm);
+    let cut = subject(&"n".repeat(200), "us-east-2", State::Alarm); // Z13
     assert_eq!(cut.len(), 100);
     assert_eq!(cut, format!(r#"ALARM: "{}..." in US East (Ohio)"#, "n".repeat(70)));
     assert_eq!(subject("n", &"r".repeat(500), State::InsufficientData).len(), 100);

@@ -2,6 +2,7 @@
 Mails of contributors: of those no longer counted one by one, of logons after failed ones, and of events that name nobody.
 */
 
+use nightbell_core::alarm::Contributor;
 use nightbell_core::alarm::contributors::OTHERS;
 use nightbell_core::delivery::IncidentMessage;
 use nightbell_core::incident::NoteKind;
@@ -16,6 +17,7 @@ const REASON: &str = "More than 10000 contributors at once: those that counted l
 
 fn others() -> Transition {
     changed(per(logons(), "FailedLogons", "Account", OTHERS), |t| {
+        t.contributor = Some(Contributor::of(&["Account".to_owned()], &[]));
         t.alarm.name = "failed-logons".to_owned();
         t.value = Some(5.0);
         t.reason = REASON.to_owned();
@@ -52,7 +54,10 @@ fn those_not_counted_one_by_one_say_so() {
     });
     assert_eq!(mail(over).subject, "[OK] failed-logons: all users are counted one by one again");
     assert_eq!(ended(&others()).subject, format!("[OK] over: {TOO_MANY} (12 min)"));
-    let called_so = changed(others(), |t| t.reason = transition().reason);
+    let called_so = changed(others(), |t| {
+        t.contributor = per(logons(), "FailedLogons", "Account", OTHERS).contributor;
+        t.reason = transition().reason;
+    });
     assert!(mail(called_so).subject.starts_with("[ALARM] 16 failed logons"), "somebody of that name");
 }
 

@@ -344,8 +344,9 @@ fn digest() -> Digest {
     let line = |n: u32| DigestLine {
         kind: if n < 20 { MessageKind::First } else { MessageKind::Update },
         alarm: if n.is_multiple_of(3) { "denied-access" } else { "failed-logons" }.to_owned(),
-        contributor: Some(format!("srv-{n:02}<b>\u{202e}")),
+        attributes: vec![("Instance".to_owned(), format!("srv-{n:02}<b>\u{202e}"))],
         value: f64::from(6 + n),
+        threshold: Some(5.0),
         incident: format!("{n:016x}"),
         at: FIRST.plus_millis(i64::from(n) * 40),
     };
@@ -355,6 +356,7 @@ fn digest() -> Digest {
         since: FIRST,
         lines: (0..23).map(line).collect(),
         more: 412,
+        more_differ: false,
         tallied: Tallied { firsts: 432, updates: 3, ends: 1 },
     }
 }
@@ -400,15 +402,21 @@ fn an_incident_goes_on_and_is_over() {
 #[test]
 fn a_digest_names_each_and_counts_the_rest() {
     let mail = digested(&digest());
-    assert_eq!(mail.subject, "[ALARM] 432 incidents started, 3 go on, 1 is over");
+    assert_eq!(
+        mail.subject,
+        "[ALARM] 432 machines over the line in 2 or more alarms, 3 go on, 1 is over: srv-19<b>\u{fffd} (25), \
+         srv-18<b>\u{fffd} (24), srv-17<b>\u{fffd} (23) …"
+    );
     for part in [
         "Alarms\n      15  failed-logons\n       8  denied-access\n",
-        "  18:08:05.000  started: denied-access, srv-00<b>\u{fffd} (6), incident 0000000000000000\n",
+        "  18:08:05.000  started: denied-access, Instance=srv-00<b>\u{fffd} (6), incident 0000000000000000\n",
         "  and 412 more\n",
     ] {
         assert!(mail.text.contains(part), "{part:?} is not in\n{}", mail.text);
     }
-    assert!(!mail.html.unwrap().contains("<b>"));
+    assert!(mail.inline[0].content.starts_with(b"\x89PNG"));
+    let html = mail.html.unwrap();
+    assert!(!html.contains("<b>") && html.contains(&format!("src=\"cid:{}\"", mail.inline[0].content_id)));
     let mut large = digest();
     large.lines = vec![large.lines[0].clone(); 10_000];
     let large = digested(&large);
@@ -431,6 +439,9 @@ fn samples_for_the_eye() {
     std::fs::create_dir_all(folder).unwrap();
     let confirmation =
         Content::Confirmation { confirm_url: "https://bell.example.org/confirm?token=ab12".to_owned() };
+    let incident = |message| written(&delivery(Content::Incident(Box::new(message))));
+    let trial = Enclosure { trial: true, ..Enclosure::default() };
+    let trial = render(&delivery(Content::Alarm(Box::new(denied()))), &origin(), trial, FIRST);
     let mails = kinds().into_iter().map(|(name, t)| (name, mail(t)));
     let others = [
         ("unusual-number", mail(unusual_number())),
@@ -439,6 +450,11 @@ fn samples_for_the_eye() {
         ("goes-on", noted(NoteKind::Update)),
         ("ended", noted(NoteKind::End)),
         ("digest", digested(&digest())),
+        ("digest-storm", digested(&gathered::storm())),
+        ("goes-on-5-min", incident(lasting::five_minutes())),
+        ("over-6-h", incident(lasting::six_hours())),
+        ("over-after-silence", incident(lasting::over())),
+        ("trial", trial),
     ];
     for (name, mail) in mails.chain(others) {
         std::fs::write(folder.join(format!("{name}.eml")), crate::mime::message(&mail).unwrap().formatted())

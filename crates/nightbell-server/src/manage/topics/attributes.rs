@@ -1,12 +1,14 @@
 /*!
 The attributes of a topic: which there are, what each may say, and what a topic without them shows.
 
-Rules and texts: Amazon SNS API reference, "SetTopicAttributes", "GetTopicAttributes", "CreateTopic". Two are Nightbell's
-own: `MessageTemplate` and `IncidentMessages`. The texts about their values are *assumed* to follow the others.
+Rules and texts: Amazon SNS API reference, "SetTopicAttributes", "GetTopicAttributes", "CreateTopic". Five are Nightbell's
+own: `MessageTemplate`, `IncidentMessages`, `MessageBudget`, `MessageBurst` and `DigestEvery`. The texts about their values are *assumed* to follow the others.
 */
 
 use std::collections::BTreeMap;
 
+use nightbell_core::budget::{Allowance, DIGEST_EVERY_MAX_MS, DIGEST_EVERY_MIN_MS, MESSAGES_MAX};
+use nightbell_core::time::SECOND_MS;
 use nightbell_core::topic::Topic;
 use nightbell_deliver::Template;
 use serde_json::{Value, json};
@@ -34,6 +36,14 @@ const INCIDENT_MESSAGES: &str = "IncidentMessages";
 const INCIDENT_MESSAGES_ALL: &str = "all";
 /// Only the first, which is the alarm's action.
 const INCIDENT_MESSAGES_START_ONLY: &str = "start-only";
+/// Messages of incidents that go out by themselves in `core::budget::BUDGET_WINDOW_MS`.
+const MESSAGE_BUDGET: &str = "MessageBudget";
+/// Messages of incidents that go out by themselves in one moment.
+const MESSAGE_BURST: &str = "MessageBurst";
+/// How many seconds updates and ends past the budget wait for a digest at most.
+const DIGEST_EVERY: &str = "DigestEvery";
+/// Seconds that a topic may say there.
+const DIGEST_EVERY_S: (i64, i64) = (DIGEST_EVERY_MIN_MS / SECOND_MS, DIGEST_EVERY_MAX_MS / SECOND_MS);
 
 /// Attributes of the service that change nothing here, so that what sets them need not be changed.
 const KEPT: [&str; 3] = ["KmsMasterKeyId", "SignatureVersion", "TracingConfig"];
@@ -55,6 +65,22 @@ pub(crate) fn template(topic: &Topic) -> Option<&str> {
 /// What the sender of the topic's mails is called, where it says so.
 pub(crate) fn display_name(topic: &Topic) -> Option<&str> {
     topic.attributes.get(DISPLAY_NAME).map(String::as_str).filter(|name| !name.trim().is_empty())
+}
+
+/// How many messages of incidents the topic sends by themselves; what it does not say is the default.
+pub(crate) fn allowance(topic: &Topic) -> Allowance {
+    let said = |name: &str| topic.attributes.get(name);
+    let mut allowance = Allowance::default();
+    if let Some(messages) = said(MESSAGE_BUDGET).and_then(|value| value.parse().ok()) {
+        allowance.per_window = messages;
+    }
+    if let Some(messages) = said(MESSAGE_BURST).and_then(|value| value.parse().ok()) {
+        allowance.per_moment = messages;
+    }
+    if let Some(seconds) = said(DIGEST_EVERY).and_then(|value| value.parse::<i64>().ok()) {
+        allowance.digest_every_ms = seconds.saturating_mul(SECOND_MS);
+    }
+    allowance
 }
 
 /// Refuses names that are no attributes, and values that are none of theirs.
@@ -98,10 +124,11 @@ pub(crate) fn shown(topic: Topic, account: &str) -> BTreeMap<String, String> {
 }
 
 fn is_known(name: &str) -> bool {
-    let own = [DISPLAY_NAME, POLICY, DELIVERY_POLICY, MESSAGE_TEMPLATE, INCIDENT_MESSAGES];
+    let service = [DISPLAY_NAME, POLICY, DELIVERY_POLICY];
+    let own = [MESSAGE_TEMPLATE, INCIDENT_MESSAGES, MESSAGE_BUDGET, MESSAGE_BURST, DIGEST_EVERY];
     let feedback =
         |of: &&'static str| name.strip_prefix(*of).is_some_and(|feedback| FEEDBACKS.contains(&feedback));
-    own.contains(&name) || KEPT.contains(&name) || FEEDBACK_OF.iter().any(feedback)
+    service.contains(&name) || own.contains(&name) || KEPT.contains(&name) || FEEDBACK_OF.iter().any(feedback)
 }
 
 fn check(name: &str, value: &str) -> Result<(), Refusal> {
@@ -127,10 +154,25 @@ fn check(name: &str, value: &str) -> Result<(), Refusal> {
         INCIDENT_MESSAGES if ![INCIDENT_MESSAGES_ALL, INCIDENT_MESSAGES_START_ONLY].contains(&value) => {
             refused(format!("say {INCIDENT_MESSAGES_ALL} or {INCIDENT_MESSAGES_START_ONLY}"))
         }
+        MESSAGE_BUDGET | MESSAGE_BURST => whole(value, (0, i64::from(MESSAGES_MAX))).or_else(refused),
+        DIGEST_EVERY => whole(value, DIGEST_EVERY_S).or_else(refused),
         _ if value.chars().count() > KEPT_CHARS_MAX => {
             refused(format!("it has more than {KEPT_CHARS_MAX} characters"))
         }
         _ => Ok(()),
+    }
+}
+
+/// Whether `value` is a whole number within `limits`, in digits alone; else what is wrong with it.
+fn whole(value: &str, limits: (i64, i64)) -> Result<(), String> {
+    let digits = value.len() <= 10 && value.bytes().all(|byte| byte.is_ascii_digit());
+    let number: Option<i64> = value.parse().ok().filter(|_| digits);
+    match number.filter(|number| (limits.0..=limits.1).contains(number)) {
+        Some(_) => Ok(()),
+        None => {
+            let shown: String = value.chars().take(20).collect();
+            Err(format!("{shown:?} is no whole number from {} to {}", limits.0, limits.1))
+        }
     }
 }
 
@@ -196,6 +238,9 @@ mod tests {
             ("MessageTemplate", "<p>{{ headline }}</p>{{ body }}"),
             ("HTTPSuccessFeedbackSampleRate", "7"),
             ("TracingConfig", "PassThrough"),
+            ("MessageBudget", "0"),
+            ("MessageBurst", "10000"),
+            ("DigestEvery", "3600"),
         ];
         for (name, value) in rows {
             set(&mut topic, name, value).unwrap();
@@ -203,6 +248,8 @@ mod tests {
         }
         assert_eq!((display_name(&topic), wants_first_only(&topic)), (Some("Security"), true));
         assert_eq!(template(&topic), Some("<p>{{ headline }}</p>{{ body }}"));
+        let allowed = Allowance { per_moment: 10_000, per_window: 0, digest_every_ms: 3_600_000 };
+        assert_eq!(allowance(&topic), allowed);
         let effective = &shown(topic.clone(), "123456789012")["EffectiveDeliveryPolicy"];
         assert_eq!(effective, r#"{"http":{"disableSubscriptionOverrides":true}}"#);
         for (name, _) in rows {
@@ -212,6 +259,7 @@ mod tests {
         }
         assert_eq!(topic.attributes.keys().collect::<Vec<_>>(), ["Policy"]);
         assert_eq!((display_name(&topic), template(&topic), wants_first_only(&topic)), (None, None, false));
+        assert_eq!(allowance(&topic), Allowance::default());
     }
 
     #[test]
@@ -272,14 +320,54 @@ mod tests {
                 "Invalid parameter: KmsMasterKeyId Reason: it has more than 2048",
             ),
         ];
+        are_refused(rows);
+        let unknown = BTreeMap::from([("Colour".to_owned(), "red".to_owned())]);
+        let told = refusal(check_all(&unknown));
+        assert_eq!(told, "Invalid parameter: Attributes Reason: Unknown attribute Colour");
+    }
+
+    #[test]
+    fn budgets_that_are_refused_are_named() {
+        are_refused([
+            (
+                "MessageBudget",
+                "10001".to_owned(),
+                "Invalid parameter: MessageBudget Reason: \"10001\" is no whole number from 0 to 10000",
+            ),
+            (
+                "MessageBurst",
+                "-1".to_owned(),
+                "Invalid parameter: MessageBurst Reason: \"-1\" is no whole number from 0 to 10000",
+            ),
+            (
+                "MessageBudget",
+                "a\nfew".repeat(999),
+                "Invalid parameter: MessageBudget Reason: \"a\\nfewa\\nfew",
+            ),
+            (
+                "DigestEvery",
+                "9".to_owned(),
+                "Invalid parameter: DigestEvery Reason: \"9\" is no whole number from 10",
+            ),
+            (
+                "DigestEvery",
+                "3601".to_owned(),
+                "Invalid parameter: DigestEvery Reason: \"3601\" is no whole number",
+            ),
+            (
+                "DigestEvery",
+                "+60".to_owned(),
+                "Invalid parameter: DigestEvery Reason: \"+60\" is no whole number",
+            ),
+        ]);
+    }
+
+    fn are_refused<const N: usize>(rows: [(&str, String, &str); N]) {
         for (name, value, start) in rows {
             let mut topic = topic();
             let told = refusal(set(&mut topic, name, &value));
             assert!(told.starts_with(start), "{name}: {told}");
             assert_eq!(topic, self::topic(), "nothing was changed");
         }
-        let unknown = BTreeMap::from([("Colour".to_owned(), "red".to_owned())]);
-        let told = refusal(check_all(&unknown));
-        assert_eq!(told, "Invalid parameter: Attributes Reason: Unknown attribute Colour");
     }
 }

@@ -12,16 +12,16 @@ use nightbell_store::Position;
 use serde_json::{Value, json};
 use tracing::info;
 
-use super::{Gathered, Watcher, action_data};
+use super::{Done, Gathered, Watcher, action_data};
 use crate::app::App;
 use crate::catalog::Failure;
 use crate::manage::alarms::{self, HistoryItem};
-use crate::manage::{composites, mutes};
+use crate::manage::{composites, mutes, taken};
 
 /// Puts composite alarms and mute rules back as they were saved, and what those hold back.
 pub(super) fn restore(watch: &mut Watch, app: &App) -> Result<(), Failure> {
     let store = &**app.records.store();
-    for (alarm, runtime) in composites::list_taken(&app.records)? {
+    for (alarm, runtime) in taken::composites(store)? {
         watch.restore_composite(alarm, runtime);
     }
     for rule in mutes::taken(store)? {
@@ -98,15 +98,17 @@ impl Watcher {
         let place = position.to_string();
         let cause = ["composite", alarm.arn.as_str(), change.to.name(), &place];
         for action in alarm.actions(change.to) {
-            let error = self.why_not(action)?;
-            if error.is_none() {
-                let content = Content::Composite(Box::new(transition.clone()));
-                self.send_to_all(action, &content, &cause, now, gathered)?;
-            }
-            let published = error.is_none().then(|| composite_json(transition));
+            let done = match self.why_not(action)? {
+                Some(error) => Done::Failed(error),
+                None => {
+                    let content = Content::Composite(Box::new(transition.clone()));
+                    self.send_to_all(action, &content, &cause, now, gathered)?;
+                    Done::Sent
+                }
+            };
+            let published = matches!(done, Done::Sent).then(|| composite_json(transition));
             let ended = transition.after_mute.then_some(now);
-            let (summary, data) =
-                action_data(action, change.at, published.as_deref(), error.as_deref(), ended);
+            let (summary, data) = action_data(action, change.at, published.as_deref(), &done, ended);
             let item = HistoryItem {
                 alarm: alarm.name.clone(),
                 at: now,

@@ -5,23 +5,24 @@ What the watcher does for anomaly models: puts them back at start, and reads wha
 use std::collections::BTreeMap;
 
 use nightbell_core::watch::{Effect, Input, Needed, Watch};
+use nightbell_store::Catalog;
 
 use super::{Gathered, Watcher};
-use crate::catalog::{Failure, Records};
+use crate::catalog::Failure;
 use crate::manage::alarms::Entry;
-use crate::manage::detectors;
+use crate::manage::{detectors, taken};
 use crate::run::points;
 
 /// Puts detectors and models back, and adds the data that models have missed to what is `needed`.
 pub(super) fn restore(
-    records: &Records,
+    store: &dyn Catalog,
     watch: &mut Watch,
     needed: &mut BTreeMap<Needed, i64>,
 ) -> Result<(), Failure> {
-    for detector in detectors::list_all(records)? {
+    for detector in taken::detectors(store)? {
         watch.restore_detector(detector);
     }
-    for (key, model) in detectors::saved_models(&**records.store())? {
+    for (key, model) in detectors::saved_models(store)? {
         watch.restore_model(&key, model);
     }
     for (series, from) in watch.models_need() {

@@ -7,8 +7,8 @@ as AWS does, one by one; what many contributors cause at once goes through the t
 
 use std::collections::BTreeSet;
 
-use nightbell_core::alarm::{State, Transition};
-use nightbell_core::budget::{DIGEST_NAME_BYTES_MAX, Decision, Digest, DigestLine, MessageKind};
+use nightbell_core::alarm::{MetricAlarm, State, Transition};
+use nightbell_core::budget::{Decision, Digest, DigestLine, MessageKind};
 use nightbell_core::delivery::{Content, IncidentMessage};
 use nightbell_core::incident::{Incident, NoteKind};
 use nightbell_core::time::Timestamp;
@@ -36,11 +36,17 @@ impl Watcher {
     }
 
     /// Whether the message of a contributor's transition is past the budget of `topic` and goes into a digest.
-    pub(super) fn gathers(&mut self, topic: &str, transition: &Transition, now: Timestamp) -> bool {
-        transition.contributor.is_some() && {
-            let line = self.line(transition);
-            self.decide(now, topic, line)
+    pub(super) fn gathers(
+        &mut self,
+        topic: &str,
+        transition: &Transition,
+        now: Timestamp,
+    ) -> Result<bool, Failure> {
+        if transition.contributor.is_none() {
+            return Ok(false);
         }
+        let line = self.line(transition);
+        self.decide(now, topic, line)
     }
 
     /// Tells the topics of an alarm how its incident goes on, or that it is over; that, only where no action of the
@@ -69,8 +75,8 @@ impl Watcher {
             if topics::wants_first_only(&topic) {
                 continue;
             }
-            let line = DigestLine::of(kind, &note.incident, note.at);
-            if !self.decide(note.at, action, line) {
+            let line = DigestLine::of(kind, &note.incident, note.at).against(threshold(alarm));
+            if !self.decide(note.at, action, line)? {
                 let content = Content::Incident(Box::new(message.clone()));
                 let cause = ["incident", note.incident.id.as_str(), number.as_str()];
                 self.send_to_all(action, &content, &cause, note.at, gathered)?;
@@ -81,7 +87,7 @@ impl Watcher {
 
     /// Sends the digests that are due at `now`.
     pub(super) fn send_digests(&mut self, now: Timestamp, gathered: &mut Gathered) -> Result<(), Failure> {
-        for (topic, digest) in self.budgets.due(now) {
+        for (topic, digest) in self.budgets.due(&self.app.records, now)? {
             if self.topic(&topic)?.is_none() {
                 self.budgets.forget(&mut gathered.change, &topic);
                 continue;
@@ -119,12 +125,13 @@ impl Watcher {
     }
 
     /// Whether a message goes into a digest rather than out by itself.
-    fn decide(&mut self, at: Timestamp, topic: &str, line: DigestLine) -> bool {
-        let gathers = matches!(self.budgets.take(at, topic, line), Decision::Gather { .. });
+    fn decide(&mut self, at: Timestamp, topic: &str, line: DigestLine) -> Result<bool, Failure> {
+        let decision = self.budgets.take(&self.app.records, at, topic, line)?;
+        let gathers = matches!(decision, Decision::Gather { .. });
         if gathers {
             self.app.telemetry.gathered.inc();
         }
-        gathers
+        Ok(gathers)
     }
 
     /// The line that stands for a transition's message in a digest.
@@ -132,14 +139,15 @@ impl Watcher {
         let kind = if transition.to == State::Alarm { MessageKind::First } else { MessageKind::End };
         let incident = transition.incident.as_deref().and_then(|id| self.watch.incident(id));
         if let Some(incident) = incident {
-            return DigestLine::of(kind, incident, transition.at);
+            return DigestLine::of(kind, incident, transition.at).against(threshold(&transition.alarm));
         }
         let contributor = transition.contributor.as_ref();
         DigestLine {
             kind,
             alarm: transition.alarm.name.clone(),
-            contributor: contributor.map(|one| one.text(DIGEST_NAME_BYTES_MAX)),
+            attributes: contributor.map(|one| one.attributes.clone()).unwrap_or_default(),
             value: transition.value.filter(|value| value.is_finite()).unwrap_or(0.0),
+            threshold: threshold(&transition.alarm),
             incident: transition.incident.clone().unwrap_or_default(),
             at: transition.at,
         }
@@ -153,4 +161,9 @@ impl Watcher {
             Err(_) => Ok(None),
         }
     }
+}
+
+/// The line that an alarm's values are held against; of a band it is another at each time.
+fn threshold(alarm: &MetricAlarm) -> Option<f64> {
+    alarm.band.is_none().then_some(alarm.threshold)
 }
