@@ -249,3 +249,29 @@ fn somebody_who_is_called_like_those_that_gave_way_is_somebody() {
     assert_eq!(again.counts().0, 1, "a restart tells them apart, too");
     assert!(again.standing_of(&Group::new()).is_some_and(|others| others.runtime.state == State::Alarm));
 }
+
+/// A machine that is silent for good.
+#[test]
+fn where_silence_is_breaching_one_that_is_forgotten_fires_again_only_by_new_data() {
+    let mut watch = watch(FAILED, 2.0, 10);
+    watch.question.alarm.missing_data = MissingData::Breaching;
+    assert_eq!(step(&mut watch, 100, vec![sample("Failed", "ann", 100, None)]), []);
+    assert_eq!(tick(&mut watch, 665), [], "the slot that holds it says OK");
+    let fired = (720..2_400).step_by(60).find(|second| !tick(&mut watch, second + 5).is_empty());
+    let fired = fired.expect("a silence that is told of") + 5;
+    assert_eq!(watch.runtime().state, State::Alarm);
+    let remembered = fired + REMEMBERED_S;
+    assert_eq!(tick(&mut watch, remembered), []);
+    let over = watch.tick(at(remembered + 60), Judging { now: at(remembered + 60), account: "123456789012" });
+    assert_eq!(told(&over), [("ann".to_owned(), State::Ok)]);
+    assert_eq!(over.transitions[0].reason, "Forgotten after 7 days without data.");
+    assert!(matches!(over.saved.last(), Some((group, None)) if *group == ["ann"]), "{:?}", over.saved);
+    assert_eq!((watch.counts().0, watch.runtime().state), (0, State::Ok));
+    for minute in 2..60 {
+        assert_eq!(tick(&mut watch, remembered + 60 * minute), []);
+    }
+    let again = remembered + 3_600;
+    assert_eq!(step(&mut watch, again, vec![sample("Failed", "ann", again, None)]), []);
+    let fired = (0..2_400).step_by(60).any(|after| !tick(&mut watch, again + after).is_empty());
+    assert!(fired, "who came back and is silent again");
+}
