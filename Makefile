@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build release demo test lint unit e2e fuzz deny bench clean
+.PHONY: help setup build release demo test lint unit e2e fuzz soak deny bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ e2e: setup ## the real program, spoken to by real AWS clients and a real mail se
 
 fuzz: setup ## every fuzz target for FUZZ_SECONDS (default 60) each
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-60} scripts/gate fuzz
+
+soak: ## crash, fail and damage the store for SOAK_SECONDS (default 600) with new seeds
+	@NIGHTBELL_SOAK_SECONDS=$${SOAK_SECONDS:-600} NIGHTBELL_SEED=$${NIGHTBELL_SEED:-$$RANDOM} \
+	  cargo test --locked -p nightbell-store --test store -- --nocapture points:: faults:: damage::
 
 deny: setup ## licences, bans and sources of the dependencies
 	@scripts/gate deny

@@ -16,7 +16,8 @@ pub enum Kind {
     Invalid,
     /// Something else came first: an expectation of a write does not hold, or another process has the folder.
     Conflict,
-    /// Too much is waiting to be written; try again after a pause.
+    /// Too much is waiting to be written, or the folder is as large as it may be; nothing was stored. Try again after a
+    /// pause.
     Throttled,
     /// The disk refuses or the store is closed; what was asked may or may not have been stored. Try again later.
     Unavailable,
@@ -78,6 +79,10 @@ pub(crate) enum Cause {
     Expectation { space: &'static str },
     #[error("too much waits to be written. bytes={bytes}, bytes_max={bytes_max}")]
     Pending { bytes: usize, bytes_max: usize },
+    #[error(
+        "folder is as large as it may be; it takes batches again when old ones are trimmed. bytes={bytes}, bytes_max={bytes_max}"
+    )]
+    DiskLimit { bytes: u64, bytes_max: u64 },
     #[error("store is closed. folder={folder}")]
     Closed { folder: String },
     #[error(
@@ -93,11 +98,13 @@ pub(crate) enum Cause {
     #[error("stored block is missing. position={position}")]
     Missing { position: Position },
     #[error("stored entry is damaged: {reason}. place={place}")]
-    Entry { place: &'static str, reason: &'static str },
+    Entry { place: &'static str, reason: String },
+    #[error("stored file is damaged: {reason}; restore a copy of the folder. file={file}")]
+    File { file: String, reason: String },
     #[error(
-        "write log is damaged and what follows the damage is too long for a torn write; restore a copy of the folder. folder={folder}, bytes={bytes}, bytes_max={bytes_max}"
+        "write log is damaged, and this is no torn write; restore a copy of the folder. log={log}, offset={offset}, bytes={bytes}"
     )]
-    Damage { folder: String, bytes: u64, bytes_max: u64 },
+    Damage { log: String, offset: u64, bytes: u64 },
 }
 
 impl Cause {
@@ -110,13 +117,15 @@ impl Cause {
             | Self::LargeScan { .. }
             | Self::NewerFormat { .. } => Kind::Invalid,
             Self::Locked { .. } | Self::Expectation { .. } => Kind::Conflict,
-            Self::Pending { .. } => Kind::Throttled,
+            Self::Pending { .. } | Self::DiskLimit { .. } => Kind::Throttled,
             Self::Closed { .. } | Self::Refused { .. } | Self::Open { .. } | Self::Read { .. } => {
                 Kind::Unavailable
             }
-            Self::Block { .. } | Self::Missing { .. } | Self::Entry { .. } | Self::Damage { .. } => {
-                Kind::Broken
-            }
+            Self::Block { .. }
+            | Self::Missing { .. }
+            | Self::Entry { .. }
+            | Self::File { .. }
+            | Self::Damage { .. } => Kind::Broken,
         }
     }
 
@@ -140,7 +149,11 @@ impl Cause {
         Self::Expectation { space: space.name() }.into()
     }
 
+    pub(crate) fn missing_entry(stream: Stream, position: Position) -> StoreError {
+        Self::Entry { place: stream.name(), reason: format!("entry {position} is missing") }.into()
+    }
+
     pub(crate) fn stream_key(stream: Stream) -> StoreError {
-        Self::Entry { place: stream.name(), reason: "key is not a position" }.into()
+        Self::Entry { place: stream.name(), reason: "key is not a position".to_owned() }.into()
     }
 }

@@ -5,14 +5,17 @@ Events, maps and streams share fjall's one write log, so that a crash leaves a c
 go through a queue and a thread of their own ([`writer`]); the newest stay unpacked in memory ([`tail`]).
 
 When the disk refuses a write (it is full, or worse), the callers hear `Unavailable`, fjall takes no more writes, and the
-thread opens the database anew at once and then every second until it works; reads go on as long as they can. What was
-being written may be found afterwards. A full disk heals so when space returns, as far as fjall can open on a full disk:
-opening replays the log and may flush, so it can fail until there is room. A log damaged in its middle is not repaired.
+thread tries the disk at once and then every second, and opens the database anew when it takes a write; reads go on
+meanwhile. What was being written may be found afterwards. Files that are not what was written are named when the folder
+is opened or when they are read ([`salvage`], [`manifest`]), and not repaired.
 */
 
 mod engine;
+mod manifest;
+mod mark;
 mod salvage;
 mod tail;
+mod usage;
 mod writer;
 
 use std::ops::Range;
@@ -26,6 +29,7 @@ use tokio::sync::watch;
 
 use self::engine::{Disk, Engine};
 use self::tail::Tail;
+use self::usage::Usage;
 use self::writer::Queue;
 use crate::catalog::{Catalog, Durability, Entry, KEY_BYTES_MAX, Scan, Space, Stream, Write};
 use crate::codec::{self, BlockEncoder};
@@ -36,7 +40,7 @@ use crate::{Position, StoreError};
 /// Entries that one commit of a trim deletes.
 const TRIM_ENTRIES: u64 = 1_000;
 
-/// How much memory the store may use.
+/// How much memory and disk the store may use.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Bytes of events that may wait for the disk before appends are throttled; one batch always may.
@@ -45,8 +49,12 @@ pub struct Options {
     pub tail_bytes_max: usize,
     /// Bytes of what was read from disk that are kept.
     pub cache_bytes: u64,
-    /// Bytes of stored blocks that are kept in memory before they are flushed to a file; fixed when a folder is created.
+    /// Bytes of stored blocks that are kept in memory before they are flushed to a file, and the most of each map and
+    /// small stream; fixed when a folder is created.
     pub memtable_bytes: u64,
+    /// Bytes of disk from which on batches are refused until old ones are trimmed; 0 for no limit. Changes of the catalog
+    /// are small and go on. Some 200 MB are the log's: a limit below a gigabyte makes no sense.
+    pub disk_bytes_max: u64,
 }
 
 impl Default for Options {
@@ -58,6 +66,7 @@ impl Default for Options {
             tail_bytes_max: 32 * MIB,
             cache_bytes: 16 * MIB as u64,
             memtable_bytes: 16 * MIB as u64,
+            disk_bytes_max: 0,
         }
     }
 }
@@ -87,6 +96,22 @@ impl LocalStore {
         Ok(Self { inner, writer: Mutex::new(Some(writer)) })
     }
 
+    /// Reads every file of a folder that nobody has open, and compares it with what was written.
+    ///
+    /// Logs are read when the folder is opened, blocks when they are asked for; this finds damage before it is met.
+    ///
+    /// # Errors
+    ///
+    /// `Broken` with the name of the first damaged file; `Unavailable` when one cannot be read.
+    pub fn verify(folder: &Path) -> Result<(), StoreError> {
+        manifest::check_all(folder)
+    }
+
+    /// Bytes that the folder takes of the disk, as measured a little while ago and written since.
+    pub fn disk_bytes(&self) -> u64 {
+        self.inner.usage.bytes()
+    }
+
     /// Stores what waits, syncs, and gives the folder back; every call after it is `Unavailable`.
     ///
     /// Dropping the store does the same. Blocks until done.
@@ -109,6 +134,7 @@ impl Drop for LocalStore {
 /// What callers and the writer thread share.
 struct Inner {
     disk: Disk,
+    usage: Usage,
     queue: Queue,
     tail: Tail,
     /// The oldest position of the events; readers need no lock.
@@ -132,9 +158,12 @@ impl Inner {
         let tail = Tail::new(options.tail_bytes_max, Position::FIRST);
         let streams = Stream::ALL
             .map(|_| StreamEnds { start: AtomicU64::default(), end: watch::Sender::new(Position::FIRST) });
+        let disk_bytes_max = options.disk_bytes_max;
         let disk = Disk::open(folder, options)?;
+        let usage = Usage::new(folder, disk_bytes_max);
         let inner = Self {
             disk,
+            usage,
             queue,
             tail,
             start: AtomicU64::default(),
@@ -156,7 +185,7 @@ impl Inner {
     /// Takes starts and ends from disk: a write that failed may have arrived there.
     fn load_ends(&self) -> Result<(), StoreError> {
         self.disk.with(|engine| {
-            let read_error = |error: fjall::Error| self.disk.read_error(&error);
+            let read_error = |error: fjall::Error| self.disk.read_error("ends", &error);
             let (start, end) = engine.events_range().map_err(read_error)?;
             self.start.fetch_max(start.number(), Ordering::AcqRel);
             self.tail.reset(end);
@@ -202,11 +231,40 @@ impl Inner {
     }
 
     fn decode_entry(&self, entry: fjall::Guard, expected: Position) -> Result<Block, StoreError> {
-        let (key, value) = entry.into_inner().map_err(|error| self.disk.read_error(&error))?;
+        let (key, value) = engine::unpack(entry).map_err(|error| self.disk.block_error(expected, &error))?;
         if *key != expected.key() {
             return Err(Cause::Missing { position: expected }.into());
         }
         codec::decode_block(expected, &value)
+    }
+
+    /// Reads entries of a small stream; the first must be there.
+    fn read_entries(
+        &self,
+        stream: Stream,
+        from: Position,
+        to: Position,
+        bytes_max: usize,
+    ) -> Result<Vec<(Position, Vec<u8>)>, StoreError> {
+        let read_error = |error: fjall::Error| self.disk.read_error(stream.name(), &error);
+        self.disk.with(|engine| {
+            let (mut bytes, mut expected) = (0, from);
+            let mut entries = Vec::new();
+            for entry in engine.stream(stream).range(from.key()..to.key()) {
+                let (key, value) = engine::unpack(entry).map_err(read_error)?;
+                bytes += value.len();
+                if bytes > bytes_max && !entries.is_empty() {
+                    break;
+                }
+                let position = Position::from_key(&key).ok_or_else(|| Cause::stream_key(stream))?;
+                if position != expected {
+                    return Err(Cause::missing_entry(stream, expected));
+                }
+                expected = position.next();
+                entries.push((position, value.to_vec()));
+            }
+            if entries.is_empty() { Err(Cause::missing_entry(stream, from)) } else { Ok(entries) }
+        })
     }
 
     fn trim(&self, before: Position) -> Result<(), StoreError> {
@@ -220,7 +278,17 @@ impl Inner {
                 batch.remove(&engine.events, position.key());
                 batch.remove(&engine.summaries, position.key());
             }
-        })
+        })?;
+        if self.usage.is_full() { self.reclaim() } else { Ok(()) }
+    }
+
+    /// Gives the disk back what was trimmed, at once: at its limit the store takes no batches that would lead to it.
+    fn reclaim(&self) -> Result<(), StoreError> {
+        let reclaimed = self
+            .disk
+            .with(|engine| engine.reclaim().map_err(|error| Cause::refused(self.disk.folder(), &error)));
+        self.usage.measure();
+        reclaimed.inspect_err(|error: &StoreError| self.queue.refuse(error.clone()))
     }
 
     fn trim_stream(&self, stream: Stream, before: Position) -> Result<(), StoreError> {
@@ -247,28 +315,23 @@ impl Inner {
         range: impl Fn(&Engine) -> fjall::Result<(Position, Position)>,
         remove: impl Fn(&Engine, &mut fjall::OwnedWriteBatch, Range<u64>),
     ) -> Result<(), StoreError> {
-        let start = |engine: &Engine| range(engine).map_err(|error| self.disk.read_error(&error));
+        let start = |engine: &Engine| range(engine).map_err(|error| self.disk.read_error("ends", &error));
         let mut from = self.disk.with(start)?.0.number();
         while from < before.number() {
             let piece = from..before.number().min(from + TRIM_ENTRIES);
             from = piece.end;
             self.disk.with(|engine| {
-                let mut batch = engine.db.batch();
+                let mut batch = engine.batch(Durability::Process);
                 remove(engine, &mut batch, piece);
-                self.commit_batch(engine, batch, Durability::Process)
+                self.commit_batch(engine, batch)
             })?;
         }
         Ok(())
     }
 
     /// Commits, and calls the thread that opens the engine anew when it must be.
-    fn commit_batch(
-        &self,
-        engine: &Engine,
-        batch: fjall::OwnedWriteBatch,
-        durability: Durability,
-    ) -> Result<(), StoreError> {
-        self.disk.commit(engine, batch, durability).inspect_err(|error| self.queue.refuse(error.clone()))
+    fn commit_batch(&self, engine: &Engine, batch: fjall::OwnedWriteBatch) -> Result<(), StoreError> {
+        self.disk.commit(engine, batch).inspect_err(|error| self.queue.refuse(error.clone()))
     }
 
     /// A panic elsewhere leaves no trace here: numbers change only after a commit.
@@ -287,15 +350,17 @@ impl Inner {
         write: Write,
         durability: Durability,
     ) -> Result<Vec<Position>, StoreError> {
-        let read_error = |error: fjall::Error| self.disk.read_error(&error);
         for held in &write.expectations {
-            let value = engine.space(held.space).get(&held.key).map_err(read_error)?;
+            let value = engine.space(held.space).get(&held.key);
+            let value = value.map_err(|error| self.disk.read_error(held.space.name(), &error))?;
             if value.as_deref() != held.value.as_deref() {
                 return Err(Cause::expectation(held.space));
             }
         }
-        let mut batch = engine.db.batch();
+        let mut batch = engine.batch(durability);
+        let mut bytes = 0;
         for ((space, key), value) in write.changes {
+            bytes += key.len() + value.as_ref().map_or(0, Vec::len);
             match value {
                 Some(value) => batch.insert(engine.space(space), key, value),
                 None => batch.remove(engine.space(space), key),
@@ -305,11 +370,13 @@ impl Inner {
         let mut positions = Vec::with_capacity(write.pushes.len());
         for (stream, entry) in write.pushes {
             let end = &mut ends[stream as usize];
+            bytes += entry.len();
             batch.insert(engine.stream(stream), end.key(), entry);
             positions.push(*end);
             *end = end.next();
         }
-        self.commit_batch(engine, batch, durability)?;
+        self.commit_batch(engine, batch)?;
+        self.usage.add(bytes as u64);
         for (stream, end) in self.streams.iter().zip(ends) {
             stream.end.send_if_modified(|old| std::mem::replace(old, end) != end);
         }
@@ -326,7 +393,8 @@ impl StreamEnds {
 impl Journal for LocalStore {
     fn append(&self, batch: Batch) -> Appending {
         let closed = Cause::closed(self.inner.disk.folder());
-        let queued = journal::check(&batch).and_then(|bytes| self.inner.queue.push(batch, bytes));
+        let checked = self.inner.usage.check().and_then(|()| journal::check(&batch));
+        let queued = checked.and_then(|bytes| self.inner.queue.push(batch, bytes));
         Box::pin(async move {
             let Some(answered) = queued? else { return Err(closed) };
             answered.await.unwrap_or(Err(closed))
@@ -334,14 +402,19 @@ impl Journal for LocalStore {
     }
 
     fn read(&self, from: Position, bytes_max: usize) -> Result<Vec<Arc<Block>>, StoreError> {
-        let from = from.max(self.inner.start());
-        let end = self.inner.tail.end();
-        if from >= end {
-            return Ok(Vec::new());
-        }
-        match self.inner.tail.read(from, bytes_max) {
-            Some(blocks) => Ok(blocks),
-            None => self.inner.read_disk(from, end, bytes_max),
+        loop {
+            let from = from.max(self.inner.start());
+            let end = self.inner.tail.end();
+            if from >= end {
+                return Ok(Vec::new());
+            }
+            if let Some(blocks) = self.inner.tail.read(from, bytes_max) {
+                return Ok(blocks);
+            }
+            match self.inner.read_disk(from, end, bytes_max) {
+                Err(_) if self.inner.start() > from => {} // a trim went by
+                read => return read,
+            }
         }
     }
 
@@ -354,7 +427,8 @@ impl Journal for LocalStore {
         self.inner.disk.with(|engine| {
             let entries = engine.summaries.range(from.key()..to.key());
             let summary = |entry: fjall::Guard| {
-                let (key, value) = entry.into_inner().map_err(|error| self.inner.disk.read_error(&error))?;
+                let read_error = |error: fjall::Error| self.inner.disk.read_error("summaries", &error);
+                let (key, value) = engine::unpack(entry).map_err(read_error)?;
                 let position = Position::from_key(&key).unwrap_or(from);
                 codec::decode_summary(position, &value)
             };
@@ -381,7 +455,8 @@ impl Catalog for LocalStore {
             return Ok(None); // nothing was ever put there, and fjall panics when asked
         }
         self.inner.disk.with(|engine| {
-            let value = engine.space(space).get(key).map_err(|error| self.inner.disk.read_error(&error))?;
+            let read_error = |error: fjall::Error| self.inner.disk.read_error(space.name(), &error);
+            let value = engine.space(space).get(key).map_err(read_error)?;
             Ok(value.map(|value| value.to_vec()))
         })
     }
@@ -392,8 +467,9 @@ impl Catalog for LocalStore {
         self.inner.disk.with(|engine| {
             let snapshot = engine.db.snapshot();
             let entries = fjall::Readable::range::<&[u8], _>(&snapshot, engine.space(space), bounds);
+            let read_error = |error: fjall::Error| self.inner.disk.read_error(space.name(), &error);
             let entry = |entry: fjall::Guard| {
-                let (key, value) = entry.into_inner().map_err(|error| self.inner.disk.read_error(&error))?;
+                let (key, value) = engine::unpack(entry).map_err(read_error)?;
                 Ok((key.to_vec(), value.to_vec()))
             };
             scan.collect(space, entries.map(entry))
@@ -413,25 +489,17 @@ impl Catalog for LocalStore {
         bytes_max: usize,
     ) -> Result<Vec<(Position, Vec<u8>)>, StoreError> {
         let ends = &self.inner.streams[stream as usize];
-        let from = from.max(ends.start());
-        let to = *ends.end.borrow();
-        if from >= to {
-            return Ok(Vec::new());
-        }
-        self.inner.disk.with(|engine| {
-            let mut bytes = 0;
-            let mut entries = Vec::new();
-            for entry in engine.stream(stream).range(from.key()..to.key()) {
-                let (key, value) = entry.into_inner().map_err(|error| self.inner.disk.read_error(&error))?;
-                bytes += value.len();
-                if bytes > bytes_max && !entries.is_empty() {
-                    break;
-                }
-                let position = Position::from_key(&key).ok_or_else(|| Cause::stream_key(stream))?;
-                entries.push((position, value.to_vec()));
+        loop {
+            let from = from.max(ends.start());
+            let to = *ends.end.borrow();
+            if from >= to {
+                return Ok(Vec::new());
             }
-            Ok(entries)
-        })
+            match self.inner.read_entries(stream, from, to, bytes_max) {
+                Err(_) if ends.start() > from => {} // a trim went by
+                read => return read,
+            }
+        }
     }
 
     fn stream_start(&self, stream: Stream) -> Position {

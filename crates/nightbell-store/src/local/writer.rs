@@ -2,8 +2,8 @@
 The way of batches to disk: a [`Queue`] that callers fill, and the thread that empties it.
 
 The thread makes one block of all that waits, commits it with one sync, and answers everyone. While it syncs, the next
-block gathers: the busier the store, the larger its blocks. When the disk has refused a write it opens the engine anew,
-at once and then every second; the callers are refused until that succeeds.
+block gathers: the busier the store, the larger its blocks. When the disk has refused a write it tries it, at once and
+then every second, and opens the engine anew when it can; the callers are refused until that succeeds.
 */
 
 use std::collections::VecDeque;
@@ -23,8 +23,8 @@ use crate::{Position, StoreError};
 /// Bytes at which a block is full; a single larger batch makes a block of its own.
 const BLOCK_BYTES: usize = 4 * 1024 * 1024;
 
-/// The pause between attempts to open an engine that refused a write.
-const REOPEN_PAUSE: Duration = Duration::from_secs(1);
+/// The pause between attempts to write after a refusal, and between looks at a folder at its limit.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// What becomes of an append.
 pub(super) type Answer = Result<Position, StoreError>;
@@ -56,6 +56,8 @@ struct Waiting {
 enum Work {
     Store(Vec<Waiting>),
     Reopen,
+    /// The folder is at its limit: files may have gone meanwhile.
+    Measure,
     End,
 }
 
@@ -106,8 +108,8 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Waits for work.
-    fn next(&self) -> Work {
+    /// Waits for work; not for long when the folder is full.
+    fn next(&self, is_full: bool) -> Work {
         let mut state = self.state();
         loop {
             if state.refused.is_some() {
@@ -119,6 +121,15 @@ impl Queue {
             }
             if state.closed {
                 return Work::End;
+            }
+            if is_full {
+                let waited =
+                    self.changed.wait_timeout(state, RETRY_PAUSE).unwrap_or_else(PoisonError::into_inner);
+                state = waited.0;
+                if waited.1.timed_out() {
+                    return Work::Measure;
+                }
+                continue;
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -137,7 +148,7 @@ impl Queue {
     /// Waits a while before the next attempt, or until the queue is closed.
     fn pause(&self) {
         let state = self.state();
-        let waited = self.changed.wait_timeout_while(state, REOPEN_PAUSE, |state| !state.closed);
+        let waited = self.changed.wait_timeout_while(state, RETRY_PAUSE, |state| !state.closed);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -172,9 +183,10 @@ impl State {
 pub(super) fn run(store: &Inner, mut encoder: BlockEncoder) {
     let _ended = CloseOnExit(&store.queue);
     loop {
-        match store.queue.next() {
+        match store.queue.next(store.usage.is_full()) {
             Work::Store(waiting) => store_block(store, &mut encoder, waiting),
             Work::Reopen => reopen(store),
+            Work::Measure => store.usage.measure(),
             Work::End => return,
         }
     }
@@ -214,16 +226,20 @@ fn write(store: &Inner, encoder: &mut BlockEncoder, block: &Block) -> Result<(),
     let refused = |error: String| Cause::refused(store.disk.folder(), &error);
     let value = encoder.encode(block).map_err(refused)?;
     let summary = codec::encode_summary(&Summary::of(block)).map_err(refused)?;
+    let bytes = value.len() + summary.len();
     store.disk.with(|engine| {
-        let mut batch = engine.db.batch();
+        let mut batch = engine.batch(Durability::Disk);
         batch.insert(&engine.events, block.position.key(), value);
         batch.insert(&engine.summaries, block.position.key(), summary);
-        store.disk.commit(engine, batch, Durability::Disk)
-    })
+        store.disk.commit(engine, batch)
+    })?;
+    store.usage.add(bytes as u64);
+    Ok(())
 }
 
 fn reopen(store: &Inner) {
-    match store.reopen() {
+    // The engine that refused a write still reads; it is let go only for one that can write.
+    match store.disk.probe().and_then(|()| store.reopen()) {
         Ok(()) => {
             tracing::info!(folder = %store.disk.folder().display(), "store takes writes again");
             store.queue.accept();
@@ -256,7 +272,7 @@ mod tests {
         let queue = Queue::new(100);
         let _first = push(&queue, 300).expect("one batch always fits");
         assert_eq!(push(&queue, 1).expect_err("full").kind(), Kind::Throttled);
-        let Work::Store(taken) = queue.next() else { panic!("work") };
+        let Work::Store(taken) = queue.next(false) else { panic!("work") };
         assert_eq!(taken.len(), 1);
         assert_eq!(push(&queue, 1).expect_err("still being written").kind(), Kind::Throttled);
         queue.release(300);
@@ -275,7 +291,7 @@ mod tests {
         }
         let mut blocks = Vec::new();
         for _ in 0..3 {
-            let Work::Store(taken) = queue.next() else { panic!("work") };
+            let Work::Store(taken) = queue.next(false) else { panic!("work") };
             blocks.push(taken.iter().map(|waiting| waiting.batch.stream.clone()).collect::<String>());
         }
         assert_eq!(blocks, ["ab", "c", "d"]);
@@ -286,7 +302,7 @@ mod tests {
         let queue = Queue::new(100);
         let mut first = push(&queue, 10).expect("room");
         queue.refuse(Cause::refused(std::path::Path::new("/x"), &"full"));
-        assert!(matches!(queue.next(), Work::Reopen));
+        assert!(matches!(queue.next(false), Work::Reopen));
         assert_eq!(first.try_recv().expect("answered").expect_err("refused").kind(), Kind::Unavailable);
         assert_eq!(push(&queue, 10).expect_err("refused").kind(), Kind::Unavailable);
         queue.accept();
@@ -299,7 +315,7 @@ mod tests {
         let _first = push(&queue, 10).expect("room");
         queue.close();
         assert!(queue.push(batch(""), 1).expect("no error").is_none());
-        assert!(matches!(queue.next(), Work::Store(_)));
-        assert!(matches!(queue.next(), Work::End));
+        assert!(matches!(queue.next(false), Work::Store(_)));
+        assert!(matches!(queue.next(false), Work::End));
     }
 }

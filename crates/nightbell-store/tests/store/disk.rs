@@ -10,7 +10,8 @@ use nightbell_store::{
     Catalog, Durability, Journal, Kind, LocalStore, Options, Position, Space, StoreError, Stream, Write,
 };
 
-use crate::sample::{append, engine, messages, no_tail, one, open, wait};
+use crate::sample::{append, engine, messages, no_tail, one, open, scratch, wait};
+use crate::trace::Chance;
 
 fn open_error(folder: &Path) -> StoreError {
     match LocalStore::open(folder, Options::default()) {
@@ -192,6 +193,46 @@ fn a_full_queue_throttles_and_loses_nothing() {
     append(&store, one("host", "after")).expect("room again");
 }
 
+/// The log alone may take up to some 200 MB.
+const DISK_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+#[test]
+fn a_folder_at_its_limit_takes_no_batches_until_a_trim() {
+    let folder = scratch();
+    let mut chance = Chance::of(1);
+    let noise: String = (0..4 * 1024 * 1024).map(|_| (b'a' + chance.below(16) as u8) as char).collect();
+    let options = Options { disk_bytes_max: DISK_BYTES_MAX, ..no_tail() };
+    let store = open(&folder, options.clone());
+    // The number of batches when one is refused: opening again may find a little room.
+    let fill = |store: &LocalStore| {
+        loop {
+            let number = store.end().borrow().number();
+            assert!(number < 1_000, "the limit comes");
+            if let Err(error) = append(store, one("host", &noise[number as usize..])) {
+                assert_eq!(error.kind(), Kind::Throttled);
+                assert!(error.to_string().contains(&format!("bytes_max={DISK_BYTES_MAX}")), "{error}");
+                return number;
+            }
+        }
+    };
+    let number = fill(&store);
+    assert!(store.disk_bytes() >= DISK_BYTES_MAX && store.disk_bytes() < DISK_BYTES_MAX * 5 / 4);
+    push(&store, "the catalog goes on").unwrap();
+    let read = store.read(Position::new(number - 1), 1).unwrap();
+    assert_eq!(read[0].batches[0].events[0].message, noise[number as usize - 1..], "reads go on");
+    drop(store);
+    let store = open(&folder, options);
+    let last = Position::new(fill(&store) - 1);
+
+    store.trim(last).unwrap();
+    let position = until_taken(|| append(&store, one("host", "room again")));
+    assert_eq!(position, last.next());
+    let files = Command::new("du").args(["-a", "-k"]).arg(folder.path()).output().unwrap().stdout;
+    let files = String::from_utf8_lossy(&files).into_owned();
+    assert!(store.disk_bytes() < DISK_BYTES_MAX / 2, "{}\n{files}", store.disk_bytes());
+    assert_eq!(messages(&store).len(), 2);
+}
+
 /// Runs [`refusing_disk_child`] in a process whose files may not grow, because the limit is the process's.
 #[cfg(target_os = "linux")]
 #[test]
@@ -248,7 +289,7 @@ fn until_taken<T: std::fmt::Debug>(mut attempt: impl FnMut() -> Result<T, StoreE
     for _ in 0..300 {
         match attempt() {
             Ok(taken) => return taken,
-            Err(error) => assert_eq!(error.kind(), Kind::Unavailable, "{error}"),
+            Err(error) => assert!(matches!(error.kind(), Kind::Unavailable | Kind::Throttled), "{error}"),
         }
         std::thread::sleep(Duration::from_millis(100));
     }

@@ -8,4 +8,8 @@ mod conformance;
 mod crash;
 mod damage;
 mod disk;
+mod faults;
+mod points;
 mod sample;
+mod trace;
+mod workload;

@@ -94,3 +94,14 @@ fn once_unlocked<S, E: std::fmt::Debug>(
     }
     open().expect("is unlocked within ten seconds")
 }
+
+/// A number from the environment.
+pub(crate) fn number_of(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// A folder for what is written and thrown away: in memory where there is room for it.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
+}
