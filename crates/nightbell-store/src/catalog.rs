@@ -38,11 +38,13 @@ pub enum Space {
     Outbox,
     /// Incidents, by id and by when they started.
     Incidents,
+    /// Files of the archive by group and hour, and the heads of its chain.
+    Archive,
 }
 
 impl Space {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Catalog,
         Self::Series,
         Self::Points,
@@ -50,6 +52,7 @@ impl Space {
         Self::History,
         Self::Outbox,
         Self::Incidents,
+        Self::Archive,
     ];
 
     /// Its name in messages and on disk.
@@ -62,6 +65,7 @@ impl Space {
             Self::History => "history",
             Self::Outbox => "outbox",
             Self::Incidents => "incidents",
+            Self::Archive => "archive",
         }
     }
 }

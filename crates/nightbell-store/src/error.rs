@@ -97,6 +97,18 @@ pub(crate) enum Cause {
     Block { position: Position, reason: String },
     #[error("stored block is missing. position={position}")]
     Missing { position: Position },
+    #[error("file of the archive {reason}. path={path}")]
+    Archive { path: String, reason: String },
+    #[error("blocks were archived before or are out of order. position={position}, archived={archived}")]
+    ArchivedBefore { position: Position, archived: Position },
+    #[error("archive has a step that the catalog does not know; recover first. path={path}")]
+    Ahead { path: String },
+    #[error("files of different groups or hours are not merged. path={path}")]
+    Unlike { path: String },
+    #[error("archive cannot be reached: {error}. path={path}")]
+    Object { path: String, error: String },
+    #[error("chain of the archive is broken: {reason}. number={number}")]
+    Chain { number: u64, reason: String },
     #[error("stored entry is damaged: {reason}. place={place}")]
     Entry { place: &'static str, reason: String },
     #[error("stored file is damaged: {reason}; restore a copy of the folder. file={file}")]
@@ -115,13 +127,19 @@ impl Cause {
             | Self::KeyLength { .. }
             | Self::LargeValue { .. }
             | Self::LargeScan { .. }
+            | Self::ArchivedBefore { .. }
+            | Self::Unlike { .. }
             | Self::NewerFormat { .. } => Kind::Invalid,
-            Self::Locked { .. } | Self::Expectation { .. } => Kind::Conflict,
+            Self::Locked { .. } | Self::Expectation { .. } | Self::Ahead { .. } => Kind::Conflict,
             Self::Pending { .. } | Self::DiskLimit { .. } => Kind::Throttled,
-            Self::Closed { .. } | Self::Refused { .. } | Self::Open { .. } | Self::Read { .. } => {
-                Kind::Unavailable
-            }
-            Self::Block { .. }
+            Self::Closed { .. }
+            | Self::Refused { .. }
+            | Self::Open { .. }
+            | Self::Read { .. }
+            | Self::Object { .. } => Kind::Unavailable,
+            Self::Archive { .. }
+            | Self::Chain { .. }
+            | Self::Block { .. }
             | Self::Missing { .. }
             | Self::Entry { .. }
             | Self::File { .. }

@@ -1,10 +1,12 @@
 /*!
-What Nightbell keeps: the journal of events, ordered maps and small streams. The only crate that touches disk.
+What Nightbell keeps: the journal of events, ordered maps and small streams. The only crate that touches disk and
+object storage.
 
 - [`Journal`]: the events stream. [`Journal::append`] resolves when the batch is on disk, and concurrent callers share one
   sync; [`Journal::read`] follows the head from memory and older positions from disk.
 - [`Catalog`]: ordered maps ([`Space`]) and small streams ([`Stream`]), changed by atomic [`Write`]s.
-- [`LocalStore`]: both in one folder of one machine. [`MemoryStore`]: both for tests.
+- [`archive`]: events in Parquet files on object storage, with summaries and a chain of hashes that proves them.
+- [`LocalStore`]: journal and catalog in one folder of one machine. [`MemoryStore`]: both for tests.
 
 Nothing here knows what keys, values and events mean, reads a clock, or starts a task of an async runtime.
 
@@ -35,6 +37,7 @@ store.close();
 ```
 */
 
+pub mod archive;
 pub mod catalog;
 mod codec;
 mod error;

@@ -14,6 +14,7 @@ use std::fmt;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
 use columns::Columns;
+use facts::Facts;
 use json::Json;
 use need::Need;
 use text::Text;
@@ -25,6 +26,7 @@ use crate::fields::selector::SelectorError;
 mod check;
 pub(crate) mod columns;
 mod expr;
+pub mod facts;
 mod glob;
 pub(crate) mod json;
 mod lex;
@@ -123,6 +125,11 @@ impl Pattern {
             Form::Json(json) => subject.fields().is_some_and(|fields| json.matches(fields)),
             Form::Columns(columns) => columns.matches(subject.message),
         }
+    }
+
+    /// Whether an event of which no more is known than `facts` may match; `false` only where none can.
+    pub fn may_match(&self, facts: &dyn Facts) -> bool {
+        facts::may_meet(&self.need(), facts)
     }
 
     /// What a matching message holds under each name: `$name` for a named column, `$3` for an unnamed one. Empty for

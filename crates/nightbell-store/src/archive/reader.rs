@@ -1,0 +1,561 @@
+/*!
+[`Reader`]: a file of the archive, row group by row group. Opening reads the summary alone.
+
+What is read is checked against the checksums that the summary holds, so damage is seen before anything is decoded.
+Memory: the packed columns of one row group (those of the small columns, then those of the messages once a row is wanted),
+an unpacked page of about 1 MiB for each column, and one [`Batch`].
+*/
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use nightbell_core::event::Group;
+use nightbell_core::fields::Selector;
+use nightbell_core::pattern::facts::Facts;
+use nightbell_core::pattern::plain_number;
+use nightbell_core::time::Timestamp;
+use parquet::column::reader::{ColumnReaderImpl, get_column_reader, get_typed_column_reader};
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::serialized_reader::SerializedPageReader;
+use tokio::sync::OnceCell;
+
+use super::columns::{self, FIELDS, Field, MESSAGE};
+use super::entry::FileEntry;
+use super::fingerprint::{Fingerprint, Placed};
+use super::objects::{Objects, missing};
+use super::summary::{FileSummary, GroupSummary, Span};
+use crate::error::Cause;
+use crate::{Position, StoreError};
+
+/// The most rows of a [`Batch`].
+pub const BATCH_ROWS_MAX: usize = 1_024;
+
+/// Bytes of the largest packed columns of a row group that are read.
+const COLUMNS_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+/// A file of the archive.
+pub struct Reader {
+    objects: Objects,
+    entry: FileEntry,
+    summary: FileSummary,
+    metadata: OnceCell<Arc<ParquetMetaData>>,
+}
+
+/// What is wanted of a row group.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Event times at or after this; all from the first without.
+    pub from: Option<Timestamp>,
+    /// Event times before this; all to the last without.
+    pub to: Option<Timestamp>,
+    /// Whether messages are wanted.
+    pub messages: bool,
+    /// Which fields are wanted, or help to tell rows apart before their messages are read.
+    pub fields: Vec<Field>,
+}
+
+impl Reader {
+    /// Opens a file by its entry.
+    ///
+    /// # Errors
+    ///
+    /// `Broken` when the summary is missing or not what was written; `Unavailable` when it cannot be read.
+    pub(super) async fn open(objects: Objects, entry: FileEntry) -> Result<Self, StoreError> {
+        let path = entry.summary_path();
+        let bytes = objects.get(&path).await?.ok_or_else(|| missing(&path))?;
+        let broken =
+            |reason: &str| StoreError::from(Cause::Archive { path: path.clone(), reason: reason.to_owned() });
+        if Fingerprint::of(&bytes) != entry.summary_sha256 {
+            return Err(broken("is not the summary that was written"));
+        }
+        let summary = FileSummary::decode(&bytes).map_err(broken)?;
+        Ok(Self { objects, entry, summary, metadata: OnceCell::new() })
+    }
+
+    /// What the catalog knows of the file.
+    pub fn entry(&self) -> &FileEntry {
+        &self.entry
+    }
+
+    /// How many row groups it has.
+    pub fn row_groups(&self) -> usize {
+        self.summary.groups.len()
+    }
+
+    /// What a row group holds; `None` past the last.
+    pub fn summary(&self, row_group: usize) -> Option<&GroupSummary> {
+        self.summary.groups.get(row_group)
+    }
+
+    /// Bytes that its summaries take in memory.
+    pub fn bytes(&self) -> usize {
+        self.summary.groups.iter().map(GroupSummary::bytes).sum()
+    }
+
+    /// Begins to read a row group: fetches its small columns.
+    ///
+    /// # Errors
+    ///
+    /// `Broken` when there is no such row group or its bytes are not what was written; `Unavailable` when they cannot be
+    /// read.
+    pub async fn read(&self, row_group: usize, wanted: &Wanted) -> Result<Rows, StoreError> {
+        let Some(summary) = self.summary.groups.get(row_group) else {
+            return Err(self.broken(&format!("has no row group {row_group}")));
+        };
+        let metadata = Arc::clone(self.metadata.get_or_try_init(|| self.read_metadata()).await?);
+        if metadata.row_groups().get(row_group).is_none_or(|group| group.num_rows() as u64 != summary.rows())
+        {
+            return Err(self.broken("footer and summary disagree"));
+        }
+        let fields = self.fetch(summary.fields_span()).await?;
+        let piece = Arc::new(Piece { start: summary.fields_span().start, bytes: fields });
+        let rows = Rows {
+            objects: self.objects.clone(),
+            path: self.entry.path.clone(),
+            group: self.entry.group.clone(),
+            messages_span: summary.messages_span(),
+            row_group,
+            count: summary.rows() as usize,
+            at: 0,
+            wanted: wanted.clone(),
+            small: Small::open(&metadata, row_group, &piece, &wanted.fields)
+                .map_err(|error| self.broken(&error.to_string()))?,
+            messages: None,
+            metadata,
+        };
+        Ok(rows)
+    }
+
+    async fn read_metadata(&self) -> Result<Arc<ParquetMetaData>, StoreError> {
+        let footer = self.fetch(self.summary.footer).await?;
+        let metadata = ParquetMetaDataReader::decode_metadata(&footer)
+            .map_err(|error| self.broken(&error.to_string()))?;
+        if metadata.file_metadata().schema_descr().num_columns() <= MESSAGE {
+            return Err(self.broken("has not the columns of an archive"));
+        }
+        Ok(Arc::new(metadata))
+    }
+
+    async fn fetch(&self, span: Span) -> Result<Bytes, StoreError> {
+        fetch(&self.objects, &self.entry.path, span).await
+    }
+
+    fn broken(&self, reason: &str) -> StoreError {
+        broken(&self.entry.path, reason)
+    }
+}
+
+fn broken(path: &str, reason: &str) -> StoreError {
+    Cause::Archive { path: path.to_owned(), reason: reason.to_owned() }.into()
+}
+
+async fn fetch(objects: &Objects, path: &str, span: Span) -> Result<Bytes, StoreError> {
+    if span.bytes == 0 || span.bytes > COLUMNS_BYTES_MAX {
+        return Err(broken(path, "has columns of no possible length"));
+    }
+    let bytes = objects.range(path, span.range()).await?;
+    if !span.holds(&bytes) {
+        return Err(broken(
+            path,
+            &format!("bytes differ from what was written. at={}, bytes={}", span.start, span.bytes),
+        ));
+    }
+    Ok(bytes)
+}
+
+/// Some bytes of a file, at their place.
+struct Piece {
+    start: u64,
+    bytes: Bytes,
+}
+
+impl Length for Piece {
+    fn len(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+}
+
+impl ChunkReader for Piece {
+    type T = bytes::buf::Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        let length = Length::len(self).saturating_sub(start) as usize;
+        self.get_bytes(start, length).map(Buf::reader)
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let from = start.checked_sub(self.start).map(|from| from as usize);
+        let range = from.and_then(|from| Some(from..from.checked_add(length)?));
+        match range.filter(|range| range.end <= self.bytes.len()) {
+            Some(range) => Ok(self.bytes.slice(range)),
+            None => Err(ParquetError::EOF(format!("{length} bytes at {start} are not of the columns"))),
+        }
+    }
+}
+
+/// A column that is read from its start on; rows that nobody asked for are skipped, and with them whole pages.
+struct Cursor<T: DataType> {
+    column: ColumnReaderImpl<T>,
+    at: usize,
+}
+
+impl<T: DataType> Cursor<T> {
+    fn open(
+        metadata: &ParquetMetaData,
+        row_group: usize,
+        piece: &Arc<Piece>,
+        column: usize,
+    ) -> Result<Self, ParquetError> {
+        let group = metadata.row_group(row_group);
+        let chunk = group.column(column);
+        if chunk.column_type() != T::get_physical_type() {
+            return Err(ParquetError::General(format!("column {column} is of another type")));
+        }
+        let pages = SerializedPageReader::new(Arc::clone(piece), chunk, group.num_rows() as usize, None)?;
+        let reader = get_column_reader(chunk.column_descr_ptr(), Box::new(pages));
+        Ok(Self { column: get_typed_column_reader(reader), at: 0 })
+    }
+
+    fn skip_to(&mut self, row: usize) -> Result<(), ParquetError> {
+        let skipped = self.column.skip_records(row - self.at)?;
+        if skipped != row - self.at {
+            return Err(ParquetError::EOF("column ends too soon".to_owned()));
+        }
+        self.at = row;
+        Ok(())
+    }
+
+    /// The values of `rows`, none of which was read before; of a column without gaps.
+    fn read(&mut self, rows: Range<usize>, values: &mut Vec<T::T>) -> Result<(), ParquetError> {
+        self.skip_to(rows.start)?;
+        let (read, _, _) = self.column.read_records(rows.len(), None, None, values)?;
+        self.at += read;
+        if read == rows.len() { Ok(()) } else { Err(ParquetError::EOF("column ends too soon".to_owned())) }
+    }
+
+    /// As [`Cursor::read`], of a column with gaps.
+    fn read_nullable(&mut self, rows: Range<usize>) -> Result<Vec<Option<T::T>>, ParquetError> {
+        self.skip_to(rows.start)?;
+        let (mut levels, mut values) = (Vec::with_capacity(rows.len()), Vec::new());
+        let (read, _, _) = self.column.read_records(rows.len(), Some(&mut levels), None, &mut values)?;
+        self.at += read;
+        if read != rows.len() {
+            return Err(ParquetError::EOF("column ends too soon".to_owned()));
+        }
+        let mut values = values.into_iter();
+        Ok(levels.into_iter().map(|level| if level > 0 { values.next() } else { None }).collect())
+    }
+}
+
+/// The columns of a row group without the messages.
+struct Small {
+    time: Cursor<Int64Type>,
+    arrival: Cursor<Int64Type>,
+    stream: Cursor<ByteArrayType>,
+    block: Cursor<Int64Type>,
+    number: Cursor<Int32Type>,
+    fields: Vec<(Field, FieldCursor)>,
+}
+
+enum FieldCursor {
+    Number(Cursor<Int64Type>),
+    Text(Cursor<ByteArrayType>),
+}
+
+impl Small {
+    fn open(
+        metadata: &ParquetMetaData,
+        row_group: usize,
+        piece: &Arc<Piece>,
+        fields: &[Field],
+    ) -> Result<Self, ParquetError> {
+        let field = |&field: &Field| {
+            let column = FIELDS + field as usize;
+            let cursor = if field.is_number() {
+                FieldCursor::Number(Cursor::open(metadata, row_group, piece, column)?)
+            } else {
+                FieldCursor::Text(Cursor::open(metadata, row_group, piece, column)?)
+            };
+            Ok((field, cursor))
+        };
+        Ok(Self {
+            time: Cursor::open(metadata, row_group, piece, columns::TIME)?,
+            arrival: Cursor::open(metadata, row_group, piece, columns::ARRIVAL)?,
+            stream: Cursor::open(metadata, row_group, piece, columns::STREAM)?,
+            block: Cursor::open(metadata, row_group, piece, columns::BLOCK)?,
+            number: Cursor::open(metadata, row_group, piece, columns::NUMBER)?,
+            fields: fields.iter().map(field).collect::<Result<_, ParquetError>>()?,
+        })
+    }
+
+    fn read_fields(&mut self, rows: &Range<usize>) -> Result<Vec<(Field, FieldValues)>, ParquetError> {
+        let read = |(field, cursor): &mut (Field, FieldCursor)| {
+            let values = match cursor {
+                FieldCursor::Number(cursor) => FieldValues::Numbers(cursor.read_nullable(rows.clone())?),
+                FieldCursor::Text(cursor) => FieldValues::Texts(cursor.read_nullable(rows.clone())?),
+            };
+            Ok((*field, values))
+        };
+        self.fields.iter_mut().map(read).collect()
+    }
+}
+
+#[derive(Debug)]
+enum FieldValues {
+    Numbers(Vec<Option<i64>>),
+    Texts(Vec<Option<ByteArray>>),
+}
+
+/// Rows and their times.
+type Timed = (Range<usize>, Vec<i64>);
+
+/// A row group being read.
+pub struct Rows {
+    objects: Objects,
+    path: String,
+    group: Group,
+    metadata: Arc<ParquetMetaData>,
+    row_group: usize,
+    messages_span: Span,
+    count: usize,
+    at: usize,
+    wanted: Wanted,
+    small: Small,
+    /// Fetched when the first row is wanted.
+    messages: Option<Cursor<ByteArrayType>>,
+}
+
+impl Rows {
+    /// The next rows for which `keep` holds, in order of time and place; `None` after the last.
+    ///
+    /// `keep` sees the wanted fields and is asked before messages are read; a batch may be empty. Decodes on the caller's
+    /// thread.
+    ///
+    /// # Errors
+    ///
+    /// `Broken` when bytes are not what was written; `Unavailable` when they cannot be read.
+    pub async fn next(
+        &mut self,
+        keep: &(dyn Fn(&RowFacts<'_>) -> bool + Sync),
+    ) -> Result<Option<Batch>, StoreError> {
+        let Some((rows, time)) = self.next_times()? else { return Ok(None) };
+        let fields = self.small.read_fields(&rows).map_err(|error| self.broken(&error))?;
+        let kept: Vec<u32> = (0..rows.len())
+            .filter(|&at| keep(&RowFacts { fields: &fields, at }))
+            .map(|at| at as u32)
+            .collect();
+        let mut batch = Batch {
+            group: self.group.clone(),
+            kept,
+            time,
+            fields,
+            arrival: Vec::new(),
+            stream: Vec::new(),
+            block: Vec::new(),
+            number: Vec::new(),
+            messages: Vec::new(),
+        };
+        if batch.kept.is_empty() {
+            return Ok(Some(batch));
+        }
+        if self.wanted.messages && self.messages.is_none() {
+            let bytes = fetch(&self.objects, &self.path, self.messages_span).await?;
+            let piece = Arc::new(Piece { start: self.messages_span.start, bytes });
+            let cursor = Cursor::open(&self.metadata, self.row_group, &piece, MESSAGE);
+            self.messages = Some(cursor.map_err(|error| self.broken(&error))?);
+        }
+        self.fill(&mut batch, &rows).map_err(|error| self.broken(&error))?;
+        Ok(Some(batch))
+    }
+
+    /// The next rows of wanted times, and these times.
+    fn next_times(&mut self) -> Result<Option<Timed>, StoreError> {
+        let from = self.wanted.from.map_or(i64::MIN, Timestamp::as_millis);
+        let to = self.wanted.to.map_or(i64::MAX, Timestamp::as_millis);
+        while self.at < self.count {
+            let rows = self.at..self.count.min(self.at + BATCH_ROWS_MAX);
+            let mut times = Vec::with_capacity(rows.len());
+            self.small.time.read(rows.clone(), &mut times).map_err(|error| self.broken(&error))?;
+            self.at = rows.end;
+            let first = times.partition_point(|&time| time < from);
+            let end =
+                if self.wanted.to.is_some() { times.partition_point(|&time| time < to) } else { times.len() };
+            if end < times.len() {
+                self.at = self.count; // times only grow
+            }
+            if first < end {
+                return Ok(Some((rows.start + first..rows.start + end, times[first..end].to_vec())));
+            }
+        }
+        Ok(None)
+    }
+
+    fn fill(&mut self, batch: &mut Batch, rows: &Range<usize>) -> Result<(), ParquetError> {
+        self.small.arrival.read(rows.clone(), &mut batch.arrival)?;
+        self.small.stream.read(rows.clone(), &mut batch.stream)?;
+        self.small.block.read(rows.clone(), &mut batch.block)?;
+        self.small.number.read(rows.clone(), &mut batch.number)?;
+        let Some(messages) = &mut self.messages else { return Ok(()) };
+        for run in batch.kept.chunk_by(|one, next| one + 1 == *next) {
+            let start = rows.start + run[0] as usize;
+            messages.read(start..start + run.len(), &mut batch.messages)?;
+        }
+        Ok(())
+    }
+
+    fn broken(&self, error: &ParquetError) -> StoreError {
+        broken(&self.path, &error.to_string())
+    }
+}
+
+/// What is known of one row before its message is read: [`Facts`] over the wanted fields.
+pub struct RowFacts<'a> {
+    fields: &'a [(Field, FieldValues)],
+    at: usize,
+}
+
+impl RowFacts<'_> {
+    /// What the row holds under the selector, of the fields that were wanted.
+    fn ask(&self, selector: &Selector, text: impl Fn(&str) -> bool, number: impl Fn(i64) -> bool) -> bool {
+        let Some((_, values)) = self.fields.iter().find(|(field, _)| field.selector() == selector) else {
+            return true;
+        };
+        match values {
+            FieldValues::Numbers(numbers) => numbers[self.at].is_none_or(number),
+            FieldValues::Texts(texts) => {
+                texts[self.at].as_ref().is_some_and(|held| text(held.as_utf8().unwrap_or_default()))
+            }
+        }
+    }
+}
+
+impl Facts for RowFacts<'_> {
+    fn may_hold_text(&self, _: &str) -> bool {
+        true
+    }
+
+    fn may_hold_value(&self, selector: &Selector, text: &str) -> bool {
+        let wanted = plain_number(text);
+        let equals =
+            |held: &str| held == text || wanted.is_some_and(|wanted| plain_number(held) == Some(wanted));
+        let is_number = |held: i64| {
+            let wanted = wanted.or_else(|| text.trim().parse().ok());
+            wanted.is_some_and(|wanted| held as f64 == wanted)
+        };
+        self.ask(selector, equals, is_number)
+    }
+
+    fn may_hold_part(&self, selector: &Selector, part: &str) -> bool {
+        self.ask(selector, |held| held.contains(part), |_| true)
+    }
+}
+
+/// Rows of a row group.
+#[derive(Debug)]
+pub struct Batch {
+    group: Group,
+    /// Which of the rows read were kept; messages stand for these alone.
+    kept: Vec<u32>,
+    time: Vec<i64>,
+    arrival: Vec<i64>,
+    stream: Vec<ByteArray>,
+    block: Vec<i64>,
+    number: Vec<i32>,
+    fields: Vec<(Field, FieldValues)>,
+    messages: Vec<ByteArray>,
+}
+
+/// One event of the archive.
+#[derive(Clone, Copy)]
+pub struct Row<'a> {
+    batch: &'a Batch,
+    /// Among the kept.
+    at: usize,
+}
+
+impl Batch {
+    /// How many rows it holds.
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// The log group of all rows.
+    pub fn group(&self) -> &Group {
+        &self.group
+    }
+
+    /// The rows in order of time and place.
+    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        (0..self.len()).map(|at| Row { batch: self, at })
+    }
+
+    /// The row numbered `at` among them.
+    pub(super) fn row(&self, at: usize) -> Option<Row<'_>> {
+        (at < self.len()).then_some(Row { batch: self, at })
+    }
+}
+
+impl<'a> Row<'a> {
+    fn place(&self) -> usize {
+        self.batch.kept[self.at] as usize
+    }
+
+    /// When it happened.
+    pub fn time(&self) -> Timestamp {
+        Timestamp::from_millis(self.batch.time[self.place()])
+    }
+
+    /// When it arrived.
+    pub fn arrival(&self) -> Timestamp {
+        Timestamp::from_millis(self.batch.arrival[self.place()])
+    }
+
+    /// The log stream.
+    pub fn stream(&self) -> &'a str {
+        self.batch.stream[self.place()].as_utf8().unwrap_or_default()
+    }
+
+    /// The block of the journal that it came in.
+    pub fn block(&self) -> Position {
+        Position::new(self.batch.block[self.place()] as u64)
+    }
+
+    /// Its number in that block, counted over all batches.
+    pub fn number(&self) -> u32 {
+        self.batch.number[self.place()] as u32
+    }
+
+    /// The message; empty where messages were not wanted.
+    pub fn message(&self) -> &'a str {
+        self.batch.messages.get(self.at).and_then(|message| message.as_utf8().ok()).unwrap_or_default()
+    }
+
+    /// A field that was wanted, as text; `None` where the event has none.
+    pub fn field(&self, field: Field) -> Option<String> {
+        let (_, values) = self.batch.fields.iter().find(|(held, _)| *held == field)?;
+        match values {
+            FieldValues::Numbers(numbers) => numbers[self.place()].map(|number| number.to_string()),
+            FieldValues::Texts(texts) => Some(texts[self.place()].as_ref()?.as_utf8().ok()?.to_owned()),
+        }
+    }
+
+    pub(super) fn placed(&self) -> Placed<'a> {
+        Placed {
+            time: self.time(),
+            arrival: self.arrival(),
+            stream: self.stream(),
+            block: self.block(),
+            number: self.number(),
+            message: self.message(),
+        }
+    }
+}
