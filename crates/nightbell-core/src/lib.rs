@@ -20,6 +20,7 @@ pub mod fields;
 pub mod filter;
 pub mod incident;
 pub mod insights;
+pub mod logsql;
 pub mod math;
 pub mod metric;
 pub mod mute;

@@ -15,7 +15,8 @@ pub trait Facts {
 
     /// Whether `selector` may reach, in some event, a text or number that is written `text`.
     ///
-    /// Where `text` is a plain number, it stands for every way of writing that number.
+    /// Where `text` is a plain number, it stands for every way of writing that number; `true` and `false` stand for the
+    /// JSON words, too.
     fn may_hold_value(&self, selector: &Selector, text: &str) -> bool;
 
     /// Whether `selector` may reach, in some event, a text or number whose writing contains `part`.
@@ -25,7 +26,7 @@ pub trait Facts {
 }
 
 /// Whether an event of the set may hold what is needed. Asks about every key, so that a caller can learn which ones.
-pub(super) fn may_meet(need: &Need<'_>, facts: &dyn Facts) -> bool {
+pub(crate) fn may_meet(need: &Need<'_>, facts: &dyn Facts) -> bool {
     match need {
         Need::Nothing => true,
         Need::OneOf(keys) => keys.is_empty() | any(keys, |key| may_hold(*key, facts)),
@@ -47,7 +48,9 @@ fn may_hold(key: Key<'_>, facts: &dyn Facts) -> bool {
             facts.may_hold_value(selector, &f64::from_bits(bits).to_string())
         }
         Key::Field(selector, FieldKey::Part(part)) => facts.may_hold_part(selector, part),
-        Key::Field(_, FieldKey::True | FieldKey::False | FieldKey::Null | FieldKey::Present) => true,
+        Key::Field(selector, FieldKey::True) => facts.may_hold_value(selector, "true"),
+        Key::Field(selector, FieldKey::False) => facts.may_hold_value(selector, "false"),
+        Key::Field(_, FieldKey::Null | FieldKey::Present) => true,
     }
 }
 

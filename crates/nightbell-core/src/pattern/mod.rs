@@ -32,7 +32,7 @@ pub(crate) mod json;
 mod lex;
 pub(crate) mod need;
 mod number;
-mod regex;
+pub(crate) mod regex;
 mod text;
 
 pub use number::plain_number;

@@ -83,7 +83,7 @@ fn is_escapable(c: char) -> bool {
 }
 
 /// Writes the expression in regex-automata's syntax.
-fn translate(body: &str) -> String {
+pub(crate) fn translate(body: &str) -> String {
     let mut out = String::with_capacity(body.len() + 16);
     let mut depth = 0_usize;
     let mut chars = body.chars().peekable();
@@ -116,7 +116,7 @@ fn translate(body: &str) -> String {
 }
 
 /// Texts of which every match of `hir` contains at least one.
-fn required(hir: &Hir) -> Option<Vec<String>> {
+pub(crate) fn required(hir: &Hir) -> Option<Vec<String>> {
     match hir.kind() {
         HirKind::Literal(literal) => std::str::from_utf8(&literal.0).ok().map(|text| vec![text.to_owned()]),
         HirKind::Repetition(repetition) if repetition.min > 0 => required(&repetition.sub),
