@@ -111,8 +111,9 @@ impl FileEntry {
     pub(super) fn decode(value: &[u8]) -> Result<Self, StoreError> {
         let plain = value.split_first().filter(|(version, _)| **version == ENTRY_VERSION);
         let entry = plain.and_then(|(_, plain)| postcard::from_bytes(plain).ok());
-        entry
-            .ok_or_else(|| Cause::Entry { place: Space::Archive.name(), reason: "is no file's entry".to_owned() }.into())
+        entry.ok_or_else(|| {
+            Cause::Entry { place: Space::Archive.name(), reason: "is no file's entry".to_owned() }.into()
+        })
     }
 }
 

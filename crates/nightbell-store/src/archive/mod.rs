@@ -111,8 +111,10 @@ impl Archive {
         let Some(value) = self.catalog.get(Space::Archive, HEAD_KEY)? else {
             return Ok((Head::default(), None));
         };
-        let head = postcard::from_bytes(&value)
-            .map_err(|_| Cause::Entry { place: Space::Archive.name(), reason: "is no head of the chain".to_owned() })?;
+        let head = postcard::from_bytes(&value).map_err(|_| Cause::Entry {
+            place: Space::Archive.name(),
+            reason: "is no head of the chain".to_owned(),
+        })?;
         Ok((head, Some(value)))
     }
 
