@@ -79,7 +79,10 @@ mod tests {
 
     #[test]
     fn a_pattern_is_ruled_out_by_what_it_needs() {
-        let facts = Known(&["one 4625 two"], &[("$.EventID", "4625"), ("$.Audit.User", r"corp\ann")]);
+        let facts = Known(
+            &["one 4625 two"],
+            &[("$.EventID", "4625"), ("$.Audit.User", r"corp\ann"), ("$.Flag", "true")],
+        );
         let rows = [
             ("", true),
             ("4625", true),
@@ -99,7 +102,10 @@ mod tests {
             (r#"{ $.Audit.User = "*bob" }"#, false),
             (r#"{ $.Audit.User = "*bob" || $.EventID = 4625 }"#, true),
             (r#"{ $.Audit.User = "*bob" && $.EventID = 4625 }"#, false),
-            ("{ $.Audit.Flag IS TRUE }", true),
+            ("{ $.Audit.Flag IS TRUE }", false),
+            ("{ $.Flag IS TRUE }", true),
+            ("{ $.Flag IS FALSE }", false),
+            ("{ $.Flag IS NULL }", true),
             ("[a = one, b, c = two]", true),
             ("[a = one, b, c = three]", false),
             ("[a, b = 4625]", true),

@@ -27,7 +27,7 @@ use super::columns::{self, FIELDS, Field, MESSAGE};
 use super::entry::FileEntry;
 use super::fingerprint::{Fingerprint, Placed};
 use super::objects::{Objects, missing};
-use super::summary::{FileSummary, GroupSummary, Span};
+use super::summary::{FileSummary, GroupSummary, Span, is_json_word};
 use crate::error::Cause;
 use crate::{Position, StoreError};
 
@@ -439,6 +439,9 @@ impl Facts for RowFacts<'_> {
     }
 
     fn may_hold_value(&self, selector: &Selector, text: &str) -> bool {
+        if is_json_word(text) {
+            return true;
+        }
         let wanted = plain_number(text);
         let equals =
             |held: &str| held == text || wanted.is_some_and(|wanted| plain_number(held) == Some(wanted));

@@ -202,6 +202,8 @@ impl Facts for GroupSummary {
 
     fn may_hold_value(&self, selector: &Selector, text: &str) -> bool {
         match place(selector) {
+            // The words of JSON are no texts: a filter over texts and numbers says nothing of them.
+            Asked::Filtered(_) if is_json_word(text) => true,
             Asked::Filtered(at) => {
                 self.stored.is_full || self.values.check(&(value_key(SEEDS[at], text) as i64))
             }
@@ -217,6 +219,11 @@ impl Facts for GroupSummary {
             Asked::Unknown => true,
         }
     }
+}
+
+/// Whether `text` may stand for a value that is neither a text nor a number.
+pub(super) fn is_json_word(text: &str) -> bool {
+    matches!(text, "true" | "false")
 }
 
 /// Where the answer about a selector stands.
