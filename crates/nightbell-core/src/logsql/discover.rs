@@ -6,13 +6,15 @@ audit event, whatever its dialect, shows what it says. Lists are cut at
 [`DISCOVERED_FIELDS_MAX`](super::DISCOVERED_FIELDS_MAX).
 */
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::DISCOVERED_FIELDS_MAX;
 use crate::fields::Subject;
 
 /// Name and value of the fields in the message, without the `@` fields; at most [`DISCOVERED_FIELDS_MAX`], audit fields
-/// first.
+/// first, members of an object by name.
 pub fn discover(subject: &Subject<'_>) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let audit = subject.fields().and_then(|fields| fields.audit());
@@ -67,6 +69,8 @@ fn flatten(name: String, value: &Value, found: &mut Vec<(String, String)>) {
             }
         }
         Value::Object(members) => {
+            // By name: the order in which the parser holds them is its own affair.
+            let members: BTreeMap<&String, &Value> = members.iter().collect();
             for (part, member) in members {
                 flatten(within(part), member, found);
             }
