@@ -66,7 +66,41 @@ struct Gathered {
     series: Series,
     second: i64,
     unit: Option<String>,
-    bytes: Vec<u8>,
+    point: Pending,
+}
+
+/// A point in its step: most come once, and are bytes at once; one that comes again is unpacked until the end.
+enum Pending {
+    Once(Vec<u8>),
+    Often(Box<StoredPoint>),
+}
+
+impl Pending {
+    fn merge(&mut self, aggregate: &Aggregate, evidence: &Evidence) {
+        let mut whole = match std::mem::replace(self, Self::Once(Vec::new())) {
+            Self::Once(bytes) => Box::new(read_point(&bytes).expect("it was written by this step")),
+            Self::Often(whole) => whole,
+        };
+        whole.aggregate.merge(aggregate);
+        whole.evidence.merge(evidence);
+        *self = Self::Often(whole);
+    }
+
+    fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Once(bytes) => bytes,
+            Self::Often(whole) => write_point(&whole.unit, &whole.aggregate, &whole.evidence),
+        }
+    }
+
+    /// Without what its events have to say.
+    fn into_numbers(self) -> Vec<u8> {
+        let whole = match self {
+            Self::Once(bytes) => read_point(&bytes).expect("it was written by this step"),
+            Self::Often(whole) => *whole,
+        };
+        write_point(&whole.unit, &whole.aggregate, &Evidence::default())
+    }
 }
 
 impl Step {
@@ -78,11 +112,7 @@ impl Step {
             let evidence = if watched(&datum.series) { &datum.evidence } else { &nothing };
             match self.places.entry((short, datum.second, datum.unit.clone())) {
                 hash_map::Entry::Occupied(there) => {
-                    let held = &mut self.points[*there.get()];
-                    let mut whole = read_point(&held.bytes).expect("it was written by this step");
-                    whole.aggregate.merge(&datum.aggregate);
-                    whole.evidence.merge(evidence);
-                    held.bytes = write_point(&datum.unit, &whole.aggregate, &whole.evidence);
+                    self.points[*there.get()].point.merge(&datum.aggregate, evidence);
                 }
                 hash_map::Entry::Vacant(free) => {
                     free.insert(self.points.len());
@@ -91,7 +121,7 @@ impl Step {
                         series: datum.series.clone(),
                         second: datum.second,
                         unit: datum.unit.clone(),
-                        bytes: write_point(&datum.unit, &datum.aggregate, evidence),
+                        point: Pending::Once(write_point(&datum.unit, &datum.aggregate, evidence)),
                     });
                 }
             }
@@ -111,18 +141,15 @@ impl Step {
     ) -> Result<u64, Failure> {
         let mut dropped = 0;
         self.places.clear();
-        for Gathered { short, series, second, unit, mut bytes } in self.points.drain(..) {
-            match known.admit(store, change, (&series, short), || watched(&series), now)? {
-                Kept::Whole => {}
-                Kept::Numbers => {
-                    let point = read_point(&bytes).expect("it was written by this step");
-                    bytes = write_point(&unit, &point.aggregate, &Evidence::default());
-                }
+        for Gathered { short, series, second, unit, point } in self.points.drain(..) {
+            let bytes = match known.admit(store, change, (&series, short), || watched(&series), now)? {
+                Kept::Whole => point.into_bytes(),
+                Kept::Numbers => point.into_numbers(),
                 Kept::Nothing => {
                     dropped += 1;
                     continue;
                 }
-            }
+            };
             let mut key = key_at(short, second);
             key.extend_from_slice(&position.number().to_be_bytes());
             // Two units in one second are two points.
