@@ -14,8 +14,10 @@ use http::{HeaderMap, Method, StatusCode};
 use nightbell_core::event::{Batch, Event, Group};
 use nightbell_core::mute::MuteRule;
 use nightbell_core::time::Timestamp;
+use nightbell_store::archive::Removal;
 use nightbell_store::{Durability, Kind, Scan, Space, Write};
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 use tracing::warn;
 
 use crate::app::App;
@@ -153,14 +155,17 @@ fn allow_existing(done: Result<(), Refusal>) -> Result<(), Refusal> {
     }
 }
 
-async fn reset(app: &App, headers: &HeaderMap) -> Response {
+async fn reset(app: &Arc<App>, headers: &HeaderMap) -> Response {
     if !app.allow_reset {
         return text(StatusCode::FORBIDDEN, "start the server with --allow-reset to allow this");
     }
     if headers.contains_key(http::header::ORIGIN) {
         return text(StatusCode::FORBIDDEN, "a web page may not ask for this");
     }
-    match empty(app) {
+    let (worker, runtime) = (Arc::clone(app), Handle::current());
+    let emptied = tokio::task::spawn_blocking(move || empty(&worker, &runtime)).await;
+    let emptied = emptied.unwrap_or_else(|error| Err(Failure::damaged(b"reset", &error)));
+    match emptied {
         Ok(()) => {
             warn!("everything was emptied by request");
             text(StatusCode::OK, "emptied")
@@ -169,8 +174,9 @@ async fn reset(app: &App, headers: &HeaderMap) -> Response {
     }
 }
 
-/// Empties everything but the loops' positions; what is under way in the loops finds its alarms gone.
-fn empty(app: &App) -> Result<(), Failure> {
+/// Empties everything but the loops' positions and the archive's chain; what is under way in the loops finds its alarms
+/// gone.
+fn empty(app: &App, runtime: &Handle) -> Result<(), Failure> {
     let store = app.records.store();
     let mut change = Write::new();
     for (alarm, _) in alarms::list_all(&app.records)? {
@@ -199,17 +205,38 @@ fn empty(app: &App) -> Result<(), Failure> {
             let Some((last, _)) = found.last() else { break };
             scan = Scan::all().limit(RESET_STEP).after(last.clone());
             for (key, _) in found {
-                if !(space == Space::Catalog && key.starts_with(positions.bytes())) {
+                let stays = match space {
+                    Space::Catalog => key.starts_with(positions.bytes()),
+                    Space::Archive => true,
+                    _ => false,
+                };
+                if !stays {
                     change.delete(space, key);
                 }
             }
         }
     }
+    // The archiver must not add files meanwhile that nobody takes out.
+    let _turn = app.shelves.turn();
     store.commit(change, Durability::Disk)?;
+    empty_archive(app, runtime)?;
     let end = *app.journal.end().borrow();
     app.journal.trim(end)?;
     app.compiled.clear();
     app.emptied.fetch_add(1, Ordering::Release);
+    Ok(())
+}
+
+/// Takes all files out of the archive, and deletes them.
+fn empty_archive(app: &App, runtime: &Handle) -> Result<(), Failure> {
+    let (archive, now) = (app.shelves.archive(), clock::now());
+    let files = archive.all_files()?;
+    if let Some(change) = runtime.block_on(archive.remove(files, Removal::DeletedGroup, now))? {
+        let mut write = Write::new();
+        change.commit(&mut write);
+        app.records.store().commit(write, Durability::Disk)?;
+    }
+    runtime.block_on(archive.sweep(now))?;
     Ok(())
 }
 

@@ -17,6 +17,8 @@ use crate::health::Health;
 use crate::manage::filters::Compiled;
 use crate::manage::topics::Links;
 use crate::run::Stopping;
+use crate::search::Pool;
+use crate::search::shelves::Shelves;
 use crate::telemetry::Telemetry;
 
 /// Everything a request or a loop may use.
@@ -48,8 +50,16 @@ pub(crate) struct App {
     pub(crate) channel: Channel,
     /// Who messages come from.
     pub(crate) origin: Origin,
-    /// Room for searches through stored events; more wait.
-    pub(crate) searches: Semaphore,
+    /// Where stored events are.
+    pub(crate) shelves: Shelves,
+    /// The threads that read stored events for searches.
+    pub(crate) search_pool: Pool,
+    /// Room for pages of events that are gathered; more wait.
+    pub(crate) pages: Semaphore,
+    /// Room for what computes long over stored data; more wait.
+    pub(crate) studies: Semaphore,
+    /// How long events wait in the journal before they are archived, in milliseconds.
+    pub(crate) archive_after_ms: i64,
     /// Told `true` when the server stops: what takes long looks at it.
     pub(crate) stopping: Stopping,
     /// How the loops are.

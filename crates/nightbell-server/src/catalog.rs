@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nightbell_core::event::Group;
-use nightbell_core::time::Timestamp;
+use nightbell_core::time::{DAY_MS, Timestamp};
 use nightbell_store::catalog::KEY_BYTES_MAX;
 use nightbell_store::{Catalog, Durability, Kind, Position, Scan, Space, StoreError, Write};
 use serde::de::DeserializeOwned;
@@ -33,6 +33,13 @@ pub(crate) struct GroupRecord {
     /// Whether DeleteLogGroup is refused.
     #[serde(default)]
     pub(crate) deletion_protected: bool,
+}
+
+impl GroupRecord {
+    /// The event time before which events are expired at `now`: they are not shown, whether they are stored or not.
+    pub(crate) fn kept_from(&self, now: Timestamp) -> Option<Timestamp> {
+        self.retention_days.map(|days| now.plus_millis(-days * DAY_MS))
+    }
 }
 
 /// A log stream.

@@ -27,6 +27,7 @@ mod listen;
 mod manage;
 mod pages;
 mod run;
+mod search;
 mod telemetry;
 mod wiring;
 

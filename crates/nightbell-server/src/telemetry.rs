@@ -26,6 +26,12 @@ pub(crate) struct Telemetry {
     pub(crate) data: IntCounter,
     /// Blocks of the journal that could not be read and were passed over.
     pub(crate) broken_blocks: IntCounter,
+    /// Files of the archive that a search could not read and passed over.
+    pub(crate) broken_files: IntCounter,
+    /// Events archived.
+    pub(crate) archived: IntCounter,
+    /// Events that wait in the journal to be archived, by the summaries of the last round.
+    pub(crate) unarchived: IntGauge,
     /// Entries of the metrics stream that could not be judged and were passed over.
     pub(crate) broken_entries: IntCounter,
     /// Data points dropped because too many new series came in one hour.
@@ -72,6 +78,10 @@ impl Telemetry {
         let record_logs = gauge("record_logs", "Event logs whose record numbers are followed.");
         let unfollowed =
             gauge("record_batches_unfollowed", "Batches of event logs that are beyond those followed.");
+        let unarchived = gauge(
+            "archive_waiting_events",
+            "Events of the journal that are not archived yet, as of the last round.",
+        );
         let findings =
             by("record_findings_total", "What was found in the record numbers of event logs.", &["finding"]);
         for word in FINDINGS {
@@ -96,6 +106,12 @@ impl Telemetry {
                 "broken_blocks_total",
                 "Damaged blocks of the journal that were passed over.",
             ),
+            broken_files: counter(
+                "archive_broken_files_total",
+                "Damaged files of the archive that searches passed over.",
+            ),
+            archived: counter("archived_events_total", "Events written into the archive."),
+            unarchived,
             broken_entries: counter("broken_entries_total", "Damaged entries of data that were passed over."),
             dropped_points: counter(
                 "data_points_dropped_total",

@@ -6,8 +6,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use nightbell_core::time::HOUR_MS;
 use nightbell_deliver::{Channel, Mailbox, Origin, Smtp};
+use nightbell_store::archive::Archive;
 use nightbell_store::{Catalog, Journal, LocalStore, Options, Position};
 use nightbell_winevt::DialectReader;
 use tokio::net::TcpListener;
@@ -21,10 +23,16 @@ use crate::credentials;
 use crate::health::Health;
 use crate::manage::filters::Compiled;
 use crate::run;
+use crate::search::Pool;
+use crate::search::shelves::Shelves;
 use crate::telemetry::Telemetry;
 
-/// Searches through stored events at one time: they must leave room for what comes in.
-const SEARCHES_MAX: usize = 2;
+/// Backtests and computations over stored data at one time: they must leave room for what comes in.
+const STUDIES_MAX: usize = 2;
+/// Pages of events that are gathered at one time; each holds a page for every thread that searches.
+const PAGES_MAX: usize = 32;
+/// How long events wait in the journal before they are archived, in milliseconds.
+const ARCHIVE_AFTER_MS: i64 = HOUR_MS;
 
 /// A server that listens.
 pub(crate) struct Running {
@@ -64,6 +72,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     if !address.ip().is_loopback() {
         warn!(%address, "listening beyond this machine without TLS; put a TLS proxy in front");
     }
+    let archive = open_archive(config, &store).await?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let channel = channel(config)?;
     // The console has no pages yet, so messages carry no link to it.
@@ -84,7 +93,12 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         outbox_bell: Notify::new(),
         channel,
         origin,
-        searches: Semaphore::new(SEARCHES_MAX),
+        shelves: Shelves::new(archive),
+        search_pool: Pool::start(&tokio::runtime::Handle::current())
+            .context("the search threads cannot start")?,
+        pages: Semaphore::new(PAGES_MAX),
+        studies: Semaphore::new(STUDIES_MAX),
+        archive_after_ms: ARCHIVE_AFTER_MS,
         stopping: stopping.clone(),
         health: Health::default(),
         telemetry: Telemetry::new(),
@@ -95,6 +109,24 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     let loops = run::Loops::start(&app, &stopping)?;
     let server = tokio::spawn(crate::listen::serve(Arc::clone(&app), listener, stopping));
     Ok(Running { app, address, key_made, store, stop, loops, server })
+}
+
+/// Opens the archive, and takes into the catalog what a crash left undone.
+async fn open_archive(config: &Config, store: &Arc<LocalStore>) -> Result<Archive> {
+    let folder = config.data.join("archive");
+    let archive = Archive::open_folder(&folder, Arc::clone(store) as Arc<dyn Catalog>)
+        .with_context(|| format!("cannot open the archive in {}", folder.display()))?;
+    let head =
+        archive.recover().await.context("the archive cannot be recovered; `nightbell verify` tells more")?;
+    let end = *store.end().borrow();
+    if head.archived > end {
+        bail!(
+            "the archive in {} holds events up to position {} and the store ends at {end}: it belongs to another store; restore a backup of both, or move one of them away",
+            folder.display(),
+            head.archived
+        );
+    }
+    Ok(archive)
 }
 
 fn channel(config: &Config) -> Result<Channel> {
@@ -117,7 +149,10 @@ impl Running {
         self.stop.send_replace(true);
         self.server.await.context("the listener ended badly")?;
         tokio::task::spawn_blocking(move || self.loops.join()).await.context("the loops ended badly")??;
-        drop(self.app);
+        let app = self.app;
+        tokio::task::spawn_blocking(move || app.search_pool.close())
+            .await
+            .context("the searches ended badly")?;
         tokio::task::spawn_blocking(move || self.store.close()).await.context("the store ended badly")?;
         info!("stopped");
         Ok(())

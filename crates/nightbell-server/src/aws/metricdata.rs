@@ -104,7 +104,7 @@ pub(super) async fn get_metric_data(
     request: GetMetricDataRequest,
 ) -> Result<GetMetricDataResponse, ApiError> {
     let asked = read(&cx, request)?;
-    let Ok(_turn) = cx.app.searches.acquire().await else {
+    let Ok(_turn) = cx.app.studies.acquire().await else {
         return Err(stopping());
     };
     let worker = cx.clone();

@@ -1,17 +1,14 @@
 /*!
 GetLogEvents and FilterLogEvents: stored events in order of time, a page at a time ("CloudWatch Logs API Reference").
 
-Blocks whose summary rules them out are never unpacked; of the rest only the page's worth of events is held, so memory
-does not grow with what is stored. A page's token is a place in the order (time, block, number), so it outlives restarts.
+Read through [`crate::search`]: only a page's worth of events is held. A page's token is a place in the order (time,
+block, number), so it outlives restarts, and the way of events from the journal into the archive.
 */
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use nightbell_core::event::Group;
-use nightbell_core::fields::Subject;
 use nightbell_core::pattern::{Caller, Pattern};
-use nightbell_core::time::{DAY_MS, Timestamp};
-use nightbell_store::{Position, Summary};
 use serde::{Deserialize, Serialize};
 
 use super::Cx;
@@ -19,6 +16,8 @@ use super::error::{ApiError, Service, refused, stored};
 use super::logs::{group_name, need};
 use crate::catalog::{Failure, GroupRecord};
 use crate::manage::groups;
+use crate::search::page::{Found, Page, Wanted};
+use crate::search::{Area, Order, Place, Search, Streams};
 
 /// Most events of a page.
 const PAGE_EVENTS_MAX: usize = 10_000;
@@ -26,157 +25,9 @@ const PAGE_EVENTS_MAX: usize = 10_000;
 const PAGE_BYTES_MAX: usize = 1 << 20;
 /// Most stream names of one FilterLogEvents.
 const STREAM_NAMES_MAX: usize = 100;
-/// Summaries read at once.
-const SUMMARIES_AT_ONCE: usize = 1_000;
 
 fn invalid(text: impl Into<String>) -> ApiError {
     ApiError::sender("InvalidParameterException", text)
-}
-
-/// A place in the order of events: time, block, number inside the block.
-type Place = (i64, u64, u32);
-
-/// An event found.
-struct Found {
-    stream: String,
-    message: String,
-    arrival: Timestamp,
-}
-
-/// What is looked for.
-struct Wanted {
-    group: Group,
-    /// The streams, each with the position it begins at; the position of the group where all are wanted.
-    streams: Streams,
-    pattern: Option<Pattern>,
-    /// First event time, inclusive.
-    from: i64,
-    /// Last event time, inclusive.
-    to: i64,
-    /// Only places after this one (or before it, going backwards).
-    beyond: Option<Place>,
-    backwards: bool,
-    limit: usize,
-}
-
-enum Streams {
-    All(Position),
-    Named(BTreeMap<String, Position>),
-}
-
-impl Streams {
-    /// The position from which events of `stream` count; `None` where the stream is not wanted.
-    fn since(&self, stream: &str) -> Option<Position> {
-        match self {
-            Self::All(since) => Some(*since),
-            Self::Named(names) => names.get(stream).copied(),
-        }
-    }
-}
-
-/// The events of a page while they are gathered: the nearest to its beginning, within its limits.
-#[derive(Default)]
-struct Gathered {
-    events: BTreeMap<Place, Found>,
-    bytes: usize,
-    /// The nearest place that did not fit: nothing from there on belongs to this page.
-    bound: Option<Place>,
-}
-
-impl Gathered {
-    fn add(&mut self, place: Place, found: Found, wanted: &Wanted) {
-        self.bytes += bytes_of(&found);
-        self.events.insert(place, found);
-        while self.events.len() > wanted.limit || (self.bytes > PAGE_BYTES_MAX && self.events.len() > 1) {
-            let farthest = if wanted.backwards { self.events.pop_first() } else { self.events.pop_last() };
-            let Some((place, found)) = farthest else { break };
-            self.bytes -= bytes_of(&found);
-            self.bound = Some(place);
-        }
-    }
-
-    /// Whether a block of these event times can have anything for the page: not what was shown before, and not what is
-    /// farther than what did not fit.
-    fn may_take(&self, summary: &Summary, wanted: &Wanted) -> bool {
-        let (first, last) = (summary.first.as_millis(), summary.last.as_millis());
-        let shown = wanted
-            .beyond
-            .is_none_or(|(time, ..)| if wanted.backwards { first <= time } else { last >= time });
-        shown
-            && self.bound.is_none_or(|(time, ..)| if wanted.backwards { last >= time } else { first <= time })
-    }
-
-    /// Whether an event at `place` would belong to the page.
-    fn takes(&self, place: Place, wanted: &Wanted) -> bool {
-        let before = |a: Place, b: Place| if wanted.backwards { a > b } else { a < b };
-        (wanted.from..=wanted.to).contains(&place.0)
-            && wanted.beyond.is_none_or(|start| before(start, place))
-            && self.bound.is_none_or(|bound| before(place, bound))
-    }
-}
-
-fn bytes_of(found: &Found) -> usize {
-    found.message.len() + crate::admission::EVENT_OVERHEAD_BYTES
-}
-
-/// The events of one page.
-fn find(cx: &Cx, wanted: &Wanted) -> Result<Gathered, Failure> {
-    let mut gathered = Gathered::default();
-    let mut at = cx.app.journal.start();
-    let end = *cx.app.journal.end().borrow();
-    while at < end {
-        let summaries = cx.app.journal.summaries(at, end, SUMMARIES_AT_ONCE)?;
-        let Some(last) = summaries.last() else { break };
-        at = last.position.next();
-        for summary in &summaries {
-            if !may_hold(summary, wanted) || !gathered.may_take(summary, wanted) {
-                continue;
-            }
-            match cx.app.journal.read(summary.position, 1) {
-                Ok(blocks) => blocks.iter().for_each(|block| gather(cx, wanted, block, &mut gathered)),
-                // The rest of the log is worth reading; the matcher has told of the damage.
-                Err(error) if error.position().is_some() => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-    Ok(gathered)
-}
-
-fn may_hold(summary: &Summary, wanted: &Wanted) -> bool {
-    let time =
-        |first: Timestamp, last: Timestamp| last.as_millis() >= wanted.from && first.as_millis() <= wanted.to;
-    time(summary.first, summary.last)
-        && summary.streams.iter().any(|stream| {
-            stream.group == wanted.group
-                && time(stream.first, stream.last)
-                && wanted.streams.since(&stream.stream).is_some_and(|since| summary.position >= since)
-        })
-}
-
-/// Adds a block's events to the page as far as they belong to it.
-fn gather(cx: &Cx, wanted: &Wanted, block: &nightbell_store::Block, gathered: &mut Gathered) {
-    let mut number = 0;
-    for batch in &block.batches {
-        let ours = batch.group == wanted.group
-            && wanted.streams.since(&batch.stream).is_some_and(|since| block.position >= since);
-        for event in &batch.events {
-            let place = (event.time.as_millis(), block.position.number(), number);
-            number += 1;
-            if !ours || !gathered.takes(place, wanted) {
-                continue;
-            }
-            let subject = Subject::new(&event.message, &batch.stream, &cx.app.reader);
-            if wanted.pattern.as_ref().is_none_or(|pattern| pattern.matches(&subject)) {
-                let found = Found {
-                    stream: batch.stream.clone(),
-                    message: event.message.clone(),
-                    arrival: batch.arrival,
-                };
-                gathered.add(place, found, wanted);
-            }
-        }
-    }
 }
 
 fn place_text((time, block, number): Place) -> String {
@@ -202,26 +53,31 @@ fn limit(asked: Option<i64>) -> Result<usize, ApiError> {
     }
 }
 
-/// Reads where blocking is allowed.
-async fn search(cx: &Cx, wanted: Wanted) -> Result<(Vec<(Place, Found)>, bool), ApiError> {
-    let Ok(_turn) = cx.app.searches.acquire().await else {
+/// The events of one page of an area in their order, and whether the end was reached.
+async fn search(cx: &Cx, area: Area, wanted: Wanted) -> Result<(Vec<(Place, Found)>, bool), ApiError> {
+    let Ok(_turn) = cx.app.pages.acquire().await else {
         return Err(ApiError {
             status: 503,
             code: "ServiceUnavailableException",
             message: "The server is stopping".into(),
         });
     };
-    let cx = cx.clone();
-    let work = tokio::task::spawn_blocking(move || {
-        let gathered = find(&cx, &wanted)?;
-        Ok::<_, Failure>((gathered.events.into_iter().collect(), gathered.bound.is_none()))
+    let order = if wanted.backwards { Order::Newest } else { Order::Oldest };
+    let app = Arc::clone(&cx.app);
+    let planned = tokio::task::spawn_blocking(move || {
+        Search::plan(&app, vec![area], order, Page::new(wanted), Arc::default())
     });
-    match work.await {
-        Ok(done) => done.map_err(|failure| stored(Service::Logs, &failure)),
-        Err(_) => {
-            Err(ApiError { status: 500, code: "InternalFailure", message: "The search ended badly".into() })
-        }
+    let failed = |message: &str| ApiError { status: 500, code: "InternalFailure", message: message.into() };
+    let no = |failure: Failure| stored(Service::Logs, &failure);
+    let search = planned.await.map_err(|_| failed("The search ended badly"))?.map_err(no)?;
+    let ended = search.run().await.map_err(no)?;
+    if ended.halted || ended.limit.is_some() {
+        return Err(failed(
+            &ended.limit.unwrap_or_else(|| "The search ended before everything was read".into()),
+        ));
     }
+    let gathered = search.taker().take_gathered();
+    Ok((gathered.events.into_iter().collect(), gathered.bound.is_none()))
 }
 
 #[derive(Deserialize)]
@@ -264,17 +120,17 @@ pub(super) async fn get_log_events(
     let (owner, record) = groups::find_stream(&cx.app.records, &group, &stream).map_err(no)?;
     let token = request.next_token.as_deref().map(read_token).transpose()?;
     let backwards = token.map_or(!request.start_from_head, |(backwards, _)| backwards);
+    let streams = Streams::Named(BTreeMap::from([(stream, record.since)]));
     let wanted = Wanted {
-        group,
-        streams: Streams::Named(BTreeMap::from([(stream, record.since)])),
         pattern: None,
-        from: request.start_time.unwrap_or(0).max(kept_from(&cx, &owner)),
+        from: request.start_time.unwrap_or(0),
         to: request.end_time.map_or(i64::MAX, |end| end.saturating_sub(1)),
         beyond: token.and_then(|(_, place)| place),
         backwards,
-        limit: limit(request.limit)?,
+        events_max: limit(request.limit)?,
+        bytes_max: PAGE_BYTES_MAX,
     };
-    let (events, _) = search(&cx, wanted).await?;
+    let (events, _) = search(&cx, Area::of(&owner, streams, cx.now), wanted).await?;
     // At an end the same token comes back, which is how a client knows that it is one.
     let ends = (events.first().map(|(place, _)| *place), events.last().map(|(place, _)| *place));
     let here = token.and_then(|(_, place)| place);
@@ -290,11 +146,6 @@ pub(super) async fn get_log_events(
         next_forward_token: format!("f/{forward}/s"),
         next_backward_token: format!("b/{backward}/s"),
     })
-}
-
-/// Expired events are not shown, whether they are still stored or not.
-fn kept_from(cx: &Cx, owner: &GroupRecord) -> i64 {
-    owner.retention_days.map_or(0, |days| cx.now.plus_millis(-days * DAY_MS).as_millis())
 }
 
 /// The place of a token made before there was any event.
@@ -360,16 +211,15 @@ pub(super) async fn filter_log_events(
         return Err(invalid("The specified nextToken is invalid."));
     }
     let wanted = Wanted {
-        group,
-        streams,
         pattern,
-        from: request.start_time.unwrap_or(0).max(kept_from(&cx, &owner)),
+        from: request.start_time.unwrap_or(0),
         to: request.end_time.unwrap_or(i64::MAX),
         beyond: beyond.flatten(),
         backwards: false,
-        limit: limit(request.limit)?,
+        events_max: limit(request.limit)?,
+        bytes_max: PAGE_BYTES_MAX,
     };
-    let (events, finished) = search(&cx, wanted).await?;
+    let (events, finished) = search(&cx, Area::of(&owner, streams, cx.now), wanted).await?;
     let next_token = events.last().filter(|_| !finished).map(|(place, _)| place_text(*place));
     let event = |(place, found): (Place, Found)| FilteredLogEvent {
         log_stream_name: found.stream,

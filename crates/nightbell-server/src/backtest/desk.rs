@@ -105,7 +105,7 @@ async fn work(cx: Cx, request: BacktestRequest, course: Course) -> Result<Backte
     let stopped = || (StatusCode::SERVICE_UNAVAILABLE, "the server is stopping".to_owned());
     // Searches and backtests share the same room: neither may starve what comes in.
     let room = tokio::select! {
-        room = app.searches.acquire() => room,
+        room = app.studies.acquire() => room,
         _ = stopping.wait_for(|stops| *stops) => return Err(stopped()),
     };
     let Ok(_room) = room else { return Err(stopped()) };

@@ -1,7 +1,7 @@
 /*!
 The loops: each reads a stream, calls a pure function, appends to the next, and notes how far it came.
 
-Matcher and watcher have a thread each, because they compute; the sender waits on mail servers and is a task.
+Matcher, watcher and archiver have a thread each, because they compute; the sender waits on mail servers and is a task.
 */
 
 use std::future::Future;
@@ -15,6 +15,7 @@ use tracing::error;
 
 use crate::app::App;
 
+mod archiver;
 mod budgets;
 mod care;
 mod clockwork;
@@ -48,6 +49,7 @@ impl Loops {
         let threads = vec![
             thread("matcher", &runtime, matcher.run(stopping.clone()))?,
             thread("watcher", &runtime, watcher.run(stopping.clone()))?,
+            thread("archiver", &runtime, archiver::run(Arc::clone(app), stopping.clone()))?,
         ];
         let tasks = vec![
             tokio::spawn(sender::run(Arc::clone(app), stopping.clone())),

@@ -10,7 +10,8 @@ use nightbell_core::evidence::Evidence;
 use nightbell_core::math::{MetricQuery, MetricStat, Queried};
 use nightbell_core::metric::Aggregate;
 use nightbell_deliver::{Channel, Mailbox, Origin};
-use nightbell_store::{Journal, MemoryStore, Scan, Space};
+use nightbell_store::archive::Archive;
+use nightbell_store::{Catalog, Journal, MemoryStore, Scan, Space};
 use nightbell_winevt::DialectReader;
 use tokio::sync::{Notify, Semaphore, watch as signal};
 
@@ -19,6 +20,8 @@ use crate::catalog::Records;
 use crate::credentials::AccessKey;
 use crate::health::Health;
 use crate::manage::filters::Compiled;
+use crate::search::Pool;
+use crate::search::shelves::Shelves;
 use crate::telemetry::Telemetry;
 
 const ACCOUNT: &str = "123456789012";
@@ -33,6 +36,8 @@ fn at(second: i64) -> Timestamp {
 fn app() -> Arc<App> {
     let store = Arc::new(MemoryStore::default());
     let folder = std::env::temp_dir().join("nightbell-watcher-tests");
+    let archive =
+        Archive::open_folder(&folder.join("archive"), Arc::clone(&store) as Arc<dyn Catalog>).unwrap();
     let (_, stopping) = signal::channel(false);
     Arc::new(App {
         account: ACCOUNT.to_owned(),
@@ -48,7 +53,11 @@ fn app() -> Arc<App> {
         outbox_bell: Notify::new(),
         channel: Channel::Mailbox(Mailbox::open(folder).unwrap()),
         origin: Origin::new("nightbell@example.org", None).unwrap(),
-        searches: Semaphore::new(1),
+        shelves: Shelves::new(archive),
+        search_pool: Pool::without_threads(),
+        pages: Semaphore::new(1),
+        studies: Semaphore::new(1),
+        archive_after_ms: 0,
         stopping,
         health: Health::default(),
         telemetry: Telemetry::new(),

@@ -1,0 +1,252 @@
+/*!
+The archiver: moves events from the journal into the archive, and keeps the archive in order.
+
+One round: events that have waited long enough, or are many, become files, and the border between journal and archive moves
+in the commit that lists them; then the journal behind it is let go. Now and then expired and orphaned files are taken out,
+small files of closed hours are merged, and what was taken out a while ago is deleted. The matcher has taken whatever is
+archived. A round that fails is tried again; what it had done stays done.
+*/
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nightbell_core::time::{HOUR_MS, MINUTE_MS, Timestamp};
+use nightbell_store::archive::{Archive, Change, FileEntry, Removal, mergeable};
+use nightbell_store::{Block, Durability, Kind, Position, Stream, Summary, Write};
+use tracing::{debug, error, info, warn};
+
+use super::Stopping;
+use crate::app::App;
+use crate::catalog::{Failure, GroupRecord, Key};
+use crate::clock;
+use crate::search::give_way;
+
+/// Time between two rounds.
+const ROUND: Duration = Duration::from_secs(10);
+/// Bytes of events that one step takes into memory.
+const STEP_BYTES_MAX: usize = 64 << 20;
+/// Bytes of messages that wait at most, about, however young they are.
+const WAITING_BYTES_MAX: u64 = 256 << 20;
+/// How long events stay in the journal once they are archived: messages quote them from there.
+const KEPT_AFTER_MS: i64 = 10 * MINUTE_MS;
+/// How long an hour may still receive events before its files are merged.
+const HOUR_CLOSED_AFTER_MS: i64 = 2 * HOUR_MS;
+/// Files of one hour that are worth merging.
+const MERGE_FILES_MIN: usize = 4;
+/// Merges of one round.
+const MERGES_PER_ROUND: usize = 64;
+/// Time between two looks for files that are expired, to be merged, or to be deleted, at most.
+const TIDY_EVERY_MS: i64 = 10 * MINUTE_MS;
+/// How long files that were taken out stay for those who read them; longer than any search may take.
+const GONE_KEPT_MS: i64 = HOUR_MS;
+/// Summaries read at once.
+const SUMMARIES_AT_ONCE: usize = 10_000;
+
+/// Works until the server stops; blocks its thread meanwhile.
+pub(super) async fn run(app: Arc<App>, mut stopping: Stopping) {
+    give_way();
+    let mut archiver = Archiver {
+        app: &app,
+        halt: &stopping.clone(),
+        runtime: &tokio::runtime::Handle::current(),
+        tidied_at: None,
+    };
+    let mut interval = tokio::time::interval(ROUND);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = interval.tick() => {}
+            _ = stopping.changed() => return,
+        }
+        if let Err(failure) = tokio::task::block_in_place(|| archiver.round(clock::now())) {
+            error!(error = %failure, "archiving is interrupted; it is tried again");
+        }
+    }
+}
+
+struct Archiver<'a> {
+    app: &'a App,
+    halt: &'a Stopping,
+    runtime: &'a tokio::runtime::Handle,
+    tidied_at: Option<Timestamp>,
+}
+
+impl Archiver<'_> {
+    fn round(&mut self, now: Timestamp) -> Result<(), Failure> {
+        while !self.halted() && self.archive_step(now)? {}
+        self.trim(now)?;
+        let tidy_every_ms = TIDY_EVERY_MS.min(self.app.archive_after_ms);
+        if !self.halted() && self.tidied_at.is_none_or(|at| now < at || now.since(at) >= tidy_every_ms) {
+            self.tidied_at = Some(now);
+            // Before merging, so that events of an earlier group never come to lie beside those of its successor.
+            self.expire(now)?;
+            self.merge(now)?;
+            let _turn = self.app.shelves.turn();
+            let swept = self.wait(self.archive().sweep(now.plus_millis(-GONE_KEPT_MS)))?;
+            if swept > 0 {
+                info!(objects = swept, "what was taken out of the archive is deleted");
+            }
+        }
+        Ok(())
+    }
+
+    fn halted(&self) -> bool {
+        *self.halt.borrow()
+    }
+
+    fn archive(&self) -> &Archive {
+        self.app.shelves.archive()
+    }
+
+    fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// Archives what waits, if it is old or much enough; `true` when more may wait.
+    fn archive_step(&self, now: Timestamp) -> Result<bool, Failure> {
+        let _turn = self.app.shelves.turn();
+        let from = self.archive().head()?.archived.max(self.app.journal.start());
+        let to = self.step_end(from, *self.app.matched.borrow())?;
+        if from >= to || !self.is_due(from, to, now)? {
+            return Ok(false);
+        }
+        let mut blocks = self.app.journal.read(from, STEP_BYTES_MAX)?;
+        blocks.retain(|block: &Arc<Block>| block.position < to);
+        let written = self.wait(self.archive().write(&blocks, &self.app.reader, now));
+        let Some(change) = self.or_recover(written)? else { return Ok(false) };
+        let events: u64 = change.block.files().iter().map(|file| file.rows).sum();
+        let (files, archived) = (change.block.files().len(), change.head.archived);
+        self.commit(&change)?;
+        self.app.telemetry.archived.inc_by(events);
+        debug!(events, files, %from, to = %archived, "events are archived");
+        Ok(archived > from)
+    }
+
+    /// Where a step that begins at `from` ends at the latest: events before a group was made anew do not share a file
+    /// with those after it, so that they can be taken out.
+    fn step_end(&self, from: Position, matched: Position) -> Result<Position, Failure> {
+        let groups = self.groups()?;
+        let made = groups.iter().map(|group| group.since).filter(|since| *since > from);
+        Ok(made.min().map_or(matched, |since| since.min(matched)))
+    }
+
+    fn groups(&self) -> Result<Vec<GroupRecord>, Failure> {
+        self.app.records.list(&Key::prefix(&["group"], ""))
+    }
+
+    /// What a step came to; where it met one that the catalog does not know, the catalog takes that one in.
+    fn or_recover<T>(&self, done: Result<T, nightbell_store::StoreError>) -> Result<T, Failure> {
+        match done {
+            Err(error) if error.kind() == Kind::Conflict => {
+                let _moving = self.app.shelves.moving();
+                self.wait(self.archive().recover())?;
+                Err(error.into())
+            }
+            done => Ok(done?),
+        }
+    }
+
+    /// Whether the events from `from` on have waited long enough, or are many.
+    fn is_due(&self, from: Position, to: Position, now: Timestamp) -> Result<bool, Failure> {
+        let summaries = self.app.journal.summaries(from, to, SUMMARIES_AT_ONCE)?;
+        let waiting = summaries.iter().map(Summary::events).sum::<u64>();
+        self.app.telemetry.unarchived.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        let waited =
+            summaries.first().is_some_and(|first| now.since(first.arrival) >= self.app.archive_after_ms);
+        let bytes: u64 = summaries.iter().map(|summary| summary.message_bytes).sum();
+        Ok(waited || bytes >= WAITING_BYTES_MAX || summaries.len() >= SUMMARIES_AT_ONCE)
+    }
+
+    /// Makes a change of the archive count, and notes the chain's head where administrators' deeds are noted.
+    fn commit(&self, change: &Change) -> Result<(), Failure> {
+        let mut write = Write::new();
+        let head = serde_json::json!({
+            "archiveHead": change.block.hash.to_string(),
+            "block": change.block.number,
+            "at": change.block.time.iso(),
+        });
+        write.push(Stream::Audit, head.to_string());
+        change.commit(&mut write);
+        let _moving = self.app.shelves.moving();
+        self.app.records.store().commit(write, Durability::Disk)?;
+        Ok(())
+    }
+
+    /// Lets go of the journal that is archived, once messages have had time to quote it and no search reads it.
+    fn trim(&self, now: Timestamp) -> Result<(), Failure> {
+        let mut to = self.archive().head()?.archived;
+        if let Some(held) = self.app.shelves.held_from() {
+            to = to.min(held);
+        }
+        let journal = &self.app.journal;
+        let mut at = journal.start();
+        while at < to && !self.halted() {
+            let summaries = journal.summaries(at, to, SUMMARIES_AT_ONCE)?;
+            let Some(last) = summaries.last() else { break };
+            let kept = |arrival: Timestamp| now.since(arrival) < KEPT_AFTER_MS;
+            let young = summaries.iter().find(|summary| kept(summary.arrival));
+            at = young.map_or(last.position.next(), |summary| summary.position);
+            if young.is_some() {
+                break;
+            }
+        }
+        if at > journal.start() {
+            journal.trim(at.min(to))?;
+        }
+        Ok(())
+    }
+
+    /// Takes out the files of groups that keep events for fewer days, and of groups that are not there any more.
+    fn expire(&self, now: Timestamp) -> Result<(), Failure> {
+        let groups = self.groups()?;
+        let (mut expired, mut orphaned) = (Vec::new(), Vec::new());
+        for file in self.archive().all_files()? {
+            let owner = groups.iter().find(|owner| owner.group == file.group);
+            let is_earlier = |owner: &GroupRecord| file.parts.iter().all(|part| part.to <= owner.since);
+            match owner {
+                Some(owner) if !is_earlier(owner) => {
+                    if owner.kept_from(now).is_some_and(|from| file.last < from) {
+                        expired.push(file);
+                    }
+                }
+                _ => orphaned.push(file),
+            }
+        }
+        self.remove(expired, Removal::Retention, now)?;
+        self.remove(orphaned, Removal::DeletedGroup, now)
+    }
+
+    fn remove(&self, files: Vec<FileEntry>, reason: Removal, now: Timestamp) -> Result<(), Failure> {
+        let _turn = self.app.shelves.turn();
+        let count = files.len();
+        let removed = self.wait(self.archive().remove(files, reason, now));
+        if let Some(change) = self.or_recover(removed)? {
+            self.commit(&change)?;
+            info!(files = count, reason = reason.name(), "files were taken out of the archive");
+        }
+        Ok(())
+    }
+
+    /// Merges the small files of hours that are over.
+    fn merge(&self, now: Timestamp) -> Result<(), Failure> {
+        let closed = |file: &FileEntry| now.since(file.last_arrival) >= HOUR_CLOSED_AFTER_MS;
+        let files: Vec<FileEntry> = self.archive().all_files()?.into_iter().filter(closed).collect();
+        for set in mergeable(files, MERGE_FILES_MIN).into_iter().take(MERGES_PER_ROUND) {
+            if self.halted() {
+                break;
+            }
+            let _turn = self.app.shelves.turn();
+            let files = set.len();
+            match self.wait(self.archive().merge(set, &self.app.reader, now)) {
+                Ok(Some(change)) => {
+                    self.commit(&change)?;
+                    debug!(files, "small files of the archive were merged");
+                }
+                Ok(None) => {}
+                Err(error) if error.kind() == Kind::Broken => warn!(%error, "damaged files are not merged"),
+                Err(error) => return self.or_recover(Err(error)),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,278 @@
+/*!
+Search through stored events: the newest are in the journal, the rest in the archive; the matcher is the one of the live
+rules.
+
+A [`Taker`] says what may match and takes what was read; a [`Search`] cuts what there is to read into pieces and leaves them
+to the [`Pool`], whose few threads of low priority serve all searches in turn: many searches cannot starve what comes in,
+and a long one cannot starve a short one. Memory is that of the pieces under way and of what takers keep.
+*/
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nightbell_core::event::Group;
+use nightbell_core::pattern::facts::Facts;
+use nightbell_core::time::Timestamp;
+use nightbell_store::Position;
+use tokio::sync::Notify;
+
+use crate::app::App;
+use crate::catalog::Failure;
+
+pub(crate) mod page;
+mod pieces;
+mod pool;
+mod read;
+pub(crate) mod shelves;
+
+pub(crate) use pieces::{Area, Streams};
+pub(crate) use pool::{Pool, give_way};
+
+use pieces::Piece;
+use shelves::Hold;
+
+/// A place in the order of events: time, block, number inside the block.
+pub(crate) type Place = (i64, u64, u32);
+
+/// A stored event, as long as it is looked at.
+pub(crate) struct Stored<'e> {
+    /// Where it stands.
+    pub(crate) place: Place,
+    /// When it arrived.
+    pub(crate) arrival: Timestamp,
+    /// Its log stream.
+    pub(crate) stream: &'e str,
+    /// Its message.
+    pub(crate) message: &'e str,
+}
+
+/// The way a search goes through time; pieces that are wanted first are read first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// From the oldest.
+    Oldest,
+    /// From the newest.
+    Newest,
+}
+
+/// Why a search need not go on: it has enough, or it met a limit that the text names.
+pub(crate) struct Over(pub(crate) Option<String>);
+
+/// What is looked for, and what becomes of what is found. Pieces are taken apart, so a part is made for each of them.
+pub(crate) trait Taker: Send + Sync + 'static {
+    /// What one piece comes to.
+    type Part: Send;
+
+    /// Whether some event with these facts may be wanted; false only when none is.
+    fn may_match(&self, facts: &dyn Facts) -> bool;
+
+    /// The event times (first and last, in milliseconds) that are still wanted; they may grow narrower meanwhile.
+    fn times(&self) -> (i64, i64);
+
+    /// An empty part.
+    fn part(&self) -> Self::Part;
+
+    /// Looks at an event.
+    fn take(&self, part: &mut Self::Part, event: &Stored<'_>) -> Result<(), Over>;
+
+    /// Takes over what a piece came to.
+    fn join(&self, part: Self::Part) -> Result<(), Over>;
+}
+
+/// How far a search has come.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Events that were looked at.
+    pub(crate) events: AtomicU64,
+    /// Bytes of their messages.
+    pub(crate) bytes: AtomicU64,
+    /// Pieces that are done.
+    pub(crate) pieces: AtomicU64,
+    /// All pieces.
+    pub(crate) pieces_total: AtomicU64,
+}
+
+/// A search under way.
+pub(crate) struct Search<T: Taker> {
+    app: Arc<App>,
+    areas: Vec<Area>,
+    taker: T,
+    pieces: Vec<Piece>,
+    /// What the pieces lie in stays there until the search is over.
+    _hold: Hold,
+    state: Mutex<State>,
+    over: AtomicBool,
+    done: Notify,
+    progress: Arc<Progress>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The next piece to be read.
+    next: usize,
+    /// Pieces being read.
+    active: usize,
+    failure: Option<Failure>,
+    limit: Option<String>,
+    /// The taker had all it wanted.
+    enough: bool,
+}
+
+/// How a search ended.
+pub(crate) struct Ended {
+    /// The limit it met, in words.
+    pub(crate) limit: Option<String>,
+    /// Whether it was halted from outside.
+    pub(crate) halted: bool,
+}
+
+impl<T: Taker> Search<T> {
+    /// Plans a search; reads the catalog and summaries, so call it where blocking is allowed.
+    pub(crate) fn plan(
+        app: &Arc<App>,
+        areas: Vec<Area>,
+        order: Order,
+        taker: T,
+        progress: Arc<Progress>,
+    ) -> Result<Arc<Self>, Failure> {
+        let (hold, pieces) = pieces::plan(app, &areas, order, &taker)?;
+        progress.pieces_total.store(pieces.len() as u64, Ordering::Relaxed);
+        Ok(Arc::new(Self {
+            app: Arc::clone(app),
+            areas,
+            taker,
+            pieces,
+            _hold: hold,
+            state: Mutex::default(),
+            over: AtomicBool::new(false),
+            done: Notify::new(),
+            progress,
+        }))
+    }
+
+    /// Reads, until all is read, the taker has enough, or [`Search::halt`] is called.
+    ///
+    /// # Errors
+    /// What could not be read; damage is passed over and told in the log.
+    pub(crate) async fn run(self: &Arc<Self>) -> Result<Ended, Failure> {
+        let _halting = Halting(self);
+        self.app.search_pool.add(Arc::clone(self) as Arc<dyn pool::Job>);
+        loop {
+            let done = self.done.notified();
+            let mut done = std::pin::pin!(done);
+            done.as_mut().enable();
+            {
+                let mut state = self.state();
+                if state.active == 0 && (state.next >= self.pieces.len() || self.over.load(Ordering::Acquire))
+                {
+                    let halted = !state.enough && state.limit.is_none() && state.next < self.pieces.len();
+                    return match state.failure.take() {
+                        Some(failure) => Err(failure),
+                        None => Ok(Ended { limit: state.limit.take(), halted }),
+                    };
+                }
+            }
+            done.await;
+        }
+    }
+
+    /// Ends the search after the pieces under way.
+    pub(crate) fn halt(&self) {
+        self.over.store(true, Ordering::Release);
+        self.done.notify_waiters();
+    }
+
+    /// What is looked for.
+    pub(crate) fn taker(&self) -> &T {
+        &self.taker
+    }
+
+    /// A panic cannot leave the state half changed: nothing between its changes panics.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self, over: Result<(), EndedBy>) {
+        if let Err(by) = over {
+            let mut state = self.state();
+            match by {
+                EndedBy::Taker(Over(None)) => state.enough = true,
+                EndedBy::Taker(Over(limit)) => state.limit = state.limit.take().or(limit),
+                EndedBy::Failure(failure) => state.failure = state.failure.take().or(Some(failure)),
+            }
+            self.over.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// What ends a search early.
+enum EndedBy {
+    Taker(Over),
+    Failure(Failure),
+}
+
+impl From<Over> for EndedBy {
+    fn from(over: Over) -> Self {
+        Self::Taker(over)
+    }
+}
+
+impl<F: Into<Failure>> From<F> for EndedBy {
+    fn from(failure: F) -> Self {
+        Self::Failure(failure.into())
+    }
+}
+
+/// Whoever stops waiting for a search (a client that went away) ends it.
+struct Halting<'s, T: Taker>(&'s Arc<Search<T>>);
+
+impl<T: Taker> Drop for Halting<'_, T> {
+    fn drop(&mut self) {
+        self.0.halt();
+    }
+}
+
+impl<T: Taker> pool::Job for Search<T> {
+    fn claim(&self) -> Option<usize> {
+        let mut state = self.state();
+        if self.over.load(Ordering::Acquire) || state.next >= self.pieces.len() {
+            drop(state);
+            self.done.notify_waiters();
+            return None;
+        }
+        state.next += 1;
+        state.active += 1;
+        Some(state.next - 1)
+    }
+
+    fn work(&self, claimed: usize) {
+        let _left = Left(self);
+        if let Some(piece) = self.pieces.get(claimed) {
+            self.end(self.read(piece));
+        }
+        self.progress.pieces.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Counts a piece as done, also when reading it panics.
+struct Left<'s, T: Taker>(&'s Search<T>);
+
+impl<T: Taker> Drop for Left<'_, T> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.over.store(true, Ordering::Release);
+        }
+        self.0.state().active -= 1;
+        self.0.done.notify_waiters();
+    }
+}
+
+/// The position from which an event counts that came by `stream` of an area's group.
+fn since(area: &Area, stream: &str) -> Option<Position> {
+    area.streams.since(stream)
+}
+
+/// Whether two groups are one.
+fn is_of(area: &Area, group: &Group) -> bool {
+    area.group == *group
+}

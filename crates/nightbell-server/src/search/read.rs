@@ -1,0 +1,163 @@
+/*!
+Reading one piece of a search: everything that can be passed over unread is.
+*/
+
+use std::sync::atomic::Ordering;
+
+use nightbell_store::archive::{Field, FileEntry, Wanted};
+use nightbell_store::{Block, Position};
+use tracing::warn;
+
+use super::pieces::{Area, From, Piece, Share};
+use super::{EndedBy, Search, Stored, Taker, is_of, since};
+
+impl<T: Taker> Search<T> {
+    /// Reads a piece into a part, and hands it over.
+    pub(super) fn read(&self, piece: &Piece) -> Result<(), EndedBy> {
+        let (first, last) = self.taker.times();
+        if piece.last < first || piece.first > last {
+            return Ok(());
+        }
+        let mut part = self.taker.part();
+        let done = match &piece.from {
+            From::File { area, entry, share } => self.read_file(*area, entry, *share, &mut part),
+            From::Blocks(positions) => self.read_blocks(positions, &mut part),
+        };
+        // What was found before a limit or a failure is found.
+        self.taker.join(part)?;
+        done
+    }
+
+    fn read_file(
+        &self,
+        area: usize,
+        entry: &FileEntry,
+        share: Share,
+        part: &mut T::Part,
+    ) -> Result<(), EndedBy> {
+        let done = tokio::runtime::Handle::current().block_on(self.read_rows(area, entry, share, part));
+        match done {
+            Err(EndedBy::Failure(failure)) if failure.kind() == nightbell_store::Kind::Broken => {
+                // The rest is worth reading; `nightbell verify` tells what is wrong with the file.
+                self.app.telemetry.broken_files.inc();
+                warn!(file = entry.path, error = %failure, "a damaged file is left out of a search");
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    async fn read_rows(
+        &self,
+        number: usize,
+        entry: &FileEntry,
+        share: Share,
+        part: &mut T::Part,
+    ) -> Result<(), EndedBy> {
+        let Some(area) = self.areas.get(number) else { return Ok(()) };
+        let reader = self.app.shelves.archive().open_file(entry).await?;
+        let fields = Field::asked_by(|facts| self.taker.may_match(facts));
+        for at in share.row_groups(reader.row_groups()) {
+            let Some(summary) = reader.summary(at) else { break };
+            let (first, last) = self.times(area);
+            let wanted = Wanted {
+                from: Some(nightbell_core::time::Timestamp::from_millis(first)),
+                to: Some(nightbell_core::time::Timestamp::from_millis(last.saturating_add(1))),
+                messages: true,
+                fields: fields.clone(),
+            };
+            let (Some(from), Some(to)) = (wanted.from, wanted.to) else { break };
+            let has_stream = match &area.streams {
+                super::Streams::All(_) => true,
+                super::Streams::Named(names) => names.keys().any(|name| summary.may_hold_stream(name)),
+            };
+            if first > last || !summary.overlaps(from, to) || !has_stream || !self.taker.may_match(summary) {
+                continue;
+            }
+            let mut rows = reader.read(at, &wanted).await?;
+            let keep = |facts: &nightbell_store::archive::RowFacts<'_>| self.taker.may_match(facts);
+            while let Some(batch) = rows.next(&keep).await? {
+                if self.over.load(Ordering::Acquire) {
+                    return Ok(());
+                }
+                let mut bytes = 0;
+                for row in batch.rows() {
+                    bytes += row.message().len() as u64;
+                    if since(area, row.stream()).is_none_or(|since| row.block() < since) {
+                        continue;
+                    }
+                    self.taker.take(
+                        part,
+                        &Stored {
+                            place: (row.time().as_millis(), row.block().number(), row.number()),
+                            arrival: row.arrival(),
+                            stream: row.stream(),
+                            message: row.message(),
+                        },
+                    )?;
+                }
+                self.count(batch.len() as u64, bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// The event times of an area that are still wanted.
+    fn times(&self, area: &Area) -> (i64, i64) {
+        let (first, last) = self.taker.times();
+        (first.max(area.kept_from), last)
+    }
+
+    fn read_blocks(&self, positions: &[Position], part: &mut T::Part) -> Result<(), EndedBy> {
+        for &position in positions {
+            if self.over.load(Ordering::Acquire) {
+                return Ok(());
+            }
+            match self.app.journal.read(position, 1) {
+                Ok(blocks) => {
+                    // A block that is not there any more is not replaced by the one behind it.
+                    for block in blocks.iter().filter(|block| block.position == position) {
+                        self.take_block(block, part)?;
+                    }
+                }
+                // The rest of the log is worth reading; the matcher has told of the damage.
+                Err(error) if error.position().is_some() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_block(&self, block: &Block, part: &mut T::Part) -> Result<(), EndedBy> {
+        let (mut number, mut events, mut bytes) = (0_u32, 0, 0);
+        for batch in &block.batches {
+            let found = self.areas.iter().enumerate().find(|(_, area)| is_of(area, &batch.group));
+            let counts =
+                |area: &Area| since(area, &batch.stream).is_some_and(|since| block.position >= since);
+            let Some((_, area)) = found.filter(|(_, area)| counts(area)) else {
+                number = number.saturating_add(u32::try_from(batch.events.len()).unwrap_or(u32::MAX));
+                continue;
+            };
+            let (first, last) = self.times(area);
+            for event in &batch.events {
+                let place = (event.time.as_millis(), block.position.number(), number);
+                number = number.saturating_add(1);
+                if !(first..=last).contains(&place.0) {
+                    continue;
+                }
+                events += 1;
+                bytes += event.message.len() as u64;
+                let (stream, message) = (batch.stream.as_str(), event.message.as_str());
+                let stored = Stored { place, arrival: batch.arrival, stream, message };
+                self.taker.take(part, &stored)?;
+            }
+        }
+        self.count(events, bytes);
+        Ok(())
+    }
+
+    fn count(&self, events: u64, bytes: u64) {
+        self.progress.events.fetch_add(events, Ordering::Relaxed);
+        self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
