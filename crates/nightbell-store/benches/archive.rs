@@ -8,7 +8,6 @@ temporary folder), `NIGHTBELL_BENCH_EVENTS` the number of events.
 
 #![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use nightbell_core::event::{Batch, Event, Group};
@@ -18,14 +17,14 @@ use nightbell_core::time::Timestamp;
 use nightbell_store::archive::{Archive, Depth, Field, FileEntry, Wanted};
 use nightbell_store::{Block, Catalog, Durability, MemoryStore, Position, Write};
 use nightbell_winevt::DialectReader;
-use nightbell_winevt::evtx::Reader as Evtx;
+
+#[allow(dead_code, reason = "each benchmark takes what it needs")]
+mod recorded;
+
+use recorded::{HOSTS, START_MS, event, templates};
 
 const BATCH_EVENTS: usize = 500;
 const STEP_BLOCKS: usize = 256;
-const HOSTS: usize = 50;
-const USERS: u64 = 2_000;
-const HOUR_EVENTS: u64 = 250_000;
-const START_MS: i64 = 1_789_362_000_000;
 
 fn main() {
     let root = std::env::var_os("NIGHTBELL_BENCH_FOLDER").map_or_else(std::env::temp_dir, Into::into);
@@ -132,15 +131,6 @@ fn cpu_seconds() -> f64 {
     (ticks.max(1)) as f64 / 100.0
 }
 
-fn templates() -> Vec<String> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/evtx");
-    let mut names: Vec<PathBuf> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    names.retain(|path| path.extension().is_some_and(|extension| extension == "evtx"));
-    names.sort();
-    names.iter().flat_map(|path| Evtx::open(path).unwrap()).map(|record| record.xml).collect()
-}
-
 /// The blocks of one step, from event `from` on.
 fn step(templates: &[String], from: usize, end: usize) -> Vec<Arc<Block>> {
     let block = |at: usize| {
@@ -157,46 +147,4 @@ fn step(templates: &[String], from: usize, end: usize) -> Vec<Arc<Block>> {
         Arc::new(Block { position: Position::new(number), batches: vec![batch] })
     };
     (0..STEP_BLOCKS).map(block).filter(|block| !block.batches[0].events.is_empty()).collect()
-}
-
-/// A recorded event with other values in it.
-fn event(templates: &[String], number: u64) -> Event {
-    let noise = (number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let time = Timestamp::from_millis(START_MS + (number * 3_600_000 / HOUR_EVENTS) as i64);
-    let mut message = templates[(noise >> 32) as usize % templates.len()].clone();
-    let skewed = (noise >> 8 & 0xFFFF) * (noise >> 24 & 0xFFFF) / (1 << 16); // few users do most
-    let user = format!("user{}", (skewed * USERS) >> 16);
-    replace(&mut message, "<EventRecordID>", "<", &number.to_string());
-    replace(&mut message, "SystemTime=\"", "\"", &time.iso());
-    replace(&mut message, "<Computer>", "<", &format!("srv{:02}.corp.example.com", noise % HOSTS as u64));
-    let word = if number % 400_000 == 399_999 { "quarterly-zebra" } else { "report" };
-    let object = format!(
-        "\\Device\\HarddiskVolume16\\share\\dept{}\\project{}\\{word}-{:x}.docx",
-        user.len() as u64 + noise % 9,
-        noise >> 40 & 0x7F,
-        noise
-    );
-    let values = [
-        ("SubjectUserName", user.clone()),
-        ("TargetUserName", user),
-        ("SubjectDomainName", "CORP".to_owned()),
-        ("TargetDomainName", "CORP".to_owned()),
-        ("IpAddress", format!("10.{}.{}.{}", noise >> 3 & 3, noise >> 16 & 0xFF, noise >> 48 & 0xFF)),
-        ("IpPort", (noise >> 48).to_string()),
-        ("SubjectLogonId", format!("0x{:x}", noise >> 36)),
-        ("TargetLogonId", format!("0x{:x}", noise >> 35)),
-        ("HandleId", format!("0x{:x}", noise >> 44)),
-        ("ObjectName", object),
-    ];
-    for (name, value) in values {
-        replace(&mut message, &format!("Name=\"{name}\">"), "<", &value);
-    }
-    Event { time, message }
-}
-
-/// Puts `value` between the first `before` and the next `after`.
-fn replace(message: &mut String, before: &str, after: &str, value: &str) {
-    let Some(start) = message.find(before).map(|at| at + before.len()) else { return };
-    let Some(length) = message[start..].find(after) else { return };
-    message.replace_range(start..start + length, value);
 }
