@@ -7,6 +7,7 @@ block, number), so it outlives restarts, and the way of events from the journal 
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nightbell_core::pattern::{Caller, Pattern};
 use serde::{Deserialize, Serialize};
@@ -16,13 +17,16 @@ use super::error::{ApiError, Service, refused, stored};
 use super::logs::{group_name, need};
 use crate::catalog::{Failure, GroupRecord};
 use crate::manage::groups;
-use crate::search::page::{Found, Page, Wanted};
+use crate::search::page::{self, Page, Wanted};
 use crate::search::{Area, Order, Place, Search, Streams};
 
 /// Most events of a page.
 const PAGE_EVENTS_MAX: usize = 10_000;
 /// Most bytes of a page's messages.
 const PAGE_BYTES_MAX: usize = 1 << 20;
+/// How long a page is searched for: then what was found is answered with a token that goes on from there, before clients
+/// give up waiting (botocore does after 60 seconds).
+const PAGE_PATIENCE: Duration = Duration::from_secs(20);
 /// Most stream names of one FilterLogEvents.
 const STREAM_NAMES_MAX: usize = 100;
 
@@ -53,31 +57,46 @@ fn limit(asked: Option<i64>) -> Result<usize, ApiError> {
     }
 }
 
-/// The events of one page of an area in their order, and whether the end was reached.
-async fn search(cx: &Cx, area: Area, wanted: Wanted) -> Result<(Vec<(Place, Found)>, bool), ApiError> {
+/// A page as it was found.
+struct Found {
+    events: Vec<(Place, page::Found)>,
+    /// Whether nothing is left behind it.
+    is_last: bool,
+    /// The place the next page lies beyond.
+    reached: Option<Place>,
+}
+
+/// The events of one page of an area in their order; fewer than there are when [`PAGE_PATIENCE`] is over.
+async fn search(cx: &Cx, area: Area, wanted: Wanted) -> Result<Found, ApiError> {
     let Ok(_turn) = cx.app.pages.acquire().await else {
-        return Err(ApiError {
-            status: 503,
-            code: "ServiceUnavailableException",
-            message: "The server is stopping".into(),
-        });
+        return Err(unavailable("The server is stopping"));
     };
-    let order = if wanted.backwards { Order::Newest } else { Order::Oldest };
+    let backwards = wanted.backwards;
+    let order = if backwards { Order::Newest } else { Order::Oldest };
     let app = Arc::clone(&cx.app);
     let planned = tokio::task::spawn_blocking(move || {
         Search::plan(&app, vec![area], order, Page::new(wanted), Arc::default())
     });
-    let failed = |message: &str| ApiError { status: 500, code: "InternalFailure", message: message.into() };
     let no = |failure: Failure| stored(Service::Logs, &failure);
-    let search = planned.await.map_err(|_| failed("The search ended badly"))?.map_err(no)?;
-    let ended = search.run().await.map_err(no)?;
-    if ended.halted || ended.limit.is_some() {
-        return Err(failed(
-            &ended.limit.unwrap_or_else(|| "The search ended before everything was read".into()),
-        ));
+    let search = planned.await.map_err(|_| unavailable("The search ended badly"))?.map_err(no)?;
+    let ended = search.run(Some(PAGE_PATIENCE)).await.map_err(no)?;
+    if let Some(limit) = ended.limit {
+        return Err(unavailable(&limit));
     }
-    let gathered = search.taker().take_gathered();
-    Ok((gathered.events.into_iter().collect(), gathered.bound.is_none()))
+    if *cx.app.stopping.borrow() && ended.halted_at.is_some() {
+        return Err(unavailable("The server is stopping"));
+    }
+    let mut gathered = search.taker().take_gathered();
+    let halted = ended.halted_at.and_then(|time| gathered.end_at(time, backwards));
+    let is_last = gathered.bound.is_none();
+    let events: Vec<_> = gathered.events.into_iter().collect();
+    let farthest = if backwards { events.first() } else { events.last() };
+    let reached = halted.or(farthest.map(|(place, _)| *place));
+    Ok(Found { events, is_last, reached })
+}
+
+fn unavailable(message: &str) -> ApiError {
+    ApiError { status: 503, code: "ServiceUnavailableException", message: message.to_owned() }
 }
 
 #[derive(Deserialize)]
@@ -130,13 +149,17 @@ pub(super) async fn get_log_events(
         events_max: limit(request.limit)?,
         bytes_max: PAGE_BYTES_MAX,
     };
-    let (events, _) = search(&cx, Area::of(&owner, streams, cx.now), wanted).await?;
+    let Found { events, reached, .. } = search(&cx, Area::of(&owner, streams, cx.now), wanted).await?;
     // At an end the same token comes back, which is how a client knows that it is one.
-    let ends = (events.first().map(|(place, _)| *place), events.last().map(|(place, _)| *place));
     let here = token.and_then(|(_, place)| place);
+    let ends = if backwards {
+        (reached, events.last().map(|(place, _)| *place))
+    } else {
+        (events.first().map(|(place, _)| *place), reached)
+    };
     let forward = ends.1.or(here).map_or_else(|| START.to_owned(), place_text);
     let backward = ends.0.or(here).map_or_else(|| START.to_owned(), place_text);
-    let event = |(place, found): (Place, Found)| OutputLogEvent {
+    let event = |(place, found): (Place, page::Found)| OutputLogEvent {
         timestamp: place.0,
         message: found.message,
         ingestion_time: found.arrival.as_millis(),
@@ -219,9 +242,9 @@ pub(super) async fn filter_log_events(
         events_max: limit(request.limit)?,
         bytes_max: PAGE_BYTES_MAX,
     };
-    let (events, finished) = search(&cx, Area::of(&owner, streams, cx.now), wanted).await?;
-    let next_token = events.last().filter(|_| !finished).map(|(place, _)| place_text(*place));
-    let event = |(place, found): (Place, Found)| FilteredLogEvent {
+    let Found { events, is_last, reached } = search(&cx, Area::of(&owner, streams, cx.now), wanted).await?;
+    let next_token = reached.filter(|_| !is_last).map(place_text);
+    let event = |(place, found): (Place, page::Found)| FilteredLogEvent {
         log_stream_name: found.stream,
         timestamp: place.0,
         message: found.message,

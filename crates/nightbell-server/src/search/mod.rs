@@ -7,8 +7,10 @@ to the [`Pool`], whose few threads of low priority serve all searches in turn: m
 and a long one cannot starve a short one. Memory is that of the pieces under way and of what takers keep.
 */
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use nightbell_core::event::Group;
 use nightbell_core::pattern::facts::Facts;
@@ -96,6 +98,9 @@ pub(crate) struct Progress {
 pub(crate) struct Search<T: Taker> {
     app: Arc<App>,
     areas: Vec<Area>,
+    order: Order,
+    /// The first event time in this order that can be found, in milliseconds.
+    begins_at: i64,
     taker: T,
     pieces: Vec<Piece>,
     /// What the pieces lie in stays there until the search is over.
@@ -110,8 +115,8 @@ pub(crate) struct Search<T: Taker> {
 struct State {
     /// The next piece to be read.
     next: usize,
-    /// Pieces being read.
-    active: usize,
+    /// Pieces being read, by number.
+    active: BTreeSet<usize>,
     failure: Option<Failure>,
     limit: Option<String>,
     /// The taker had all it wanted.
@@ -122,8 +127,9 @@ struct State {
 pub(crate) struct Ended {
     /// The limit it met, in words.
     pub(crate) limit: Option<String>,
-    /// Whether it was halted from outside.
-    pub(crate) halted: bool,
+    /// The event time, in milliseconds, from which on (in the order of the search) something may be unread because the
+    /// search was halted; `None` when it was not.
+    pub(crate) halted_at: Option<i64>,
 }
 
 impl<T: Taker> Search<T> {
@@ -136,10 +142,15 @@ impl<T: Taker> Search<T> {
         progress: Arc<Progress>,
     ) -> Result<Arc<Self>, Failure> {
         let (hold, pieces) = pieces::plan(app, &areas, order, &taker)?;
+        let nearest = pieces.first().map_or(0, |piece| piece.nearest(order));
+        let (first, last) = taker.times();
+        let begins_at = if order == Order::Oldest { nearest.max(first) } else { nearest.min(last) };
         progress.pieces_total.store(pieces.len() as u64, Ordering::Relaxed);
         Ok(Arc::new(Self {
             app: Arc::clone(app),
             areas,
+            order,
+            begins_at,
             taker,
             pieces,
             _hold: hold,
@@ -150,30 +161,64 @@ impl<T: Taker> Search<T> {
         }))
     }
 
-    /// Reads, until all is read, the taker has enough, or [`Search::halt`] is called.
+    /// Reads, until all is read, the taker has enough, the server stops, or [`Search::halt`] is called; with `patience`,
+    /// until that is over and something was read.
     ///
     /// # Errors
     /// What could not be read; damage is passed over and told in the log.
-    pub(crate) async fn run(self: &Arc<Self>) -> Result<Ended, Failure> {
+    pub(crate) async fn run(self: &Arc<Self>, patience: Option<Duration>) -> Result<Ended, Failure> {
         let _halting = Halting(self);
         self.app.search_pool.add(Arc::clone(self) as Arc<dyn pool::Job>);
+        let mut stopping = self.app.stopping.clone();
+        let mut timer = std::pin::pin!(tokio::time::sleep(patience.unwrap_or(Duration::MAX)));
         loop {
             let done = self.done.notified();
             let mut done = std::pin::pin!(done);
             done.as_mut().enable();
-            {
-                let mut state = self.state();
-                if state.active == 0 && (state.next >= self.pieces.len() || self.over.load(Ordering::Acquire))
-                {
-                    let halted = !state.enough && state.limit.is_none() && state.next < self.pieces.len();
-                    return match state.failure.take() {
-                        Some(failure) => Err(failure),
-                        None => Ok(Ended { limit: state.limit.take(), halted }),
-                    };
-                }
+            if let Some(ended) = self.ended() {
+                return ended;
             }
-            done.await;
+            tokio::select! {
+                () = done => {}
+                // A server whose signal is gone is stopping, too.
+                _ = stopping.wait_for(|stops| *stops) => self.halt(),
+                () = &mut timer, if !timer.is_elapsed() => {}
+            }
+            if timer.is_elapsed() && self.has_come_on() {
+                self.halt();
+            }
         }
+    }
+
+    /// How it ended, once it has.
+    fn ended(&self) -> Option<Result<Ended, Failure>> {
+        let mut state = self.state();
+        let is_over = self.over.load(Ordering::Acquire);
+        if !state.active.is_empty() || (state.next < self.pieces.len() && !is_over) {
+            return None;
+        }
+        if let Some(failure) = state.failure.take() {
+            return Some(Err(failure));
+        }
+        let is_complete = state.enough || state.limit.is_some();
+        let halted_at = if is_complete { None } else { self.frontier(&state) };
+        Some(Ok(Ended { limit: state.limit.take(), halted_at }))
+    }
+
+    /// The event time from which on something may be unread.
+    fn frontier(&self, state: &State) -> Option<i64> {
+        // Pieces are in order, and claimed in order.
+        let number = state.active.first().copied().unwrap_or(state.next);
+        self.pieces.get(number).map(|piece| piece.nearest(self.order))
+    }
+
+    /// Whether so much was read that a search from the frontier on comes further than this one.
+    fn has_come_on(&self) -> bool {
+        let frontier = self.frontier(&self.state());
+        frontier.is_none_or(|frontier| match self.order {
+            Order::Oldest => frontier > self.begins_at.saturating_add(1),
+            Order::Newest => frontier < self.begins_at.saturating_sub(1),
+        })
     }
 
     /// Ends the search after the pieces under way.
@@ -240,13 +285,14 @@ impl<T: Taker> pool::Job for Search<T> {
             self.done.notify_waiters();
             return None;
         }
+        let claimed = state.next;
         state.next += 1;
-        state.active += 1;
-        Some(state.next - 1)
+        state.active.insert(claimed);
+        Some(claimed)
     }
 
     fn work(&self, claimed: usize) {
-        let _left = Left(self);
+        let _left = Left(self, claimed);
         if let Some(piece) = self.pieces.get(claimed) {
             self.end(self.read(piece));
         }
@@ -255,14 +301,17 @@ impl<T: Taker> pool::Job for Search<T> {
 }
 
 /// Counts a piece as done, also when reading it panics.
-struct Left<'s, T: Taker>(&'s Search<T>);
+struct Left<'s, T: Taker>(&'s Search<T>, usize);
 
 impl<T: Taker> Drop for Left<'_, T> {
     fn drop(&mut self) {
+        let mut state = self.0.state();
         if std::thread::panicking() {
+            state.limit = state.limit.take().or_else(|| Some("a part of the search ended badly".to_owned()));
             self.0.over.store(true, Ordering::Release);
         }
-        self.0.state().active -= 1;
+        state.active.remove(&self.1);
+        drop(state);
         self.0.done.notify_waiters();
     }
 }

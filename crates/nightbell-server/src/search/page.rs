@@ -128,6 +128,19 @@ impl Taker for Page {
 }
 
 impl Gathered {
+    /// Ends the page before an event time from which on not everything was read; returns the place that the next page
+    /// lies beyond, or `None` where the page was full before.
+    pub(crate) fn end_at(&mut self, time: i64, backwards: bool) -> Option<Place> {
+        let reached = if backwards { (time.saturating_add(1), 0, 0) } else { (time - 1, u64::MAX, u32::MAX) };
+        let is_within = |place: Place| if backwards { place >= reached } else { place <= reached };
+        if self.bound.is_some_and(is_within) {
+            return None;
+        }
+        self.events.retain(|place, _| is_within(*place));
+        self.bound = Some(reached);
+        Some(reached)
+    }
+
     fn add(&mut self, place: Place, found: Found, wanted: &Wanted) {
         self.bytes += bytes_of(&found);
         self.events.insert(place, found);
@@ -192,6 +205,30 @@ mod tests {
 
     fn wanted(backwards: bool, events_max: usize, bytes_max: usize, beyond: Option<Place>) -> Wanted {
         Wanted { pattern: None, from: 2, to: 90, beyond, backwards, events_max, bytes_max }
+    }
+
+    /// A page that could not be read to its end holds what is complete, and says where the next one goes on.
+    #[test]
+    fn a_page_ends_before_what_was_not_read() {
+        let gather = |backwards: bool, events_max: usize| {
+            let page = Page::new(wanted(backwards, events_max, 1 << 20, None));
+            let mut part = page.part();
+            for time in [10, 20, 30, 40] {
+                assert!(page.take(&mut part, &stored((time, 1, 0), "m")).is_ok());
+            }
+            assert!(page.join(part).is_ok());
+            page.take_gathered()
+        };
+        let times = |gathered: &Gathered| gathered.events.keys().map(|place| place.0).collect::<Vec<_>>();
+        let mut forwards = gather(false, 9);
+        assert_eq!(forwards.end_at(30, false), Some((29, u64::MAX, u32::MAX)));
+        assert_eq!((times(&forwards), forwards.bound.is_some()), (vec![10, 20], true));
+        let mut backwards = gather(true, 9);
+        assert_eq!(backwards.end_at(20, true), Some((21, 0, 0)));
+        assert_eq!(times(&backwards), [30, 40]);
+        let mut full = gather(false, 1);
+        assert_eq!(full.end_at(30, false), None, "it was full before");
+        assert_eq!((times(&full), full.bound), (vec![10], Some((20, 1, 0))));
     }
 
     proptest! {

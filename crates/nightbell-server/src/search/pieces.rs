@@ -83,6 +83,16 @@ pub(super) struct Piece {
     pub(super) from: From,
 }
 
+impl Piece {
+    /// The event time that comes first in this order.
+    pub(super) fn nearest(&self, order: Order) -> i64 {
+        match order {
+            Order::Oldest => self.first,
+            Order::Newest => self.last,
+        }
+    }
+}
+
 /// Where a piece lies.
 pub(super) enum From {
     /// In a share of a file of the archive, of the area with this number.
@@ -140,8 +150,8 @@ pub(super) fn plan<T: Taker>(
     drop(still);
     plan_blocks(app, areas, (first, last), (archived, end), &mut pieces)?;
     match order {
-        Order::Oldest => pieces.sort_by_key(|piece| piece.first),
-        Order::Newest => pieces.sort_by_key(|piece| std::cmp::Reverse(piece.last)),
+        Order::Oldest => pieces.sort_by_key(|piece| piece.nearest(order)),
+        Order::Newest => pieces.sort_by_key(|piece| std::cmp::Reverse(piece.nearest(order))),
     }
     Ok((hold, pieces))
 }
