@@ -6,6 +6,7 @@ The archive: events in Parquet files on object storage, bound by a chain of hash
   chain, then the commit: [`Archive::recover`] brings the catalog up to the chain when a crash came between.
 - [`Archive::files`] finds files by group and time in the catalog; a [`Reader`] passes over row groups by their summaries
   and reads the rest column by column.
+- [`Archive::pass_over`] leaves a damaged block of the journal out, and the chain says so.
 - [`Archive::merge`] joins small files, [`Archive::remove`] takes files away; both leave what [`Archive::verify`] needs to
   prove that nothing else changed.
 
@@ -157,6 +158,23 @@ impl Archive {
         files.sort_by(|one, other| one.path.cmp(&other.path));
         let block = ChainBlock::after(&head, now, Step::Archived { from, to, files });
         self.change(&head, before, block, Vec::new()).await.map(Some)
+    }
+
+    /// Leaves out a block of the journal that cannot be read; the chain records its position.
+    ///
+    /// What was readable before it must have been written: positions up to it count as archived.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for a position that was archived before; `Conflict` as [`Archive::write`]; `Unavailable` when the chain's
+    /// document cannot be put.
+    pub async fn pass_over(&self, position: Position, now: Timestamp) -> Result<Change, StoreError> {
+        let (head, before) = self.stored_head()?;
+        if position < head.archived {
+            return Err(Cause::ArchivedBefore { position, archived: head.archived }.into());
+        }
+        let block = ChainBlock::after(&head, now, Step::LeftOut { position });
+        self.change(&head, before, block, Vec::new()).await
     }
 
     /// Puts the summary, then the file.
