@@ -7,6 +7,7 @@ The archive: events in Parquet files on object storage, bound by a chain of hash
 - [`Archive::files`] finds files by group and time in the catalog; a [`Reader`] passes over row groups by their summaries
   and reads the rest column by column.
 - [`Archive::pass_over`] leaves a damaged block of the journal out, and the chain says so.
+- [`Export`] writes events into a Parquet file of the same columns that belongs to no archive.
 - [`Archive::merge`] joins small files, [`Archive::remove`] takes files away; both leave what [`Archive::verify`] needs to
   prove that nothing else changed.
 
@@ -16,11 +17,13 @@ and no retention. Lower modules never use higher ones: fingerprint, entry, grams
 chain, plan; the steps.
 */
 
+mod bucket;
 mod chain;
 mod columns;
 mod decoded;
 mod encoder;
 mod entry;
+mod export;
 mod fingerprint;
 mod grams;
 mod merge;
@@ -39,12 +42,14 @@ use nightbell_core::fields::FieldReader;
 use nightbell_core::time::Timestamp;
 use object_store::ObjectStore;
 
+pub use bucket::{Bucket, BucketKey};
 pub use chain::{ChainBlock, Head, Link, Removal, Step, Stub};
 pub use columns::{Field, ROW_GROUP_MESSAGE_BYTES_MAX, ROW_GROUP_ROWS_MAX};
 use encoder::{Encoded, Encoder};
 use entry::{FILES, fresh_name, group_key, hour_key, hour_of};
 pub use entry::{FileEntry, Part};
-pub use fingerprint::Fingerprint;
+pub use export::Export;
+pub use fingerprint::{Fingerprint, Placed};
 pub use merge::{MERGE_BYTES_MAX, MERGE_FILES_MAX, MERGE_ROWS_MAX, mergeable};
 use objects::Objects;
 use plan::Plan;
