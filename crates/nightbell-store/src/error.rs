@@ -107,6 +107,10 @@ pub(crate) enum Cause {
     Unlike { path: String },
     #[error("archive cannot be reached: {error}. path={path}")]
     Object { path: String, error: String },
+    #[error("export cannot be written: {error}")]
+    Export { error: String },
+    #[error("archive's bucket cannot be opened: {error}. bucket={bucket}")]
+    Bucket { bucket: String, error: String },
     #[error("chain of the archive is broken: {reason}. number={number}")]
     Chain { number: u64, reason: String },
     #[error("stored entry is damaged: {reason}. place={place}")]
@@ -136,6 +140,8 @@ impl Cause {
             | Self::Refused { .. }
             | Self::Open { .. }
             | Self::Read { .. }
+            | Self::Bucket { .. }
+            | Self::Export { .. }
             | Self::Object { .. } => Kind::Unavailable,
             Self::Archive { .. }
             | Self::Chain { .. }

@@ -57,6 +57,11 @@ pub enum Step {
         /// What is left of them.
         files: Vec<Stub>,
     },
+    /// A block of the journal could not be read and is not in the archive.
+    LeftOut {
+        /// The block's position.
+        position: Position,
+    },
 }
 
 /// Why files were removed.
@@ -136,6 +141,9 @@ impl ChainBlock {
                 canonical.text("removed").text(reason.name());
                 canonical_list(files, &mut canonical, Stub::canonical);
             }
+            Step::LeftOut { position } => {
+                canonical.text("left-out").number(position.number());
+            }
         }
         canonical.finish()
     }
@@ -144,14 +152,23 @@ impl ChainBlock {
     pub fn files(&self) -> &[FileEntry] {
         match &self.step {
             Step::Archived { files, .. } | Step::Merged { files, .. } => files,
-            Step::Removed { .. } => &[],
+            Step::Removed { .. } | Step::LeftOut { .. } => &[],
+        }
+    }
+
+    /// The range of the journal that the step came past: its first position and the one after its last.
+    pub(super) fn range(&self) -> Option<(Position, Position)> {
+        match self.step {
+            Step::Archived { from, to, .. } => Some((from, to)),
+            Step::LeftOut { position } => Some((position, position.next())),
+            Step::Merged { .. } | Step::Removed { .. } => None,
         }
     }
 
     /// What is left of the files that the step took away.
     pub fn stubs(&self) -> &[Stub] {
         match &self.step {
-            Step::Archived { .. } => &[],
+            Step::Archived { .. } | Step::LeftOut { .. } => &[],
             Step::Merged { replaced, .. } => replaced,
             Step::Removed { files, .. } => files,
         }
@@ -206,17 +223,14 @@ pub struct Head {
     pub hash: Fingerprint,
     /// When the last block was made.
     pub time: Timestamp,
-    /// The journal is archived up to but without this position.
+    /// The journal is archived, but for blocks left out, up to but without this position.
     pub archived: Position,
 }
 
 impl Head {
     /// The head after a block.
     pub(super) fn after(&self, block: &ChainBlock) -> Self {
-        let archived = match block.step {
-            Step::Archived { to, .. } => to.max(self.archived),
-            Step::Merged { .. } | Step::Removed { .. } => self.archived,
-        };
+        let archived = block.range().map_or(self.archived, |(_, to)| to.max(self.archived));
         Self { next: block.number.saturating_add(1), hash: block.hash, time: block.time, archived }
     }
 }
@@ -286,6 +300,8 @@ mod tests {
             change(|block| {
                 block.step = Step::Archived { from: Position::FIRST, to: Position::FIRST, files: vec![] }
             }),
+            change(|block| block.step = Step::LeftOut { position: Position::FIRST }),
+            change(|block| block.step = Step::LeftOut { position: Position::new(1) }),
         ];
         let unlike: std::collections::BTreeSet<_> = hashes.iter().collect();
         assert_eq!(unlike.len(), hashes.len());

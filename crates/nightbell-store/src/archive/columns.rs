@@ -177,7 +177,7 @@ pub(super) static SCHEMA_TYPE: LazyLock<TypePtr> =
     LazyLock::new(|| Arc::new(parse_message_type(SCHEMA).expect("is a schema")));
 
 /// How a file is written; `facts` are kept in its footer.
-pub(super) fn properties(facts: Vec<(&str, String)>) -> WriterProperties {
+pub(super) fn properties(facts: Vec<(&str, String)>, blooms: BloomFilterPosition) -> WriterProperties {
     let level = ZstdLevel::try_new(ZSTD_LEVEL).expect("is a level of zstd");
     let column = |name: &str| ColumnPath::from(name);
     let sorted = |at: usize| SortingColumn { column_idx: at as i32, descending: false, nulls_first: false };
@@ -187,7 +187,7 @@ pub(super) fn properties(facts: Vec<(&str, String)>) -> WriterProperties {
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_data_page_size_limit(PAGE_BYTES_MAX)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
-        .set_bloom_filter_position(BloomFilterPosition::End)
+        .set_bloom_filter_position(blooms)
         .set_sorting_columns(Some([TIME, BLOCK, NUMBER].map(sorted).to_vec()))
         .set_key_value_metadata(Some(
             facts.into_iter().map(|(key, value)| KeyValue::new(format!("nightbell.{key}"), value)).collect(),

@@ -5,6 +5,8 @@ Knows no store and no catalog. Holds one row group of events at a time; the fiel
 and summary together.
 */
 
+use std::io::Write;
+
 use bytes::Bytes;
 use nightbell_core::event::Group;
 use nightbell_core::fields::{FieldReader, Subject};
@@ -13,6 +15,7 @@ use parquet::column::writer::ColumnWriter;
 use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
+use parquet::file::properties::BloomFilterPosition;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 
 use super::columns::{
@@ -61,8 +64,7 @@ impl<'r> Encoder<'r> {
         reader: &'r dyn FieldReader,
     ) -> Result<Self, StoreError> {
         let path = file_path(group, hour, name);
-        let facts = vec![("region", group.region.clone()), ("group", group.name.clone())];
-        let properties = columns::properties(facts).into();
+        let properties = columns::properties(facts_of(group), BloomFilterPosition::End).into();
         let file = SerializedFileWriter::new(Vec::new(), SCHEMA_TYPE.clone(), properties);
         Ok(Self {
             reader,
@@ -89,9 +91,7 @@ impl<'r> Encoder<'r> {
         fields[Field::RecordId as usize] = subject.text(Field::RecordId.selector());
         self.pending.push(event, fields);
         self.message_bytes += event.message.len() as u64;
-        if self.pending.time.len() >= ROW_GROUP_ROWS_MAX
-            || self.pending.messages.len() >= ROW_GROUP_MESSAGE_BYTES_MAX
-        {
+        if self.pending.is_full() {
             self.flush()?;
         }
         Ok(())
@@ -106,7 +106,7 @@ impl<'r> Encoder<'r> {
 
     /// The file, if any event was taken in.
     pub(super) fn finish(mut self) -> Result<Option<Encoded>, StoreError> {
-        if !self.pending.time.is_empty() {
+        if !self.pending.is_empty() {
             self.flush()?;
         }
         if self.summary.groups.is_empty() {
@@ -148,6 +148,11 @@ impl<'r> Encoder<'r> {
     }
 }
 
+/// What the footer says of a group.
+pub(super) fn facts_of(group: &Group) -> Vec<(&'static str, String)> {
+    vec![("region", group.region.clone()), ("group", group.name.clone())]
+}
+
 fn encoding(path: &str, error: &ParquetError) -> StoreError {
     Cause::Archive { path: path.to_owned(), reason: format!("cannot be written: {error}") }.into()
 }
@@ -167,7 +172,7 @@ fn place_spans(summary: &mut FileSummary, metadata: &ParquetMetaData, file: &[u8
 
 /// The columns of a row group.
 #[derive(Default)]
-struct Pending {
+pub(super) struct Pending {
     time: Vec<i64>,
     arrival: Vec<i64>,
     stream: Vec<ByteArray>,
@@ -189,7 +194,16 @@ struct Nullable {
 }
 
 impl Pending {
-    fn push(&mut self, event: &Placed<'_>, fields: [Option<String>; Field::ALL.len()]) {
+    pub(super) fn is_empty(&self) -> bool {
+        self.time.is_empty()
+    }
+
+    /// Whether the row group is as large as it may be.
+    pub(super) fn is_full(&self) -> bool {
+        self.time.len() >= ROW_GROUP_ROWS_MAX || self.messages.len() >= ROW_GROUP_MESSAGE_BYTES_MAX
+    }
+
+    pub(super) fn push(&mut self, event: &Placed<'_>, fields: [Option<String>; Field::ALL.len()]) {
         self.time.push(event.time.as_millis());
         self.arrival.push(event.arrival.as_millis());
         match self.stream.last() {
@@ -216,7 +230,10 @@ impl Pending {
         }
     }
 
-    fn write(&mut self, mut group: SerializedRowGroupWriter<'_, Vec<u8>>) -> Result<(), ParquetError> {
+    pub(super) fn write<W: Write + Send>(
+        &mut self,
+        mut group: SerializedRowGroupWriter<'_, W>,
+    ) -> Result<(), ParquetError> {
         let mut at = 0;
         while let Some(mut column) = group.next_column()? {
             match column.untyped() {

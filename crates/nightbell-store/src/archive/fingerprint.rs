@@ -141,13 +141,19 @@ impl Canonical {
 
 /// An event and its place, as it is written to and read from a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Placed<'a> {
-    pub(super) time: Timestamp,
-    pub(super) arrival: Timestamp,
-    pub(super) stream: &'a str,
-    pub(super) block: Position,
-    pub(super) number: u32,
-    pub(super) message: &'a str,
+pub struct Placed<'a> {
+    /// When it happened.
+    pub time: Timestamp,
+    /// When it arrived.
+    pub arrival: Timestamp,
+    /// Its log stream.
+    pub stream: &'a str,
+    /// The block of the journal it came in.
+    pub block: Position,
+    /// Its number in the block.
+    pub number: u32,
+    /// Its message.
+    pub message: &'a str,
 }
 
 impl Placed<'_> {

@@ -6,6 +6,8 @@ The archive: events in Parquet files on object storage, bound by a chain of hash
   chain, then the commit: [`Archive::recover`] brings the catalog up to the chain when a crash came between.
 - [`Archive::files`] finds files by group and time in the catalog; a [`Reader`] passes over row groups by their summaries
   and reads the rest column by column.
+- [`Archive::pass_over`] leaves a damaged block of the journal out, and the chain says so.
+- [`Export`] writes events into a Parquet file of the same columns that belongs to no archive.
 - [`Archive::merge`] joins small files, [`Archive::remove`] takes files away; both leave what [`Archive::verify`] needs to
   prove that nothing else changed.
 
@@ -15,11 +17,13 @@ and no retention. Lower modules never use higher ones: fingerprint, entry, grams
 chain, plan; the steps.
 */
 
+mod bucket;
 mod chain;
 mod columns;
 mod decoded;
 mod encoder;
 mod entry;
+mod export;
 mod fingerprint;
 mod grams;
 mod merge;
@@ -38,12 +42,14 @@ use nightbell_core::fields::FieldReader;
 use nightbell_core::time::Timestamp;
 use object_store::ObjectStore;
 
+pub use bucket::{Bucket, BucketKey};
 pub use chain::{ChainBlock, Head, Link, Removal, Step, Stub};
 pub use columns::{Field, ROW_GROUP_MESSAGE_BYTES_MAX, ROW_GROUP_ROWS_MAX};
 use encoder::{Encoded, Encoder};
 use entry::{FILES, fresh_name, group_key, hour_key, hour_of};
 pub use entry::{FileEntry, Part};
-pub use fingerprint::Fingerprint;
+pub use export::Export;
+pub use fingerprint::{Fingerprint, Placed};
 pub use merge::{MERGE_BYTES_MAX, MERGE_FILES_MAX, MERGE_ROWS_MAX, mergeable};
 use objects::Objects;
 use plan::Plan;
@@ -157,6 +163,23 @@ impl Archive {
         files.sort_by(|one, other| one.path.cmp(&other.path));
         let block = ChainBlock::after(&head, now, Step::Archived { from, to, files });
         self.change(&head, before, block, Vec::new()).await.map(Some)
+    }
+
+    /// Leaves out a block of the journal that cannot be read; the chain records its position.
+    ///
+    /// What was readable before it must have been written: positions up to it count as archived.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for a position that was archived before; `Conflict` as [`Archive::write`]; `Unavailable` when the chain's
+    /// document cannot be put.
+    pub async fn pass_over(&self, position: Position, now: Timestamp) -> Result<Change, StoreError> {
+        let (head, before) = self.stored_head()?;
+        if position < head.archived {
+            return Err(Cause::ArchivedBefore { position, archived: head.archived }.into());
+        }
+        let block = ChainBlock::after(&head, now, Step::LeftOut { position });
+        self.change(&head, before, block, Vec::new()).await
     }
 
     /// Puts the summary, then the file.

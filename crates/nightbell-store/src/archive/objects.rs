@@ -44,11 +44,12 @@ impl Objects {
         put.map(|_| ()).map_err(|error| refused(path, &error))
     }
 
-    /// Puts an object where none is.
+    /// Puts an object where none is, or the same: a put whose answer was lost is tried again.
     pub(super) async fn create(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
         let options = PutOptions::from(PutMode::Create);
-        match self.0.put_opts(&place(path)?, PutPayload::from_bytes(bytes), options).await {
+        match self.0.put_opts(&place(path)?, PutPayload::from_bytes(bytes.clone()), options).await {
             Ok(_) => Ok(()),
+            Err(object_store::Error::AlreadyExists { .. }) if self.get(path).await? == Some(bytes) => Ok(()),
             Err(object_store::Error::AlreadyExists { .. }) => {
                 Err(Cause::Ahead { path: path.to_owned() }.into())
             }

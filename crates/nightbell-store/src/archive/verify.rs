@@ -39,6 +39,17 @@ pub enum Trouble {
     Inserted,
 }
 
+impl Trouble {
+    /// Its name in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Removed => "removed",
+            Self::Inserted => "inserted",
+        }
+    }
+}
+
 /// One thing that is not as the chain says.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
@@ -70,6 +81,8 @@ pub struct Findings {
     pub files: u64,
     /// Events in them.
     pub events: u64,
+    /// Blocks of the journal that could not be read and were left out, as the chain records.
+    pub left_out: u64,
     /// What is wrong, the first bad block first; at most [`FINDINGS_MAX`].
     pub findings: Vec<Finding>,
     /// How much more is wrong.
@@ -360,6 +373,8 @@ fn wrong_place(block: &ChainBlock, head: &Head, link: Option<Option<Link>>) -> O
 /// Takes a block's step into the files that should be there; what it says of them counts as long as all was readable.
 fn follow(block: &ChainBlock, followed: &mut Followed, found: &mut Findings) {
     followed.hashes.insert(block.hash);
+    found.left_out += u64::from(matches!(block.step, Step::LeftOut { .. }));
+    let goes_back = block.range().is_some_and(|(from, _)| from < found.head.archived);
     let is_trusted = followed.unreadable.is_none();
     let mut wrong = |path: &str, detail: &str| {
         if is_trusted {
@@ -374,6 +389,9 @@ fn follow(block: &ChainBlock, followed: &mut Followed, found: &mut Findings) {
         }
         followed.gone.insert(summary_path(&stub.path));
         followed.gone.insert(stub.path.clone());
+    }
+    if goes_back {
+        wrong(&chain::document_path(block.number), "step archives what was archived before");
     }
     if let Step::Merged { replaced, files } = &block.step {
         let before = sorted(replaced.iter().flat_map(|stub| &stub.parts));

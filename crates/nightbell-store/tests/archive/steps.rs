@@ -201,6 +201,50 @@ fn removed_files_leave_a_stub_and_nothing_else() {
 }
 
 #[test]
+fn a_damaged_block_is_left_out_and_the_chain_says_so() {
+    wait(async {
+        let world = World::new();
+        let blocks = [block(0, "a", "s", 0, &["1"]), block(2, "a", "s", 5, &["3"])];
+        world.write(&blocks[..1], 1).await;
+        let change = world.archive.pass_over(Position::new(1), seconds(2)).await.unwrap();
+        assert_eq!(change.head.archived, Position::new(2));
+        assert!(world.is_sound().await, "before the commit");
+        assert_eq!(
+            world.archive.recover().await.unwrap(),
+            change.head,
+            "a commit that never came is made up for"
+        );
+        for before in [0, 1] {
+            let again = world.archive.pass_over(Position::new(before), seconds(3)).await.unwrap_err();
+            assert_eq!(again.kind(), Kind::Invalid, "{again}");
+        }
+        world.write(&blocks[1..], 3).await;
+        assert_eq!(read_all(&world.archive).await, expected(&blocks));
+        let left_out = world.archive.chain_block(1).await.unwrap().unwrap();
+        assert_eq!(left_out.step, Step::LeftOut { position: Position::new(1) });
+        let found = world.archive.verify(Some(change.head.hash), Depth::Events, &mut |_| ()).await.unwrap();
+        assert!(found.is_sound(), "{:?}", found.findings);
+        assert_eq!((found.left_out, found.events), (1, 2));
+        let fresh = World::on(Arc::clone(&world.objects));
+        assert_eq!(fresh.archive.rebuild().await.unwrap(), world.archive.head().unwrap());
+        assert!(fresh.is_sound().await);
+    });
+}
+
+#[test]
+fn of_two_that_pass_over_one_is_refused() {
+    wait(async {
+        let world = World::new();
+        let change = world.archive.pass_over(Position::FIRST, seconds(1)).await.unwrap();
+        let second = world.archive.pass_over(Position::FIRST, seconds(2)).await.unwrap_err();
+        assert_eq!(second.kind(), Kind::Conflict, "{second}");
+        world.commit(&change);
+        let late = world.archive.write(&[block(0, "a", "s", 0, &["1"])], &READER, seconds(3)).await;
+        assert_eq!(late.unwrap_err().kind(), Kind::Invalid, "what was left out stays left out");
+    });
+}
+
+#[test]
 fn the_catalog_is_made_again_from_the_chain() {
     wait(async {
         let world = World::new();

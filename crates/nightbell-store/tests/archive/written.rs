@@ -8,9 +8,10 @@ use nightbell_core::fields::Subject;
 use nightbell_core::time::Timestamp;
 use nightbell_store::archive::{Archive, Depth, Field, Wanted};
 use nightbell_store::{Catalog, Durability, MemoryStore, Write};
+use object_store::ObjectStoreExt;
 
 use crate::sample::{
-    READER, World, block, everything, expected, group, read, read_all, recorded, seconds, wait,
+    READER, World, block, everything, expected, group, place, read, read_all, recorded, seconds, wait,
 };
 
 #[test]
@@ -180,4 +181,63 @@ fn calls_may_be_made_on_any_thread() {
     let mut rows = wait(reader.read(0, &Wanted::default())).unwrap();
     is_send(&rows.next(&|_| true));
     is_send(&archive.verify(None, Depth::Files, &mut |_| ()));
+}
+
+#[test]
+fn an_export_has_the_columns_of_the_archive_and_every_event() {
+    use nightbell_store::archive::{Export, Placed};
+
+    let events = expected(&recorded());
+    let mut export = Export::new(Vec::new(), &group("files"), &READER).unwrap();
+    for event in &events {
+        let placed = Placed {
+            time: event.time,
+            arrival: event.arrival,
+            stream: &event.stream,
+            block: nightbell_store::Position::new(event.block),
+            number: event.number,
+            message: &event.message,
+        };
+        export.push(&placed).unwrap();
+    }
+    let exported = columns_of(export.finish().unwrap().into());
+    assert_eq!(exported["message"].len(), events.len());
+    wait(async {
+        let world = World::new();
+        world.write(&recorded(), 1).await;
+        let file = world.archive.all_files().unwrap().remove(0);
+        let archived =
+            columns_of(world.objects.get(&place(&file.path)).await.unwrap().bytes().await.unwrap());
+        assert!(exported.keys().eq(archived.keys()));
+        for (name, values) in archived {
+            assert!(values.iter().all(|value| exported[&name].contains(value)), "{name}");
+        }
+    });
+    assert!(Export::new(Full, &group("files"), &READER).and_then(Export::finish).is_err());
+}
+
+/// Takes nothing.
+struct Full;
+
+impl std::io::Write for Full {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        Err(std::io::Error::other("full"))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Err(std::io::Error::other("full"))
+    }
+}
+
+/// The values of each column of a Parquet file, as text.
+fn columns_of(file: bytes::Bytes) -> std::collections::BTreeMap<String, Vec<String>> {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+
+    let mut columns: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
+    for row in SerializedFileReader::new(file).unwrap().get_row_iter(None).unwrap() {
+        for (name, value) in row.unwrap().get_column_iter() {
+            columns.entry(name.clone()).or_default().push(value.to_string());
+        }
+    }
+    columns
 }
