@@ -110,7 +110,16 @@ impl Archiver<'_> {
         if from >= to || !self.is_due(from, to, now)? {
             return Ok(false);
         }
-        let mut blocks = self.app.journal.read(from, STEP_BYTES_MAX)?;
+        let mut blocks = match self.app.journal.read(from, STEP_BYTES_MAX) {
+            Ok(blocks) => blocks,
+            // The matcher has told of it, and a search passes it over, too: the rest must not wait for it.
+            Err(error) if error.position() == Some(from) => {
+                warn!(position = %from, %error, "a damaged block stays out of the archive");
+                let change = self.or_recover(self.wait(self.archive().pass_over(from, now)))?;
+                return self.commit(&change).map(|()| true);
+            }
+            Err(error) => return Err(error.into()),
+        };
         blocks.retain(|block: &Arc<Block>| block.position < to);
         let written = self.wait(self.archive().write(&blocks, &self.app.reader, now));
         let Some(change) = self.or_recover(written)? else { return Ok(false) };
