@@ -210,6 +210,14 @@ impl Evidence {
         whole
     }
 
+    /// Keeps the `values_max` values of each kind that were seen most, and no samples: what a long time can afford.
+    pub fn condense(&mut self, values_max: usize) {
+        for tally in self.tallies_mut() {
+            tally.keep(values_max);
+        }
+        self.samples.clear();
+    }
+
     /// Whether no event stands behind it: the number came as a number.
     pub fn is_empty(&self) -> bool {
         self.events == 0

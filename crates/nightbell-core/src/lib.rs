@@ -18,6 +18,7 @@ pub mod event;
 pub mod evidence;
 pub mod fields;
 pub mod filter;
+pub mod history;
 pub mod incident;
 pub mod insights;
 pub mod logsql;

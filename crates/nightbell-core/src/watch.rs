@@ -22,6 +22,7 @@ use crate::alarm::{Contributor, Measure, MetricAlarm, State, Transition};
 use crate::anomaly::models::{Lesson, ModelKey, Models};
 use crate::anomaly::{self, AnomalyDetector, Model};
 use crate::delivery::IncidentMessage;
+use crate::history::serves;
 use crate::incident::Incident;
 use crate::insights::Query;
 use crate::math::MetricQuery;
@@ -386,12 +387,17 @@ impl Watch {
     /// Puts data back that was stepped before, without judging it. Data that was not stepped yet belongs into
     /// [`Input::Data`].
     pub fn restore_data(&mut self, data: &[Datum]) {
-        for datum in data {
-            self.models.take(self.now, datum, false);
-            for arn in alarms_on(&self.by_series, &self.by_metric, &datum.series) {
-                if let Some(watched) = self.alarms.get_mut(arn) {
-                    watched.restore(self.now, datum.clone());
-                }
+        data.iter().for_each(|datum| self.restore_folded(datum, 1));
+    }
+
+    /// [`Watch::restore_data`] for what was folded since and stands for `resolution_s` seconds from `datum.second` on. It
+    /// goes to those whose periods are made of such stretches.
+    pub fn restore_folded(&mut self, datum: &Datum, resolution_s: i64) {
+        self.models.put_back(self.now, datum, resolution_s);
+        for arn in alarms_on(&self.by_series, &self.by_metric, &datum.series) {
+            let Some(watched) = self.alarms.get_mut(arn) else { continue };
+            if serves(resolution_s, watched.question().alarm.period_s) {
+                watched.restore(self.now, datum.clone());
             }
         }
     }
@@ -406,6 +412,11 @@ impl Watch {
     /// The oldest second of event time that judging `alarm` from `now` on can need.
     pub fn needed_from(alarm: &MetricAlarm, now: Timestamp) -> i64 {
         standing::needed_from(alarm, now.second())
+    }
+
+    /// Seconds that one stored point may stand for so that judging `alarm` after a restart loses nothing: 1 or 60.
+    pub fn needed_resolution_s(alarm: &MetricAlarm) -> i64 {
+        standing::resolution_s(alarm)
     }
 
     /// The data that `alarm` looks at.
@@ -480,7 +491,7 @@ impl Watch {
     fn take(&mut self, now: Timestamp, data: Vec<Datum>, effects: &mut Vec<Effect>) {
         let mut touched: BTreeMap<&str, Came> = BTreeMap::new();
         for datum in data {
-            self.models.take(Some(now), &datum, true);
+            self.models.take(now, &datum);
             let mut arns = alarms_on(&self.by_series, &self.by_metric, &datum.series).peekable();
             let mut datum = Some(datum);
             while let Some(arn) = arns.next() {

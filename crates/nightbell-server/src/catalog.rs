@@ -6,7 +6,7 @@ Records are JSON: they outlive versions of this program, and an unknown field of
 */
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use nightbell_core::event::Group;
 use nightbell_core::time::{DAY_MS, Timestamp};
@@ -174,6 +174,7 @@ fn append(bytes: &mut Vec<u8>, part: &str) {
 pub(crate) struct Records {
     store: Arc<dyn Catalog>,
     turn: Arc<Mutex<()>>,
+    points: Arc<RwLock<()>>,
 }
 
 /// Most records one listing reads; past it the listing is cut and the caller pages by name.
@@ -182,13 +183,23 @@ pub(crate) const LIST_MAX: usize = 100_000;
 impl Records {
     /// Records kept in `store`.
     pub(crate) fn new(store: Arc<dyn Catalog>) -> Self {
-        Self { store, turn: Arc::default() }
+        Self { store, turn: Arc::default(), points: Arc::default() }
     }
 
     /// The turn to change what is configured: whoever reads a record in order to write it holds this meanwhile, so that
     /// two requests at once are as one after the other.
     pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// While this is held, no stored data point is folded into another: who reads in pages meets each sample once.
+    pub(crate) fn points_stay(&self) -> RwLockReadGuard<'_, ()> {
+        self.points.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever folds stored data points holds this for the commit.
+    pub(crate) fn points_move(&self) -> RwLockWriteGuard<'_, ()> {
+        self.points.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The store below.

@@ -36,6 +36,8 @@ pub(crate) struct Telemetry {
     pub(crate) broken_entries: IntCounter,
     /// Data points dropped because too many new series came in one hour.
     pub(crate) dropped_points: IntCounter,
+    /// Stored data points by what became of them as they aged: folded, forgotten.
+    pub(crate) moved_points: IntCounterVec,
     /// Alarm transitions by new state.
     pub(crate) transitions: IntCounterVec,
     /// Incidents that are not over.
@@ -87,6 +89,11 @@ impl Telemetry {
         for word in FINDINGS {
             findings.with_label_values(&[word]);
         }
+        let moved_points =
+            by("data_points_aged_total", "Stored data points by what became of them.", &["outcome"]);
+        for word in ["folded", "forgotten"] {
+            moved_points.with_label_values(&[word]);
+        }
         let buckets = vec![0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0, 300.0];
         let help =
             "Seconds from the arrival of the last event behind an alarm to the acceptance of its message.";
@@ -117,6 +124,7 @@ impl Telemetry {
                 "data_points_dropped_total",
                 "Data points of too many new series in one hour.",
             ),
+            moved_points,
             transitions: by("alarm_transitions_total", "Alarm transitions by new state.", &["state"]),
             open_incidents,
             gathered: counter("messages_gathered_total", "Messages that went into a digest."),

@@ -28,7 +28,7 @@ pub enum Space {
     Catalog,
     /// Metric series by namespace.
     Series,
-    /// Data points by series, second and the step that wrote them.
+    /// Data points by series, second and the step that wrote them, or the time that they stand for.
     Points,
     /// The state of each alarm.
     Watch,

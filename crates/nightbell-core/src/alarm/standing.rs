@@ -15,6 +15,7 @@ use super::judge::{self, Basis, Rule, Slot, Verdict};
 use super::runtime::Runtime;
 use super::{CurvePoint, Measure, MetricAlarm, MissingData, SeriesMeasure, State, Transition, reason};
 use crate::evidence::Evidence;
+use crate::history::bucket_start;
 use crate::insights::Query;
 use crate::metric::{Aggregate, Datum};
 use crate::statistic::{self, Statistic};
@@ -114,8 +115,20 @@ pub(crate) fn needed_from(alarm: &MetricAlarm, now_s: i64) -> i64 {
     judged_from(alarm, now_s).saturating_sub(behind_s(alarm))
 }
 
+/// The first second of a bucket of the window: where points were folded into such, all of it is there or nothing.
 fn judged_from(alarm: &MetricAlarm, now_s: i64) -> i64 {
-    accepted_from(alarm, now_s).saturating_sub(range_s(alarm))
+    let oldest = accepted_from(alarm, now_s).saturating_sub(range_s(alarm));
+    bucket_start(oldest, window(alarm).bucket_s())
+}
+
+fn window(alarm: &MetricAlarm) -> Window {
+    Window::new(range_s(alarm), alarm.period_s)
+}
+
+/// Seconds that one stored point may stand for so that judging loses nothing: those of a bucket of the window, and one
+/// where it counts what came before what.
+pub(crate) fn resolution_s(alarm: &MetricAlarm) -> i64 {
+    if behind_s(alarm) > 0 { 1 } else { window(alarm).bucket_s() }
 }
 
 /// Seconds before a sample that say whether it counts: a period, where it must follow something else.
@@ -235,7 +248,7 @@ impl Question {
 impl Standing {
     /// A standing in the state of `runtime`, without data.
     pub(crate) fn new(question: &Question, runtime: Runtime) -> Self {
-        let window = Window::new(range_s(&question.alarm), question.alarm.period_s);
+        let window = window(&question.alarm);
         Self { window, runtime, evaluated: None, fired_from: None }
     }
 

@@ -16,6 +16,7 @@ use super::formula::{self, Formula};
 use super::model::{Model, PERIOD_MIN_S};
 use crate::alarm::standing::{COMPLETE_AFTER_S, LATENESS_MAX_S};
 use crate::evidence::Evidence;
+use crate::history::serves;
 use crate::math::{self, Grid, MetricQuery, MetricStat, Timeline};
 use crate::metric::{Aggregate, Datum, Series};
 use crate::statistic::Statistic;
@@ -114,8 +115,11 @@ impl Lecture {
         self.formula.columns.iter().map(|column| column.stat.series.clone()).collect()
     }
 
-    /// Adds a stored point.
-    pub fn take(&mut self, datum: &Datum) {
+    /// Adds a stored point that stands for `resolution_s` seconds; nothing where the model's periods are not made of such.
+    pub fn take(&mut self, datum: &Datum, resolution_s: i64) {
+        if !serves(resolution_s, self.key.period_s) {
+            return;
+        }
         let start = period_of(datum.second, self.key.period_s);
         for (column, read) in self.formula.columns.iter().zip(&mut self.read) {
             if !column.sees(datum) {
@@ -315,11 +319,20 @@ impl Models {
         self.by_series.contains_key(series)
     }
 
-    /// Takes a datum in. `arrived`: it is new, so that what was learned of its period is learned again.
-    pub(crate) fn take(&mut self, now: Option<Timestamp>, datum: &Datum, arrived: bool) {
+    /// Takes a datum in that is new, so that what was learned of its period is learned again.
+    pub(crate) fn take(&mut self, now: Timestamp, datum: &Datum) {
+        self.take_in(Some(now), datum, 1, true);
+    }
+
+    /// Takes a datum in that was there before and stands for `resolution_s` seconds.
+    pub(crate) fn put_back(&mut self, now: Option<Timestamp>, datum: &Datum, resolution_s: i64) {
+        self.take_in(now, datum, resolution_s, false);
+    }
+
+    fn take_in(&mut self, now: Option<Timestamp>, datum: &Datum, resolution_s: i64, arrived: bool) {
         let Some(keys) = self.by_series.get(&datum.series) else { return };
         let ahead = now.map_or(i64::MAX, |now| now.second().saturating_add(AHEAD_MAX_S));
-        for key in keys {
+        for key in keys.iter().filter(|key| serves(resolution_s, key.period_s)) {
             let Some(learning) = self.learning.get_mut(key) else { continue };
             if datum.second >= learning.from && datum.second <= ahead {
                 learning.take(datum, key.period_s, arrived);

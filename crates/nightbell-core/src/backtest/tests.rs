@@ -419,7 +419,7 @@ fn a_band_is_learned_as_a_new_alarm_is_taught_it_from_what_is_stored() {
             .into_iter()
             .map(|key| {
                 let mut lecture = Lecture::new(key);
-                stored.iter().flat_map(|arrival| &arrival.data).for_each(|datum| lecture.take(datum));
+                stored.iter().flat_map(|arrival| &arrival.data).for_each(|datum| lecture.take(datum, 1));
                 lecture.finish()
             })
             .collect();

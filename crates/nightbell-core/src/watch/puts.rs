@@ -9,6 +9,7 @@ use super::{Effect, Needed, Runtime, Watch, Watched, report, report_moved};
 use crate::alarm::MetricAlarm;
 use crate::alarm::expression::models_of;
 use crate::alarm::standing::Judging;
+use crate::history::serves;
 use crate::metric::Datum;
 use crate::time::Timestamp;
 
@@ -32,9 +33,12 @@ impl Watch {
         self.coming = Some(Box::new(coming));
     }
 
-    /// Takes a datum that was stored before the alarm that was begun; without one it is ignored.
-    pub fn recall(&mut self, datum: &Datum) {
-        if let Some(coming) = &mut self.coming {
+    /// Takes a datum that was stored before the alarm that was begun and stands for `resolution_s` seconds; without an
+    /// alarm it is ignored, and so is one that the alarm's periods are not made of.
+    pub fn recall(&mut self, datum: &Datum, resolution_s: i64) {
+        if let Some(coming) = &mut self.coming
+            && serves(resolution_s, coming.watched.question().alarm.period_s)
+        {
             coming.watched.restore(self.now, datum.clone());
         }
     }

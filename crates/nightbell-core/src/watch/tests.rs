@@ -127,7 +127,7 @@ fn history_may_come_piece_by_piece_before_the_alarm() {
         let put = |history| Input::PutAlarm { alarm: alarm.clone(), history };
         let at_once = whole.step(at(10), put(history.clone()));
         pieces.begin_alarm(at(10), &alarm);
-        history.iter().for_each(|datum| pieces.recall(datum));
+        history.iter().for_each(|datum| pieces.recall(datum, 1));
         assert_eq!(pieces.step(at(10), put(Vec::new())), at_once);
         // What the alarm before has judged is no news; together with one more it is.
         assert_eq!(changes(&at_once).iter().any(|change| change.1 == State::Alarm), !replaces);

@@ -10,12 +10,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use nightbell_core::anomaly::models::{self, ModelKey};
 use nightbell_core::anomaly::{AnomalyDetector, Model};
+use nightbell_core::history;
 use nightbell_core::insights::{Direction, GROUPS_MAX, Query};
 use nightbell_core::math::{
     Band, EVALUATION_POINTS_MAX, Grid, Inputs, Labelled, MetricQuery, MetricStat, Outcome, Purpose, Queries,
     Timeline,
 };
-use nightbell_core::metric::{Aggregate, Datum, Series};
+use nightbell_core::metric::{Aggregate, Series};
 use nightbell_core::statistic::Statistic;
 use nightbell_core::time::{DAY_MS, SECOND_MS, Timestamp};
 use nightbell_wire::value::Time;
@@ -24,11 +25,11 @@ use serde::{Deserialize, Serialize};
 use super::Cx;
 use super::cloudwatch::{missing, validation};
 use super::error::{ApiError, Service, stored};
-use super::metrics::first_period;
+use super::metrics::{first_period, is_answered};
 use super::queries::{self, MetricDataQuery};
 use crate::catalog::Failure;
 use crate::manage::detectors;
-use crate::run::points::{self, POINT_AGE_MAX_MS};
+use crate::run::points::{self, Point};
 
 /// Data points of one answer, and how many when nothing is asked.
 pub(super) const DATAPOINTS_MAX: usize = 100_800;
@@ -191,11 +192,10 @@ fn work_out(cx: &Cx, asked: &Asked) -> Result<Vec<Worked>, ApiError> {
     Ok(returned.flat_map(|entry| found.remove(&entry.id).unwrap_or_default()).collect())
 }
 
-/// The periods of the range asked for, as GetMetricStatistics counts them; none of those in which nothing is kept.
+/// The periods of the range asked for, as GetMetricStatistics counts them; none of those that are older than answers are.
 fn grid(asked: &Asked, period_s: i64, now: Timestamp) -> Grid {
-    let first = first_period(asked.start, period_s);
-    let kept = now.as_millis().saturating_sub(POINT_AGE_MAX_MS).div_euclid(SECOND_MS);
-    let skipped = kept.saturating_sub(first).div_euclid(period_s).max(0);
+    let first = first_period(asked.start, period_s, now);
+    let skipped = history::answered_from(period_s, now).saturating_sub(first).div_euclid(period_s).max(0);
     let start = first.saturating_add(skipped.saturating_mul(period_s));
     let end_ms = asked.end.min(now.as_millis().saturating_add(DAY_MS));
     let end = end_ms.div_euclid(SECOND_MS).saturating_add(i64::from(end_ms.rem_euclid(SECOND_MS) > 0));
@@ -302,25 +302,30 @@ impl<'a> Stored<'a> {
                 *value = statistic.value(&aggregate);
             }
         };
-        let each = |datum: &Datum| {
+        let each = |point: &Point| {
+            let datum = &point.datum;
             let unit = datum.unit.as_deref().unwrap_or("None");
+            let Some(slot) = self.slot(point) else { return };
             if stat.unit.as_deref().is_some_and(|wanted| wanted != unit) {
                 return;
             }
-            let slot = self.slot(datum.second);
             if open.as_ref().is_some_and(|(held, _)| *held != slot) {
                 close(&mut open);
             }
             open.get_or_insert_with(|| (slot, Aggregate::default())).1.merge(&datum.aggregate);
         };
-        points::read_each(&**self.cx.app.records.store(), &stat.series, self.grid.start, self.end(), each)?;
+        points::read_each(&self.cx.app.records, &stat.series, self.grid.start, self.end(), each)?;
         close(&mut open);
         Ok(self.timeline(values))
     }
 
-    fn slot(&self, second: i64) -> usize {
-        let slot = second.saturating_sub(self.grid.start).div_euclid(self.grid.period_s);
-        usize::try_from(slot).unwrap_or(usize::MAX)
+    /// The period that a point counts in; `None` where it counts in none.
+    fn slot(&self, point: &Point) -> Option<usize> {
+        let Grid { start, period_s, points } = self.grid;
+        let slot = point.datum.second.saturating_sub(start).div_euclid(period_s);
+        let begins = start.saturating_add(slot.saturating_mul(period_s));
+        let slot = usize::try_from(slot).ok().filter(|slot| *slot < points)?;
+        is_answered(point, begins, period_s, self.cx.now).then_some(slot)
     }
 
     fn select(&self, entry: &MetricQuery, text: &str) -> Result<Vec<Labelled>, Failure> {
@@ -388,13 +393,13 @@ impl<'a> Stored<'a> {
         let mut slots = vec![Aggregate::default(); self.grid.points];
         let mut whole = Aggregate::default();
         for series in series {
-            let each = |datum: &Datum| {
-                if let Some(slot) = slots.get_mut(self.slot(datum.second)) {
-                    slot.merge(&datum.aggregate);
-                    whole.merge(&datum.aggregate);
+            let each = |point: &Point| {
+                if let Some(slot) = self.slot(point).and_then(|slot| slots.get_mut(slot)) {
+                    slot.merge(&point.datum.aggregate);
+                    whole.merge(&point.datum.aggregate);
                 }
             };
-            points::read_each(&**self.cx.app.records.store(), series, self.grid.start, self.end(), each)?;
+            points::read_each(&self.cx.app.records, series, self.grid.start, self.end(), each)?;
         }
         let order = query.order_by.and_then(|(function, _)| read(function.statistic()).value(&whole));
         Ok((slots.iter().map(|slot| statistic.value(slot)).collect(), order))
@@ -422,7 +427,7 @@ impl<'a> Stored<'a> {
             periodic_spikes: false,
         });
         let mut model = Model::new(&detector, key.period_s);
-        for (second, value) in points::lesson(store, key.clone(), self.cx.now)?.values {
+        for (second, value) in points::lesson(&self.cx.app.records, key.clone(), self.cx.now)?.values {
             model.learn(second, value);
         }
         Ok(Some(model))

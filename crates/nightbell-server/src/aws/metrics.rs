@@ -5,6 +5,7 @@ CloudWatch metrics: PutMetricData, GetMetricStatistics, ListMetrics ("Amazon Clo
 use std::collections::{BTreeMap, BTreeSet};
 
 use nightbell_core::evidence::Evidence;
+use nightbell_core::history;
 use nightbell_core::metric::{Aggregate, Datum, Series, UNITS};
 use nightbell_core::statistic::Statistic;
 use nightbell_core::time::{HOUR_MS, Timestamp};
@@ -17,7 +18,7 @@ use super::cloudwatch::{Dimension, dimensions, invalid_token, missing, series, t
 use super::error::{ApiError, Service, stored};
 use super::route::{Page, page};
 use crate::manage::alarms;
-use crate::run::points;
+use crate::run::points::{self, Point};
 
 /// Most metrics of one PutMetricData.
 const DATA_MAX: usize = 1_000;
@@ -225,19 +226,19 @@ pub(super) async fn get_metric_statistics(
     let statistics = read_statistics(&request.statistics, &request.extended_statistics)?;
     let unit = request.unit.filter(|unit| unit != "None");
     let wanted = series(&cx, &namespace, &name, request.dimensions);
-    let from = first_period(start, period);
-    let data = points::read(
-        &**cx.app.records.store(),
-        &wanted,
-        from,
-        end.div_euclid(1_000) + i64::from(end % 1_000 > 0),
-    );
-    let data = data.map_err(|failure| stored(Service::CloudWatch, &failure))?;
+    let from = first_period(start, period, cx.now);
+    let end = end.div_euclid(1_000) + i64::from(end % 1_000 > 0);
     let mut periods: BTreeMap<(i64, Option<String>), Aggregate> = BTreeMap::new();
-    for datum in data.into_iter().filter(|datum| unit.is_none() || datum.unit == unit) {
-        let slot = from + (datum.second - from).div_euclid(period) * period;
-        periods.entry((slot, datum.unit)).or_default().merge(&datum.aggregate);
-    }
+    let each = |point: &Point| {
+        let Datum { second, unit: own, aggregate, .. } = &point.datum;
+        let slot = from + (second - from).div_euclid(period) * period;
+        if (unit.is_none() || *own == unit) && is_answered(point, slot, period, cx.now) {
+            periods.entry((slot, own.clone())).or_default().merge(aggregate);
+        }
+    };
+    let kept_from = from.max(history::answered_from(period, cx.now));
+    points::read_each(&cx.app.records, &wanted, kept_from, end, each)
+        .map_err(|failure| stored(Service::CloudWatch, &failure))?;
     let datapoints = periods
         .into_iter()
         .map(|((slot, unit), aggregate)| datapoint(slot, unit, &aggregate, &statistics))
@@ -245,11 +246,18 @@ pub(super) async fn get_metric_statistics(
     Ok(GetMetricStatisticsResponse { label: name, datapoints })
 }
 
-/// Where the first period begins: periods are counted from the start, rounded down to a whole minute (or to a whole
-/// period where that is shorter), so that a day may begin at any hour.
-pub(super) fn first_period(start_ms: i64, period: i64) -> i64 {
-    let grain = period.min(60);
-    start_ms.div_euclid(1_000).div_euclid(grain) * grain
+/// Where the first period begins: periods are counted from the start, rounded down by its age (or to a whole period where
+/// that is shorter than a minute), so that a day may begin at any hour.
+pub(super) fn first_period(start_ms: i64, period: i64, now: Timestamp) -> i64 {
+    let start = Timestamp::from_millis(start_ms);
+    let grain = if period < 60 { period } else { history::start_grain_s(start, now) };
+    history::bucket_start(start.second(), grain)
+}
+
+/// Whether a point counts in the period of `period` seconds from `slot` on: the period is not finer than what is kept of
+/// its time, and the point lies in it wholly.
+pub(super) fn is_answered(point: &Point, slot: i64, period: i64, now: Timestamp) -> bool {
+    history::answers(slot, period, now) && point.lies_in(slot, period)
 }
 
 fn check_range(start: i64, end: i64, period: i64) -> Result<(), ApiError> {

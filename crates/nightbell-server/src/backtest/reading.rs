@@ -13,6 +13,7 @@ use nightbell_core::anomaly::models::TAUGHT_MAX_S;
 use nightbell_core::event::{Batch, Event};
 use nightbell_core::fields::Subject;
 use nightbell_core::filter::FilterSet;
+use nightbell_core::history::{COARSEST_S, POINT_AGE_MAX_MS, bucket_start, serves};
 use nightbell_core::metric::{Datum, Series};
 use nightbell_core::records::{self, LOG_IDLE_MS_MAX, RecordReader};
 use nightbell_core::ruleset::Scratch;
@@ -26,7 +27,7 @@ use super::{BACKTEST_BYTES_MAX, BACKTEST_DATA_MAX, BacktestRequest, Course, Ende
 use crate::aws::Cx;
 use crate::catalog::Failure;
 use crate::manage::Refusal;
-use crate::run::points::{self, POINT_AGE_MAX_MS};
+use crate::run::points::{self, Point};
 
 /// Summaries of blocks read at once.
 const SUMMARIES_AT_ONCE: usize = 1_000;
@@ -72,6 +73,16 @@ struct Stored {
     range: Option<(Timestamp, Timestamp)>,
     /// Events of the times asked about.
     events: u64,
+}
+
+/// Which stored points of a metric are taken.
+struct Kept {
+    /// The periods of the alarms that look at it, in seconds.
+    periods_s: Vec<i64>,
+    /// Points of more than a second that were taken.
+    coarse: usize,
+    /// Points of more than a second that were not.
+    left_out: usize,
 }
 
 /// What is to be read.
@@ -305,9 +316,11 @@ impl<'a> Reading<'a> {
                 continue;
             }
             let before = self.past.data();
+            let mut kept = Kept { periods_s: self.trial.periods_of(&need), coarse: 0, left_out: 0 };
             for series in self.series_of(need)? {
-                self.read_series(&series, course)?;
+                self.read_series(&series, &mut kept, course)?;
             }
+            self.notes.extend(kept.note(&name));
             if self.past.data() == before {
                 let times = times(self.span.start, self.span.end);
                 self.notes.push(format!(
@@ -328,22 +341,51 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn read_series(&mut self, series: &Series, course: &Course) -> Result<(), Ended> {
-        let store = Arc::clone(self.cx.app.records.store());
+    fn read_series(&mut self, series: &Series, kept: &mut Kept, course: &Course) -> Result<(), Ended> {
+        let records = self.cx.app.records.clone();
         let end = self.span.end.second().saturating_add(1);
         let mut from = self.data_from;
         // Older ones are there only until they are swept.
         let mut next = self.cx.now.plus_millis(-POINT_AGE_MAX_MS).second().max(from);
         while from < end {
-            next = next.saturating_add(POINTS_AT_ONCE_S).min(end);
-            for datum in points::read(&*store, series, from, next)? {
-                self.arrive(Timestamp::from_seconds(datum.second), vec![datum])?;
+            next = bucket_start(next.saturating_add(POINTS_AT_ONCE_S), COARSEST_S).clamp(from + 1, end);
+            for point in points::read(&records, series, from, next)? {
+                if kept.takes(&point) {
+                    self.arrive(Timestamp::from_seconds(point.last_second()), vec![point.datum])?;
+                }
             }
             let data = self.past.data() as u64;
             course.reach(Phase::Reading, data, data)?;
             from = next;
         }
         Ok(())
+    }
+}
+
+impl Kept {
+    /// Whether the periods are made of what the point stands for.
+    fn takes(&mut self, point: &Point) -> bool {
+        let takes = self.periods_s.iter().all(|period_s| serves(point.resolution_s, *period_s));
+        let coarse = usize::from(point.resolution_s > 1);
+        if takes {
+            self.coarse += coarse
+        } else {
+            self.left_out += coarse
+        }
+        takes
+    }
+
+    fn note(&self, name: &str) -> Option<String> {
+        let Self { coarse, left_out, .. } = self;
+        match (coarse, left_out) {
+            (0, 0) => None,
+            (coarse, 0) => Some(format!(
+                "{coarse} data points of {name} are older than they are kept by the second; each counts in the first second of the minutes that it stands for"
+            )),
+            (_, left_out) => Some(format!(
+                "{left_out} data points of {name} are left out: they are kept for longer times than the alarm's period"
+            )),
+        }
     }
 }
 

@@ -98,6 +98,15 @@ impl Trial {
         self.variants.iter().flat_map(|variant| &variant.alarms)
     }
 
+    /// The periods, in seconds, of the alarms that look at this.
+    pub(super) fn periods_of(&self, need: &Needed) -> Vec<i64> {
+        let looking = self.alarms().filter(|alarm| Watch::needs(alarm).contains(need));
+        let mut periods: Vec<i64> = looking.map(|alarm| alarm.period_s).collect();
+        periods.sort_unstable();
+        periods.dedup();
+        periods
+    }
+
     /// What all alarms look at, each once.
     pub(super) fn needs(&self) -> Vec<Needed> {
         let mut needed: Vec<Needed> = self.alarms().flat_map(Watch::needs).collect();

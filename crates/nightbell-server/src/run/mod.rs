@@ -24,6 +24,7 @@ mod matcher;
 pub(crate) mod points;
 mod sender;
 mod sweeper;
+mod tiers;
 mod watcher;
 mod writing;
 

@@ -1,26 +1,28 @@
 /*!
-Data points as they are stored: one value for each series, second and step of the watcher, summed when read.
+Data points as they are stored: one value for each series, second and step of the watcher, summed when read
+(`points::reading`). As they age, `tiers` folds them into points that stand for longer; these lie under the same keys, with
+a tier in the place of the step.
 
 Nothing is read in order to write, and writing the same step again changes nothing.
 */
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
+use std::collections::{HashMap, HashSet, hash_map};
 
-use nightbell_core::anomaly::models::{Lecture, Lesson, ModelKey, TAUGHT_MAX_S};
 use nightbell_core::evidence::Evidence;
+use nightbell_core::history::TIERS;
 use nightbell_core::metric::{Aggregate, Datum, Series};
-use nightbell_core::time::{DAY_MS, HOUR_MS, SECOND_MS, Timestamp};
+use nightbell_core::time::{HOUR_MS, Timestamp};
 use nightbell_store::{Catalog, Position, Scan, Space, Write};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tracing::warn;
+
+pub(crate) use reading::{Point, lesson, read, read_each};
 
 use crate::catalog::{Failure, Key};
 
-/// How long data points are kept.
-pub(crate) const POINT_AGE_MAX_MS: i64 = 15 * DAY_MS;
-/// Stored points read at once; they are merged before more are read.
+mod reading;
+
+/// Stored points, or series, read at once.
 const POINTS_AT_ONCE: usize = 10_000;
 /// The first byte of a stored point; another form of it gets another.
 const POINT_FORM: u8 = 1;
@@ -35,13 +37,16 @@ pub(crate) const NEW_WATCHED_SERIES_PER_HOUR_MAX: u32 = 500_000;
 /// Room made for a point with the evidence of one event.
 const POINT_BYTES_USUAL: usize = 768;
 /// Bytes of a series' short name in keys.
-const SERIES_BYTES: usize = 16;
+pub(super) const SERIES_BYTES: usize = 16;
+/// Stands in the key of a folded point where others have the step that wrote them: no step comes as far.
+const FOLDED: [u8; 8] = [u8::MAX; 8];
 
+/// The value of a stored point.
 #[derive(Serialize, Deserialize)]
-struct StoredPoint {
-    unit: Option<String>,
-    aggregate: Aggregate,
-    evidence: Evidence,
+pub(super) struct StoredPoint {
+    pub(super) unit: Option<String>,
+    pub(super) aggregate: Aggregate,
+    pub(super) evidence: Evidence,
 }
 
 /// A point as it is written; reads back as a [`StoredPoint`].
@@ -160,7 +165,7 @@ impl Step {
     }
 }
 
-fn write_point(unit: &Option<String>, aggregate: &Aggregate, evidence: &Evidence) -> Vec<u8> {
+pub(super) fn write_point(unit: &Option<String>, aggregate: &Aggregate, evidence: &Evidence) -> Vec<u8> {
     let point = PointToStore { unit, aggregate, evidence };
     let mut bytes = Vec::with_capacity(POINT_BYTES_USUAL);
     bytes.push(POINT_FORM);
@@ -233,70 +238,7 @@ impl Known {
     }
 }
 
-/// The points of `series` from `from` (inclusive) to `to` (exclusive) in seconds, in order of time.
-pub(crate) fn read(store: &dyn Catalog, series: &Series, from: i64, to: i64) -> Result<Vec<Datum>, Failure> {
-    let (start, end) = (point_key(series, from), point_key(series, to));
-    let mut scan = Scan::range(start, end.clone()).limit(POINTS_AT_ONCE);
-    let mut merged: BTreeMap<(i64, Option<String>), (Aggregate, Evidence)> = BTreeMap::new();
-    loop {
-        let found = store.scan(Space::Points, &scan)?;
-        let Some((last, _)) = found.last() else { break };
-        scan = Scan::range(last.clone(), end.clone()).after(last.clone()).limit(POINTS_AT_ONCE);
-        for (key, bytes) in found {
-            let Some(second) = second_of(&key) else { continue };
-            let Some(stored) = read_point(&bytes) else {
-                warn!(series = series.name, second, "a damaged data point is left out");
-                continue;
-            };
-            match merged.entry((second, stored.unit)) {
-                Entry::Occupied(mut there) => {
-                    there.get_mut().0.merge(&stored.aggregate);
-                    there.get_mut().1.merge(&stored.evidence);
-                }
-                Entry::Vacant(free) => {
-                    free.insert((stored.aggregate, stored.evidence));
-                }
-            }
-        }
-    }
-    let datum = |((second, unit), (aggregate, evidence))| Datum {
-        series: series.clone(),
-        second,
-        unit,
-        aggregate,
-        evidence,
-    };
-    Ok(merged.into_iter().map(datum).collect())
-}
-
-/// Hands the points of `series` from `from` (inclusive) to `to` (exclusive) to `each` in order of time; a day of them is
-/// held at once.
-pub(crate) fn read_each(
-    store: &dyn Catalog,
-    series: &Series,
-    mut from: i64,
-    to: i64,
-    mut each: impl FnMut(&Datum),
-) -> Result<(), Failure> {
-    while from < to {
-        let next = from.saturating_add(DAY_MS / SECOND_MS).min(to);
-        read(store, series, from, next)?.iter().for_each(&mut each);
-        from = next;
-    }
-    Ok(())
-}
-
-/// What is stored about the past of a model, up to `now`.
-pub(crate) fn lesson(store: &dyn Catalog, key: ModelKey, now: Timestamp) -> Result<Lesson, Failure> {
-    let mut lecture = Lecture::new(key);
-    let from = now.second().saturating_sub(TAUGHT_MAX_S);
-    for series in lecture.series() {
-        read_each(store, &series, from, now.second().saturating_add(1), |datum| lecture.take(datum))?;
-    }
-    Ok(lecture.finish())
-}
-
-fn read_point(bytes: &[u8]) -> Option<StoredPoint> {
+pub(super) fn read_point(bytes: &[u8]) -> Option<StoredPoint> {
     match bytes.split_first() {
         Some((&POINT_FORM, rest)) => postcard::from_bytes(rest).ok(),
         _ => None,
@@ -354,20 +296,46 @@ fn series_key(series: &Series, short: ShortName) -> Vec<u8> {
     key
 }
 
-fn point_key(series: &Series, second: i64) -> Vec<u8> {
-    key_at(short_name(series), second)
-}
-
-fn key_at(short: ShortName, second: i64) -> Vec<u8> {
+/// Where the points of a second begin.
+pub(super) fn key_at(short: ShortName, second: i64) -> Vec<u8> {
     let mut key = short.to_vec();
     key.extend_from_slice(&second.max(0).to_be_bytes());
     key
 }
 
-/// What tells a series from all others in keys.
-type ShortName = [u8; SERIES_BYTES];
+/// The key of a point that stands for the bucket of `tier` from `start` on.
+pub(super) fn folded_key(short: ShortName, start: i64, tier: usize, unit: Option<&str>) -> Vec<u8> {
+    let mut key = key_at(short, start);
+    key.extend_from_slice(&FOLDED);
+    key.push(u8::try_from(tier).expect("there are four"));
+    key.extend_from_slice(unit.unwrap_or_default().as_bytes());
+    key
+}
 
-fn short_name(series: &Series) -> ShortName {
+/// Where a stored point lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) short: ShortName,
+    /// The first second it stands for.
+    pub(super) second: i64,
+    /// For how many: an index into [`TIERS`].
+    pub(super) tier: usize,
+}
+
+/// The place that a key names; `None` for a key that this version does not write.
+pub(super) fn place_of(key: &[u8]) -> Option<Place> {
+    let (short, rest) = key.split_first_chunk::<SERIES_BYTES>()?;
+    let (second, rest) = rest.split_first_chunk::<8>()?;
+    let (step, rest) = rest.split_first_chunk::<8>()?;
+    let tier = if *step == FOLDED { usize::from(*rest.first()?) } else { 0 };
+    let second = i64::from_be_bytes(*second);
+    (tier < TIERS.len()).then_some(Place { short: *short, second, tier })
+}
+
+/// What tells a series from all others in keys.
+pub(super) type ShortName = [u8; SERIES_BYTES];
+
+pub(super) fn short_name(series: &Series) -> ShortName {
     let mut hash = Sha256::new();
     let parts = [&series.region, &series.namespace, &series.name].into_iter();
     let dimensions = series.dimensions.iter().flat_map(|(name, value)| [name, value]);
@@ -380,21 +348,14 @@ fn short_name(series: &Series) -> ShortName {
     short
 }
 
-/// When the point under a key of the store happened.
-pub(super) fn time_of(key: &[u8]) -> Option<Timestamp> {
-    second_of(key).map(Timestamp::from_seconds)
-}
-
-fn second_of(key: &[u8]) -> Option<i64> {
-    let bytes = key.get(SERIES_BYTES..SERIES_BYTES + 8)?;
-    Some(i64::from_be_bytes(bytes.try_into().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use nightbell_store::{Durability, MemoryStore};
 
     use super::*;
+    use crate::catalog::Records;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
 
@@ -409,27 +370,28 @@ mod tests {
     }
 
     /// Writes one step; gives how many points were dropped.
-    fn write(store: &MemoryStore, known: &mut Known, position: u64, data: &[Datum], watched: bool) -> u64 {
+    fn write(records: &Records, known: &mut Known, position: u64, data: &[Datum], watched: bool) -> u64 {
         let (mut step, mut change) = (Step::default(), Write::new());
         data.iter().for_each(|datum| step.add(std::slice::from_ref(datum), |_| watched));
         let position = Position::new(position);
-        let dropped = step.drain_into(store, &mut change, position, known, |_| watched, NOW).unwrap();
+        let store = records.store();
+        let dropped = step.drain_into(&**store, &mut change, position, known, |_| watched, NOW).unwrap();
         store.commit(change, Durability::Process).unwrap();
         dropped
     }
 
     /// Sum and events of what is read back.
-    fn stored(store: &MemoryStore, user: &str) -> Vec<(f64, u64)> {
-        let read = read(store, &datum(user, None).series, 0, i64::MAX).unwrap();
-        read.iter().map(|datum| (datum.aggregate.sum, datum.evidence.events)).collect()
+    fn stored(records: &Records, user: &str) -> Vec<(f64, u64)> {
+        let read = read(records, &datum(user, None).series, 0, i64::MAX).unwrap();
+        read.iter().map(|point| (point.datum.aggregate.sum, point.datum.evidence.events)).collect()
     }
 
     #[test]
     fn what_comes_of_one_second_in_a_step_is_one_point_for_each_unit() {
-        let (store, mut known) = (MemoryStore::default(), Known::default());
+        let (store, mut known) = (Records::new(Arc::new(MemoryStore::default())), Known::default());
         let data = [datum("ann", None), datum("ann", None), datum("bob", None), datum("ann", Some("Count"))];
         assert_eq!(write(&store, &mut known, 1, &data, true), 0);
-        assert_eq!(store.scan(Space::Points, &Scan::all()).unwrap().len(), 3);
+        assert_eq!(store.store().scan(Space::Points, &Scan::all()).unwrap().len(), 3);
         assert_eq!(stored(&store, "ann"), [(2.0, 2), (1.0, 1)]);
         assert_eq!(stored(&store, "bob"), [(1.0, 1)]);
         write(&store, &mut known, 2, &data[..1], false);
@@ -437,8 +399,22 @@ mod tests {
     }
 
     #[test]
+    fn a_key_tells_its_place() {
+        let short = short_name(&datum("ann", None).series);
+        let mut key = key_at(short, 7);
+        key.extend_from_slice(&Position::new(9).number().to_be_bytes());
+        assert_eq!(place_of(&key), Some(Place { short, second: 7, tier: 0 }));
+        for unit in [None, Some("Count")] {
+            let folded = folded_key(short, 60, 1, unit);
+            assert_eq!(place_of(&folded), Some(Place { short, second: 60, tier: 1 }));
+        }
+        assert_eq!(place_of(&folded_key(short, 60, TIERS.len(), None)), None, "of a newer version");
+        assert_eq!(place_of(&key[..SERIES_BYTES + 8]), None);
+    }
+
+    #[test]
     fn of_very_many_new_series_numbers_are_kept_and_then_nothing() {
-        let (store, mut known) = (MemoryStore::default(), Known::default());
+        let (store, mut known) = (Records::new(Arc::new(MemoryStore::default())), Known::default());
         write(&store, &mut known, 1, &[datum("ann", None)], true);
         known.new = NEW_SERIES_PER_HOUR_MAX;
         assert_eq!(write(&store, &mut known, 2, &[datum("bob", None), datum("ann", None)], true), 0);

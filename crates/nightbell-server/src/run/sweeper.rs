@@ -1,15 +1,14 @@
 /*!
-The sweeper: removes data points, history and incidents that are older than they are kept.
+The sweeper: folds data points as they age, and removes points, history and incidents that are older than they are kept.
 */
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use nightbell_core::time::Timestamp;
 use nightbell_store::{Durability, Scan, Space, Write};
 use tracing::{error, info};
 
-use super::{Stopping, points};
+use super::{Stopping, tiers, watcher};
 use crate::app::App;
 use crate::catalog::Failure;
 use crate::clock;
@@ -28,15 +27,12 @@ pub(super) async fn run(app: Arc<App>, mut stopping: Stopping) {
             _ = interval.tick() => {}
             _ = stopping.changed() => return,
         }
-        for (space, bound, time_of) in [
-            (Space::Points, points::POINT_AGE_MAX_MS, points::time_of as fn(&[u8]) -> Option<Timestamp>),
-            (Space::History, alarms::HISTORY_AGE_MAX_MS, alarms::history_time),
-        ] {
-            let before = clock::now().plus_millis(-bound);
-            let (worker, halt) = (Arc::clone(&app), stopping.clone());
-            let work = move || sweep(&worker, &halt, space, |key| time_of(key).is_some_and(|at| at < before));
-            removed(space, work).await;
-        }
+        let (worker, halt) = (Arc::clone(&app), stopping.clone());
+        removed(Space::Points, move || move_points(&worker, &halt)).await;
+        let before = clock::now().plus_millis(-alarms::HISTORY_AGE_MAX_MS);
+        let (worker, halt) = (Arc::clone(&app), stopping.clone());
+        let old = move |key: &[u8]| alarms::history_time(key).is_some_and(|at| at < before);
+        removed(Space::History, move || sweep(&worker, &halt, Space::History, old)).await;
         let (worker, halt) = (Arc::clone(&app), stopping.clone());
         let work = move || incidents::sweep(&**worker.records.store(), clock::now(), || *halt.borrow());
         removed(Space::Incidents, work).await;
@@ -51,6 +47,19 @@ async fn removed(space: Space, work: impl FnOnce() -> Result<usize, Failure> + S
         Ok(Err(failure)) => error!(error = %failure, "old entries could not be removed"),
         Err(failure) => error!(error = %failure, "the sweeper ended badly"),
     }
+}
+
+/// Moves data points from tier to tier as far as the watcher has come, so that it finds them as it saw them; returns how many
+/// were forgotten.
+fn move_points(app: &App, halt: &Stopping) -> Result<usize, Failure> {
+    let Some(ticked) = watcher::ticked(&app.records)? else { return Ok(0) };
+    let moved = tiers::pass(&app.records, clock::now().min(ticked), &|| *halt.borrow())?;
+    app.telemetry.moved_points.with_label_values(&["folded"]).inc_by(moved.folded as u64);
+    app.telemetry.moved_points.with_label_values(&["forgotten"]).inc_by(moved.forgotten as u64);
+    if moved.folded > 0 {
+        info!(folded = moved.folded, "data points that came of age were folded");
+    }
+    Ok(moved.forgotten)
 }
 
 /// Removes the entries of `space` that are `old`, a step at a time; returns how many.

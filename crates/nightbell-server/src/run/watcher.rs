@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 
 use nightbell_core::alarm::{State, Transition};
 use nightbell_core::delivery::Content;
-use nightbell_core::metric::{Datum, Series};
+use nightbell_core::metric::Series;
 use nightbell_core::time::{MINUTE_MS, Timestamp};
 use nightbell_core::watch::{Effect, Input, Needed, Watch};
 use nightbell_store::{Catalog, Durability, Position, Stream, Write};
@@ -21,10 +21,10 @@ use tracing::{error, info, warn};
 
 use super::budgets::Budgets;
 use super::care::Care;
-use super::points::{self, Known, Step};
+use super::points::{self, Known, Point, Step};
 use super::{Stopping, pause, woken};
 use crate::app::App;
-use crate::catalog::{Failure, Key, put};
+use crate::catalog::{Failure, Key, Records, put};
 use crate::clock;
 use crate::health::Loop;
 use crate::manage::alarms::{self, Entry, HistoryItem};
@@ -88,6 +88,11 @@ struct Reached {
     ticked: Option<Timestamp>,
 }
 
+/// The last tick that the watcher has taken; `None` before the first.
+pub(super) fn ticked(records: &Records) -> Result<Option<Timestamp>, Failure> {
+    Ok(records.get::<Reached>(&position_key())?.unwrap_or_default().ticked)
+}
+
 fn position_key() -> Key {
     Key::of(&["position", "watcher"])
 }
@@ -118,8 +123,8 @@ impl Watcher {
         models::restore(store, &mut watch, &mut needed)?;
         let now = ticked.unwrap_or_else(clock::now);
         for (series, from) in one_by_one(store, needed)? {
-            let restore = |datum: &Datum| watch.restore_data(std::slice::from_ref(datum));
-            recall::each_point(store, &series, from, now, restore)?;
+            let restore = |point: &Point| watch.restore_folded(&point.datum, point.resolution_s);
+            recall::each_point(&app.records, &series, from, now, restore)?;
         }
         for incident in incidents::held(store)? {
             let count = incidents::count(store, &incident.id)?;

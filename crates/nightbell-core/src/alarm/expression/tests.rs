@@ -330,7 +330,7 @@ fn the_band_of_an_expression_is_learned_and_held_against() {
     let past = -14 * DAY_S / PERIOD_S..0;
     for name in ["All", "Failed"] {
         let data = past.clone().flat_map(|i| share(i, 20.0 + (i.rem_euclid(3) * 2) as f64));
-        data.filter(|datum| datum.series.name == name).for_each(|datum| lecture.take(&datum));
+        data.filter(|datum| datum.series.name == name).for_each(|datum| lecture.take(&datum, 1));
     }
     let lesson = lecture.finish();
     assert_eq!(lesson.values.len(), past.clone().count());
@@ -451,8 +451,8 @@ fn a_model_is_of_a_unit_where_its_metric_names_one() {
     let key = ModelKey { unit: Some("Bytes".to_owned()), ..key() };
     let mut models = Models::default();
     models.require(at(-PERIOD_S), &key);
-    models.take(Some(at(1)), &Datum { unit: Some("Bytes".to_owned()), ..datum("Denied", 1, 7.0) }, true);
-    models.take(Some(at(1)), &datum("Denied", 1, 100.0), true);
+    models.take(at(1), &Datum { unit: Some("Bytes".to_owned()), ..datum("Denied", 1, 7.0) });
+    models.take(at(1), &datum("Denied", 1, 100.0));
     models.tick(at(PERIOD_S + 10));
     let mut expected = Model::new(&models_detector(&key), PERIOD_S);
     expected.learn(BASE_S, 7.0);

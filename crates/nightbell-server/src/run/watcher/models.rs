@@ -39,10 +39,10 @@ impl Watcher {
         if keys.is_empty() {
             return Ok(());
         }
-        let store = &**self.app.records.store();
+        let records = &self.app.records;
         let lessons = keys
             .into_iter()
-            .map(|key| points::lesson(store, key, entry.now))
+            .map(|key| points::lesson(records, key, entry.now))
             .collect::<Result<Vec<_>, _>>()?;
         if let Input::PutDetector { past, .. } = &mut entry.input {
             *past = lessons;

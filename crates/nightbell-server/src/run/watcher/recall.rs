@@ -4,14 +4,14 @@ of many series nor a week of seconds is in memory at once.
 */
 
 use nightbell_core::alarm::MetricAlarm;
-use nightbell_core::metric::{Datum, Series};
+use nightbell_core::history::POINT_AGE_MAX_MS;
+use nightbell_core::metric::Series;
 use nightbell_core::time::{DAY_MS, SECOND_MS, Timestamp};
 use nightbell_core::watch::{Needed, Watch};
-use nightbell_store::Catalog;
 
 use super::Watcher;
-use crate::catalog::Failure;
-use crate::run::points::{self, POINT_AGE_MAX_MS};
+use crate::catalog::{Failure, Records};
+use crate::run::points::{self, Point};
 
 /// How far ahead of the clock data that alarms look at may lie.
 const AHEAD_MAX_MS: i64 = DAY_MS;
@@ -22,17 +22,18 @@ impl Watcher {
     /// Begins to put an alarm at `now` with what is stored for it.
     pub(super) fn begin(&mut self, alarm: &MetricAlarm, now: Timestamp) -> Result<(), Failure> {
         self.watch.begin_alarm(now, alarm);
-        let store = &**self.app.records.store();
+        let records = &self.app.records;
         let from = Watch::needed_from(alarm, now);
         let watch = &mut self.watch;
+        let mut recall = |point: &Point| watch.recall(&point.datum, point.resolution_s);
         for need in Watch::needs(alarm) {
             match need {
                 Needed::Series(series) => {
-                    each_point(store, &series, from, now, |datum| watch.recall(datum))?;
+                    each_point(records, &series, from, now, &mut recall)?;
                 }
                 Needed::Metric { region, namespace, name } => {
-                    points::each_of_metric(store, &region, &namespace, &name, |series| {
-                        each_point(store, series, from, now, |datum| watch.recall(datum))
+                    points::each_of_metric(&**records.store(), &region, &namespace, &name, |series| {
+                        each_point(records, series, from, now, &mut recall)
                     })?;
                 }
             }
@@ -43,18 +44,18 @@ impl Watcher {
 
 /// Hands the points of `series` to `each` from the second `from` on, as far as they can matter at `now`.
 pub(super) fn each_point(
-    store: &dyn Catalog,
+    records: &Records,
     series: &Series,
     from: i64,
     now: Timestamp,
-    mut each: impl FnMut(&Datum),
+    mut each: impl FnMut(&Point),
 ) -> Result<(), Failure> {
     let oldest = now.plus_millis(-POINT_AGE_MAX_MS).second();
     let end = now.plus_millis(AHEAD_MAX_MS).second().saturating_add(1);
     let from = from.max(oldest);
     if end.saturating_sub(from) > AT_ONCE_MAX_S {
-        return points::read_each(store, series, from, end, each);
+        return points::read_each(records, series, from, end, each);
     }
-    points::read(store, series, from, end)?.iter().for_each(&mut each);
+    points::read(records, series, from, end)?.iter().for_each(&mut each);
     Ok(())
 }

@@ -8,7 +8,7 @@ use nightbell_core::alarm::{Comparison, ExpressionMeasure, Measure, MetricAlarm,
 use nightbell_core::budget::{DigestLine, MessageKind};
 use nightbell_core::evidence::Evidence;
 use nightbell_core::math::{MetricQuery, MetricStat, Queried};
-use nightbell_core::metric::Aggregate;
+use nightbell_core::metric::{Aggregate, Datum};
 use nightbell_deliver::{Channel, Mailbox, Origin};
 use nightbell_store::archive::Archive;
 use nightbell_store::{Catalog, Journal, MemoryStore, Scan, Space};
@@ -20,6 +20,7 @@ use crate::catalog::Records;
 use crate::credentials::AccessKey;
 use crate::health::Health;
 use crate::manage::filters::Compiled;
+use crate::run::tiers;
 use crate::search::Pool;
 use crate::search::shelves::Shelves;
 use crate::telemetry::Telemetry;
@@ -263,6 +264,48 @@ async fn composites_and_detectors_are_restored_as_they_were_taken() {
     let again = caught_up(&app);
     assert_eq!(again.watch.composite(&composite("").arn).unwrap().0.rule, "OK(denied)");
     assert!(taken::detectors(&**store).unwrap()[0].periodic_spikes);
+}
+
+/// Days later, after the points of those days were folded: what a restart finds is what it would have found without.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_finds_the_windows_as_they_were_before_points_were_folded() {
+    let now_s = 50 * 24 * 3_600 + 1_234;
+    let by_user = |after: &str| {
+        let text = format!("SELECT SUM(Denied) FROM files GROUP BY User{after}");
+        Measure::Query(QueryMeasure { id: "q".to_owned(), label: None, text })
+    };
+    let after = by_user(" AFTER SUM(Denied) > 2");
+    let dimensions = vec![("Folder".to_owned(), "hr".to_owned()), ("User".to_owned(), "ann".to_owned())];
+    let series = Series::new(REGION, "files", "Denied", dimensions);
+    let single = nightbell_core::alarm::SeriesMeasure { series, unit: None, statistic: "p90".to_owned() };
+    for (period_s, evaluation_periods, measure) in [
+        (60, 1, by_user("")),
+        (10, 8_640, by_user("")),
+        (3_600, 1, by_user("")),
+        (3_600, 1, after.clone()),
+        (3_600, 5, Measure::Series(single.clone())),
+        (86_400, 1, by_user("")),
+        (86_400, 2, after),
+        (604_800, 1, by_user("")),
+        (604_800, 1, Measure::Series(single)),
+    ] {
+        let app = app();
+        let alarm = MetricAlarm { measure, period_s, evaluation_periods, threshold: 1e9, ..by("User") };
+        alarms::put_alarm(&app.records, &alarm, at(0)).unwrap();
+        let recent = (0..800).map(|i| now_s - i * 37);
+        let older = (0..400).map(|i| now_s - i * i * 26);
+        for second in recent.chain(older) {
+            push(&app, now_s, events("ann", "hr", second, 1));
+        }
+        push(&app, now_s, Input::Tick);
+        drop(caught_up(&app));
+        let before = open(&app);
+        let moved = tiers::pass(&app.records, at(now_s), &|| false).unwrap();
+        assert!(moved.folded > 200, "{moved:?}");
+        let after = open(&app);
+        let told = format!("{evaluation_periods} of {period_s} s");
+        assert!(format!("{:?}", before.watch) == format!("{:?}", after.watch), "{told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
