@@ -432,3 +432,40 @@ fn times(start: Timestamp, end: Timestamp) -> String {
     }
     format!("{} to {}", start.iso(), end.iso())
 }
+
+#[cfg(test)]
+mod tests {
+    use nightbell_core::evidence::Evidence;
+    use nightbell_core::metric::Aggregate;
+
+    use super::*;
+
+    #[test]
+    fn points_that_are_too_coarse_for_a_period_are_left_out_and_told() {
+        let point = |resolution_s| Point {
+            datum: Datum {
+                series: Series::new("site", "files", "Denied", Vec::new()),
+                second: 0,
+                unit: None,
+                aggregate: Aggregate::one(1.0),
+                evidence: Evidence::default(),
+            },
+            resolution_s,
+        };
+        for (periods_s, taken, told) in [
+            (vec![10], vec![1], "3 data points of Denied are left out: they"),
+            (vec![60], vec![1, 60], "2 data points of Denied are left out: they"),
+            (vec![60, 300], vec![1, 60], "2 data points of Denied are left out: they"),
+            (vec![7_200], vec![1, 60, 300, 3_600], "3 data points of Denied are older than"),
+        ] {
+            let mut kept = Kept { periods_s, coarse: 0, left_out: 0 };
+            let all: Vec<i64> = [1, 60, 300, 3_600]
+                .into_iter()
+                .filter(|resolution_s| kept.takes(&point(*resolution_s)))
+                .collect();
+            assert_eq!(all, taken);
+            assert!(kept.note("Denied").unwrap().starts_with(told));
+        }
+        assert_eq!(Kept { periods_s: vec![60], coarse: 0, left_out: 0 }.note("Denied"), None);
+    }
+}

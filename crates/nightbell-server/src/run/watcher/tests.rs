@@ -308,6 +308,30 @@ async fn a_restart_finds_the_windows_as_they_were_before_points_were_folded() {
     }
 }
 
+/// Six in a minute are six in a minute, and say nothing of ten seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_alarm_sees_no_folded_past_that_is_too_coarse_for_it() {
+    for (period_s, evaluation_periods, told) in
+        [(10, 2_000, &[][..]), (60, 330, &["User=ann ALARM", "* ALARM"][..])]
+    {
+        let app = app();
+        for ten_seconds in 0..6 {
+            push(&app, 60, events("ann", "hr", 10 * ten_seconds, 1));
+        }
+        let hours = 5 * 3_600;
+        push(&app, hours, Input::Tick);
+        drop(caught_up(&app));
+        let moved = tiers::pass(&app.records, at(hours), &|| false).unwrap();
+        assert_eq!(moved.folded, 6);
+        let alarm = MetricAlarm { period_s, evaluation_periods, datapoints_to_alarm: Some(1), ..by("User") };
+        alarms::put_alarm(&app.records, &alarm, at(hours)).unwrap();
+        push(&app, hours + 1, Input::Tick);
+        drop(caught_up(&app));
+        let alarming: Vec<String> = states(&app).into_iter().filter(|told| told.ends_with("ALARM")).collect();
+        assert_eq!(alarming, told, "periods of {period_s} s");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_incident_counts_the_same_wherever_the_watcher_is_killed() {
     let app = app();
