@@ -17,6 +17,7 @@ use crate::health::Health;
 use crate::manage::filters::Compiled;
 use crate::manage::topics::Links;
 use crate::run::Stopping;
+use crate::tail::TailRoom;
 use crate::telemetry::Telemetry;
 
 /// Everything a request or a loop may use.
@@ -50,6 +51,8 @@ pub(crate) struct App {
     pub(crate) origin: Origin,
     /// Room for searches through stored events; more wait.
     pub(crate) searches: Semaphore,
+    /// Room for live tails.
+    pub(crate) tails: TailRoom,
     /// Told `true` when the server stops: what takes long looks at it.
     pub(crate) stopping: Stopping,
     /// How the loops are.

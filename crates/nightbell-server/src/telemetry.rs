@@ -42,6 +42,8 @@ pub(crate) struct Telemetry {
     pub(crate) record_logs: IntGauge,
     /// Batches of event logs that were not followed because too many others are.
     pub(crate) unfollowed: IntGauge,
+    /// Live tails under way.
+    pub(crate) live_tails: IntGauge,
     /// Attempts at a delivery by outcome: sent, later, never, given_up, unsubscribed.
     pub(crate) deliveries: IntCounterVec,
     /// Seconds from the arrival of an alarm's last event to the acceptance of its message.
@@ -72,6 +74,7 @@ impl Telemetry {
         let record_logs = gauge("record_logs", "Event logs whose record numbers are followed.");
         let unfollowed =
             gauge("record_batches_unfollowed", "Batches of event logs that are beyond those followed.");
+        let live_tails = gauge("live_tails", "Live tails under way.");
         let findings =
             by("record_findings_total", "What was found in the record numbers of event logs.", &["finding"]);
         for word in FINDINGS {
@@ -107,6 +110,7 @@ impl Telemetry {
             findings,
             record_logs,
             unfollowed,
+            live_tails,
             deliveries: by("deliveries_total", "Attempts at a delivery by outcome.", &["outcome"]),
             event_to_accepted,
             registry,

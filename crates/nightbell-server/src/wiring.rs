@@ -21,6 +21,7 @@ use crate::credentials;
 use crate::health::Health;
 use crate::manage::filters::Compiled;
 use crate::run;
+use crate::tail::TailRoom;
 use crate::telemetry::Telemetry;
 
 /// Searches through stored events at one time: they must leave room for what comes in.
@@ -85,6 +86,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         channel,
         origin,
         searches: Semaphore::new(SEARCHES_MAX),
+        tails: TailRoom::default(),
         stopping: stopping.clone(),
         health: Health::default(),
         telemetry: Telemetry::new(),

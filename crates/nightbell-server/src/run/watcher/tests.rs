@@ -48,6 +48,7 @@ fn app() -> Arc<App> {
         outbox_bell: Notify::new(),
         channel: Channel::Mailbox(Mailbox::open(folder).unwrap()),
         origin: Origin::new("nightbell@example.org", None).unwrap(),
+        tails: crate::tail::TailRoom::default(),
         searches: Semaphore::new(1),
         stopping,
         health: Health::default(),
