@@ -107,7 +107,7 @@ def test_every_watch_is_documented_and_says_what_it_is(tmp_path):
 
 
 def test_every_flag_of_the_commands_is_documented(tmp_path):
-    commands = [["env"], ["import"], ["demo"]]
+    commands = [["env"], ["import"], ["tail"], ["demo"]]
     commands += [["watch", recipe] for recipe in recipes()]
     commands += [["backtest", what] for what in ("alarm", "denied-access")]
     commands += [["incidents", what] for what in ("list", "show", "ack", "mute")]
@@ -120,7 +120,7 @@ def test_every_flag_of_the_commands_is_documented(tmp_path):
 def served() -> set[str]:
     """The operations that the router knows."""
     route = (REPOSITORY / "crates" / "nightbell-server" / "src" / "aws" / "route.rs").read_text()
-    found = set(re.findall(r'^\s+"(\w+)" => asked\.by\(', route, flags=re.MULTILINE))
+    found = set(re.findall(r'^\s+"(\w+)" => asked\.(?:by|going_on)\(', route, flags=re.MULTILINE))
     assert found
     return found
 

@@ -19,6 +19,7 @@ use crate::manage::topics::Links;
 use crate::run::Stopping;
 use crate::search::Pool;
 use crate::search::shelves::Shelves;
+use crate::tail::TailRoom;
 use crate::telemetry::Telemetry;
 
 /// Everything a request or a loop may use.
@@ -60,6 +61,8 @@ pub(crate) struct App {
     pub(crate) studies: Semaphore,
     /// How long events wait in the journal before they are archived, in milliseconds.
     pub(crate) archive_after_ms: i64,
+    /// Room for live tails.
+    pub(crate) tails: TailRoom,
     /// Told `true` when the server stops: what takes long looks at it.
     pub(crate) stopping: Stopping,
     /// How the loops are.

@@ -8,6 +8,7 @@ use http::Request;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use nightbell_wire::eventstream::{Decoder, Message};
 use nightbell_wire::sigv4::{self, Key};
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -51,6 +52,14 @@ impl Client {
         self.json("logs", "Logs_20140328", "1.1", operation, body).await
     }
 
+    /// Calls an operation of CloudWatch Logs whose answer goes on, and gives its messages to be read as they come.
+    pub(crate) async fn logs_messages(&self, operation: &str, body: &Value) -> Result<Messages> {
+        let headers = json_headers("Logs_20140328", "1.1", operation);
+        let request = self.signed("logs", "/", &headers, body.to_string().into_bytes())?;
+        let (body, open) = self.ask(request).await?;
+        Ok(Messages { body, decoder: Decoder::default(), _open: open })
+    }
+
     /// Calls an operation of CloudWatch.
     pub(crate) async fn cloudwatch(&self, operation: &str, body: &Value) -> Result<Value> {
         self.json("monitoring", "GraniteServiceVersion20100801", "1.0", operation, body).await
@@ -64,10 +73,7 @@ impl Client {
         operation: &str,
         body: &Value,
     ) -> Result<Value> {
-        let headers = [
-            ("content-type", format!("application/x-amz-json-{version}")),
-            ("x-amz-target", format!("{target}.{operation}")),
-        ];
+        let headers = json_headers(target, version, operation);
         let answer = self.send(service, "/", &headers, body.to_string().into_bytes()).await?;
         if answer.is_empty() {
             return Ok(Value::Null);
@@ -175,6 +181,38 @@ impl Client {
             return Ok((response.into_body(), open));
         }
         Err(refused(status, &read(response.into_body()).await?).into())
+    }
+}
+
+fn json_headers(target: &str, version: &str, operation: &str) -> [(&'static str, String); 2] {
+    [
+        ("content-type", format!("application/x-amz-json-{version}")),
+        ("x-amz-target", format!("{target}.{operation}")),
+    ]
+}
+
+/// The messages of an answer that goes on.
+pub(crate) struct Messages {
+    body: Incoming,
+    decoder: Decoder,
+    _open: Open,
+}
+
+impl Messages {
+    /// The next message, once it is there; nothing at the answer's end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Message>> {
+        loop {
+            if let Some(message) = self.decoder.message().context("the answer is no event stream")? {
+                return Ok(Some(message));
+            }
+            let Some(frame) = self.body.frame().await else {
+                anyhow::ensure!(self.decoder.is_empty(), "the answer ended early");
+                return Ok(None);
+            };
+            if let Some(piece) = frame.context("the answer ended early")?.data_ref() {
+                self.decoder.push(piece);
+            }
+        }
     }
 }
 

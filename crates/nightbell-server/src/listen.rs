@@ -29,6 +29,9 @@ use crate::aws::error::{ApiError, Service};
 use crate::aws::{Cx, route};
 use crate::run::Stopping;
 use crate::{admin, auth, clock, pages};
+use write_limit::WriteLimited;
+
+mod write_limit;
 
 /// Largest body as it is received: PutLogEvents' 1 MiB of text, escaped as JSON at worst sixfold, and some room.
 pub(crate) const BODY_BYTES_MAX: usize = 8 << 20;
@@ -42,6 +45,8 @@ const BODY_BYTES_AT_ONCE: usize = 64 << 10;
 const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long the headers of a request may take to arrive, and a connection may be idle before.
 const HEADERS_TIME_MAX: Duration = Duration::from_secs(60);
+/// How long a client may take nothing of its answer; then its connection is closed.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(60);
 /// Connections at one time; more wait in the system's queue.
 const CONNECTIONS_MAX: usize = 4_096;
 /// How long running requests may take after the server was told to stop.
@@ -79,6 +84,7 @@ pub(crate) async fn serve(app: Arc<App>, listener: TcpListener, mut stopping: St
             let app = Arc::clone(&app);
             async move { Ok::<_, Infallible>(answer(app, request.map(Body::new)).await) }
         });
+        let stream = WriteLimited::new(stream, WRITE_TIME_MAX);
         let connection = builder.serve_connection(hyper_util::rt::TokioIo::new(stream), service);
         let watched = graceful.watch(connection);
         tokio::spawn(async move {

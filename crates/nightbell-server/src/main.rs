@@ -28,6 +28,7 @@ mod manage;
 mod pages;
 mod run;
 mod search;
+mod tail;
 mod telemetry;
 mod wiring;
 
@@ -51,6 +52,7 @@ Examples:
   eval \"$(nightbell env)\"                       point the AWS CLI at it
   nightbell watch denied-access --folder '\\secret' --threshold 5 --within 1m --mail security@example.org
   nightbell import Security.evtx --group windows
+  nightbell tail --filter '{ $.Audit.Outcome = \"failure\" }'
   nightbell backtest failed-logons --group windows --threshold 3..20";
 
 #[derive(Subcommand)]
@@ -65,6 +67,8 @@ enum Command {
     Backtest(command::backtest::Backtest),
     /// Read recorded Windows logs (EVTX) into a log group
     Import(command::import::Import),
+    /// Show events as they come in
+    Tail(command::tail::Tail),
     /// See what is going on, take it on, or mute it
     Incidents(command::incidents::Incidents),
     /// See it work: a server in a temporary folder, two recorded attacks, the mails they cause
@@ -78,6 +82,7 @@ fn main() -> ExitCode {
         Command::Watch(watch) => watch.run(),
         Command::Backtest(backtest) => backtest.run(),
         Command::Import(import) => import.run(),
+        Command::Tail(tail) => tail.run(),
         Command::Incidents(incidents) => incidents.run(),
         Command::Demo(demo) => demo.run(),
     };

@@ -50,6 +50,8 @@ pub(crate) struct Telemetry {
     pub(crate) record_logs: IntGauge,
     /// Batches of event logs that were not followed because too many others are.
     pub(crate) unfollowed: IntGauge,
+    /// Live tails under way.
+    pub(crate) live_tails: IntGauge,
     /// Attempts at a delivery by outcome: sent, later, never, given_up, unsubscribed.
     pub(crate) deliveries: IntCounterVec,
     /// Seconds from the arrival of an alarm's last event to the acceptance of its message.
@@ -84,6 +86,7 @@ impl Telemetry {
             "archive_waiting_events",
             "Events of the journal that are not archived yet, as of the last round.",
         );
+        let live_tails = gauge("live_tails", "Live tails under way.");
         let findings =
             by("record_findings_total", "What was found in the record numbers of event logs.", &["finding"]);
         for word in FINDINGS {
@@ -131,6 +134,7 @@ impl Telemetry {
             findings,
             record_logs,
             unfollowed,
+            live_tails,
             deliveries: by("deliveries_total", "Attempts at a delivery by outcome.", &["outcome"]),
             event_to_accepted,
             registry,

@@ -25,6 +25,7 @@ use crate::manage::filters::Compiled;
 use crate::run;
 use crate::search::Pool;
 use crate::search::shelves::Shelves;
+use crate::tail::TailRoom;
 use crate::telemetry::Telemetry;
 
 /// Backtests and computations over stored data at one time: they must leave room for what comes in.
@@ -99,6 +100,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         pages: Semaphore::new(PAGES_MAX),
         studies: Semaphore::new(STUDIES_MAX),
         archive_after_ms: ARCHIVE_AFTER_MS,
+        tails: TailRoom::default(),
         stopping: stopping.clone(),
         health: Health::default(),
         telemetry: Telemetry::new(),

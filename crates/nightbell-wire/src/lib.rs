@@ -12,6 +12,7 @@ mod cbor;
 mod decode;
 mod encode;
 pub mod error;
+pub mod eventstream;
 pub mod inflate;
 mod json;
 mod percent;

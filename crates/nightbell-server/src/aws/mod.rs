@@ -19,6 +19,7 @@ pub(crate) mod contributors;
 mod entry;
 pub(crate) mod error;
 pub(crate) mod filters;
+pub(crate) mod livetail;
 pub(crate) mod logs;
 pub(crate) mod metricdata;
 pub(crate) mod metrics;

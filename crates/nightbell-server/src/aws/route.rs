@@ -3,19 +3,20 @@ From a call to the function that serves it: one line for each operation.
 */
 
 use std::future::Future;
+use std::sync::Arc;
 
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use nightbell_wire::{Call, ErrorParts, Frame, Protocol, decode, encode, encode_error};
+use nightbell_wire::{Call, ErrorParts, Frame, Protocol, decode, encode, encode_error, eventstream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::error;
 
 use super::error::{ApiError, Service};
 use super::{
-    Cx, alarmlist, anomaly, cloudwatch, composite, contributors, filters, logs, metricdata, metrics, mute,
-    reads, sns, sts,
+    Cx, alarmlist, anomaly, cloudwatch, composite, contributors, filters, livetail, logs, metricdata,
+    metrics, mute, reads, sns, sts,
 };
 
 /// A service for the credential scope's name or, where a request is unsigned, for what the call names.
@@ -77,6 +78,7 @@ async fn route_logs(asked: Asked<'_>) -> Response {
         "PutLogEvents" => asked.by(logs::put_log_events).await,
         "GetLogEvents" => asked.by(reads::get_log_events).await,
         "FilterLogEvents" => asked.by(reads::filter_log_events).await,
+        "StartLiveTail" => asked.going_on(livetail::start_live_tail).await,
         "PutMetricFilter" => asked.by(filters::put_metric_filter).await,
         "DescribeMetricFilters" => asked.by(filters::describe_metric_filters).await,
         "DeleteMetricFilter" => asked.by(filters::delete_metric_filter).await,
@@ -157,38 +159,60 @@ impl Asked<'_> {
         A: Serialize,
         W: Future<Output = Result<A, ApiError>>,
     {
-        let telemetry = self.cx.app.clone();
-        let count = |answer: &str| {
-            telemetry.telemetry.requests.with_label_values(&[self.call.operation.as_str(), answer]).inc();
-        };
-        let request = match decode(self.call, self.body) {
-            Ok(request) => request,
-            Err(error) => {
-                let (code, _) = error.code(self.call.protocol);
-                count(code);
-                return refuse(self.frame, Some(self.service), &ApiError::sender(code, error.to_string()));
-            }
-        };
-        let answer = match serve(self.cx, request).await {
+        let (service, frame) = (self.service, self.frame);
+        let answer = match self.answer(serve).await {
             Ok(answer) => answer,
-            Err(error) => {
-                count(error.code);
-                return refuse(self.frame, Some(self.service), &error);
-            }
+            Err(error) => return refuse(frame, Some(service), &error),
         };
-        count("ok");
-        match encode(self.frame, &answer) {
+        match encode(frame, &answer) {
             Ok(encoded) => encoded.into_response::<Body>(),
             Err(error) => {
-                error!(%error, operation = self.call.operation, "an answer could not be written");
+                error!(%error, operation = frame.operation, "an answer could not be written");
                 let inside = ApiError {
                     status: 500,
                     code: "InternalFailure",
                     message: "The answer could not be written".into(),
                 };
-                refuse(self.frame, Some(self.service), &inside)
+                refuse(frame, Some(service), &inside)
             }
         }
+    }
+
+    /// The same for an operation whose answer goes on: `serve` gives the messages of its event stream.
+    async fn going_on<Q, W>(self, serve: impl FnOnce(Cx, Q, String) -> W) -> Response
+    where
+        Q: DeserializeOwned,
+        W: Future<Output = Result<Body, ApiError>>,
+    {
+        if !matches!(self.call.protocol, Protocol::Json10 | Protocol::Json11) {
+            return self.unknown();
+        }
+        let (service, frame) = (self.service, self.frame);
+        let request_id = frame.request_id.to_owned();
+        match self.answer(|cx, request| serve(cx, request, request_id)).await {
+            Ok(body) => {
+                let headers =
+                    [("content-type", eventstream::CONTENT_TYPE), ("x-amzn-requestid", frame.request_id)];
+                (headers, body).into_response()
+            }
+            Err(error) => refuse(frame, Some(service), &error),
+        }
+    }
+
+    /// Decodes the request and calls `serve`; counts what it comes to.
+    async fn answer<Q, A, W>(self, serve: impl FnOnce(Cx, Q) -> W) -> Result<A, ApiError>
+    where
+        Q: DeserializeOwned,
+        W: Future<Output = Result<A, ApiError>>,
+    {
+        let app = Arc::clone(&self.cx.app);
+        let answer = match decode(self.call, self.body) {
+            Ok(request) => serve(self.cx, request).await,
+            Err(error) => Err(ApiError::sender(error.code(self.call.protocol).0, error.to_string())),
+        };
+        let told = answer.as_ref().map_or_else(|error| error.code, |_| "ok");
+        app.telemetry.requests.with_label_values(&[self.call.operation.as_str(), told]).inc();
+        answer
     }
 
     fn unknown(self) -> Response {

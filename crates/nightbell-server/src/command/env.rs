@@ -25,6 +25,8 @@ impl Env {
             ("AWS_SECRET_ACCESS_KEY", &server.key.secret_access_key),
             ("AWS_DEFAULT_REGION", &server.region),
             ("AWS_REGION", &server.region),
+            // StartLiveTail goes to `stream-HOST` otherwise, a name that an installation need not have.
+            ("AWS_DISABLE_HOST_PREFIX_INJECTION", &"true".to_owned()),
         ] {
             println!("export {name}={}", quoted(value));
         }

@@ -18,6 +18,7 @@ pub(crate) mod env;
 pub(crate) mod import;
 pub(crate) mod incidents;
 pub(crate) mod serve;
+pub(crate) mod tail;
 pub(crate) mod watch;
 
 /// Says why a command failed, cause by cause.

@@ -59,6 +59,7 @@ fn app() -> Arc<App> {
         pages: Semaphore::new(1),
         studies: Semaphore::new(1),
         archive_after_ms: 0,
+        tails: crate::tail::TailRoom::default(),
         stopping,
         health: Health::default(),
         telemetry: Telemetry::new(),
