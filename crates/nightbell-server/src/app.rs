@@ -60,6 +60,8 @@ pub(crate) struct App {
     pub(crate) studies: Semaphore,
     /// How long events wait in the journal before they are archived, in milliseconds.
     pub(crate) archive_after_ms: i64,
+    /// The topic that is told the archive's head once a day, by its ARN.
+    pub(crate) archive_head_topic: Option<String>,
     /// Told `true` when the server stops: what takes long looks at it.
     pub(crate) stopping: Stopping,
     /// How the loops are.

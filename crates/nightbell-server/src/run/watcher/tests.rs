@@ -58,6 +58,7 @@ fn app() -> Arc<App> {
         pages: Semaphore::new(1),
         studies: Semaphore::new(1),
         archive_after_ms: 0,
+        archive_head_topic: None,
         stopping,
         health: Health::default(),
         telemetry: Telemetry::new(),
