@@ -25,7 +25,7 @@ use crate::backtest;
 use crate::catalog::{Failure, Key, put};
 use crate::manage::groups::{self, GroupOptions};
 use crate::manage::{Refusal, alarms, composites, detectors, mutes};
-use crate::{auth, clock, intake};
+use crate::{auth, clock, export, intake, proof};
 
 pub(crate) mod incidents;
 
@@ -79,6 +79,8 @@ pub(crate) async fn answer(app: &Arc<App>, parts: &Parts, body: Bytes) -> Respon
     };
     match parts.uri.path() {
         "/_nightbell/backtest" => backtest::desk::answer(app, caller.scope.region, &body, clock::now()).await,
+        "/_nightbell/export" => export::answer(app, &caller.scope.region, &body, clock::now()),
+        "/_nightbell/verify" => proof::answer(app, &body),
         "/_nightbell/import" => import(app, &caller.scope.region, &body).await,
         path => incidents::answer(app, &caller.scope.region, path, &body)
             .await

@@ -63,6 +63,8 @@ pub(crate) struct App {
     pub(crate) archive_after_ms: i64,
     /// Room for live tails.
     pub(crate) tails: TailRoom,
+    /// The topic that is told the archive's head once a day, by its ARN.
+    pub(crate) archive_head_topic: Option<String>,
     /// Told `true` when the server stops: what takes long looks at it.
     pub(crate) stopping: Stopping,
     /// How the loops are.

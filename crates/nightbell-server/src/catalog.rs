@@ -133,6 +133,9 @@ pub(crate) enum Failure {
     /// The store's own word.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The server stops before the work is done.
+    #[error("the server is stopping")]
+    Stopping,
     /// A record is not what was written.
     #[error("a stored record is damaged. key={key}, error={error}")]
     Damaged {
@@ -148,6 +151,7 @@ impl Failure {
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Store(error) => error.kind(),
+            Self::Stopping => Kind::Unavailable,
             Self::Damaged { .. } => Kind::Broken,
         }
     }

@@ -9,13 +9,17 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, FromArgMatches};
 use nightbell_core::alarm::contributors::CONTRIBUTORS_MAX;
 use nightbell_deliver::smtp::SmtpConfig;
 use serde::Deserialize;
 
 use crate::auth::is_region;
 use crate::bounded::read_text;
+
+pub(crate) use archive::{ArchivePlace, open_archive};
+
+mod archive;
 
 /// Where the server listens when nothing is said: loopback only.
 pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8600";
@@ -31,6 +35,34 @@ pub(crate) struct Settings {
     /// Address and port to listen on, for every service (default: 127.0.0.1:8600)
     #[arg(long, env = "NIGHTBELL_LISTEN", value_name = "ADDR:PORT")]
     pub(crate) listen: Option<String>,
+
+    /// Archive of events: a folder, or s3://BUCKET/PREFIX (default: DATA/archive)
+    #[arg(long, env = "NIGHTBELL_ARCHIVE", value_name = "PLACE")]
+    pub(crate) archive: Option<String>,
+
+    /// How long events wait in the journal before they are archived, 1s to 7d (default: 1h)
+    #[arg(long, env = "NIGHTBELL_ARCHIVE_AFTER", value_name = "TIME")]
+    pub(crate) archive_after: Option<String>,
+
+    /// Server of the archive's bucket, http://… or https://… (default: Amazon S3 in the region)
+    #[arg(long, env = "NIGHTBELL_ARCHIVE_ENDPOINT", value_name = "URL")]
+    pub(crate) archive_endpoint: Option<String>,
+
+    /// Region of the archive's bucket (default: the region)
+    #[arg(long, env = "NIGHTBELL_ARCHIVE_REGION", value_name = "NAME")]
+    pub(crate) archive_region: Option<String>,
+
+    /// File with access key id and secret access key of the bucket, a line each (default: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)
+    #[arg(long, env = "NIGHTBELL_ARCHIVE_KEY_FILE", value_name = "FILE")]
+    pub(crate) archive_key_file: Option<PathBuf>,
+
+    /// Certificates (PEM) to trust at the bucket's server, instead of the system's
+    #[arg(long, env = "NIGHTBELL_ARCHIVE_CA_FILE", value_name = "FILE")]
+    pub(crate) archive_ca_file: Option<PathBuf>,
+
+    /// Topic that is told the archive's head once a day, by its ARN (default: none)
+    #[arg(long, env = "NIGHTBELL_ARCHIVE_HEAD_TOPIC", value_name = "ARN")]
+    pub(crate) archive_head_topic: Option<String>,
 
     /// Mail server: smtp://HOST:PORT, smtps://HOST or smtp+starttls://HOST (default: none, mails are kept in DATA/mailbox)
     #[arg(long, env = "NIGHTBELL_SMTP", value_name = "URL")]
@@ -88,6 +120,12 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     /// Where to listen; port 0 takes a free one.
     pub(crate) listen: SocketAddr,
+    /// Where the archive lies.
+    pub(crate) archive: ArchivePlace,
+    /// How long events wait in the journal before they are archived, in milliseconds.
+    pub(crate) archive_after_ms: i64,
+    /// The topic that is told the archive's head once a day.
+    pub(crate) archive_head_topic: Option<String>,
     /// The mail server; `None` keeps mails in a folder.
     pub(crate) smtp: Option<SmtpConfig>,
     /// Sender of mails.
@@ -109,6 +147,14 @@ pub(crate) struct Config {
 }
 
 impl Settings {
+    /// What the environment says, as the server would read it.
+    pub(crate) fn from_environment() -> Self {
+        let command = Self::augment_args(clap::Command::new("nightbell").no_binary_name(true));
+        let none: [&str; 0] = [];
+        let matches = command.try_get_matches_from(none).ok();
+        matches.and_then(|matches| Self::from_arg_matches(&matches).ok()).unwrap_or_default()
+    }
+
     /// These settings, completed by those of `file`; refuses unknown keys by name.
     pub(crate) fn with_file(self, file: Option<&Path>) -> Result<Self> {
         let Some(path) = file else { return Ok(self) };
@@ -119,6 +165,13 @@ impl Settings {
         Ok(Self {
             data: self.data.or(below.data),
             listen: self.listen.or(below.listen),
+            archive: self.archive.or(below.archive),
+            archive_after: self.archive_after.or(below.archive_after),
+            archive_endpoint: self.archive_endpoint.or(below.archive_endpoint),
+            archive_region: self.archive_region.or(below.archive_region),
+            archive_key_file: self.archive_key_file.or(below.archive_key_file),
+            archive_ca_file: self.archive_ca_file.or(below.archive_ca_file),
+            archive_head_topic: self.archive_head_topic.or(below.archive_head_topic),
             smtp: self.smtp.or(below.smtp),
             smtp_user: self.smtp_user.or(below.smtp_user),
             smtp_password_file: self.smtp_password_file.or(below.smtp_password_file),
@@ -182,8 +235,12 @@ impl Settings {
         {
             bail!("public_url: {url:?} does not start with http:// or https://");
         }
+        let data = self.data_folder()?;
         Ok(Config {
-            data: self.data_folder()?,
+            archive: archive::place(self, &data)?,
+            archive_after_ms: archive::after_ms(self.archive_after.as_deref())?,
+            archive_head_topic: self.head_topic()?,
+            data,
             listen,
             smtp: self.smtp()?,
             mail_from: self.mail_from.clone().unwrap_or_else(|| "nightbell@localhost".to_owned()),
@@ -195,6 +252,19 @@ impl Settings {
             log: self.log.clone().unwrap_or_else(|| "info".to_owned()),
             log_json,
         })
+    }
+
+    /// Where the archive lies, without a look at the other settings.
+    pub(crate) fn archive_place(&self) -> Result<ArchivePlace> {
+        archive::place(self, &self.data_folder()?)
+    }
+
+    fn head_topic(&self) -> Result<Option<String>> {
+        let Some(topic) = &self.archive_head_topic else { return Ok(None) };
+        if !topic.starts_with("arn:aws:sns:") || topic.split(':').count() != 6 {
+            bail!("archive_head_topic: {topic:?} is not a topic's ARN, arn:aws:sns:REGION:ACCOUNT:NAME");
+        }
+        Ok(Some(topic.clone()))
     }
 
     fn smtp(&self) -> Result<Option<SmtpConfig>> {
@@ -254,6 +324,9 @@ mod tests {
             ("region = \"a b\"", "region"),
             ("log_format = \"xml\"", "log_format"),
             ("public_url = \"ftp://x\"", "public_url"),
+            ("archive = \"s3://x\"", "archive"),
+            ("archive_after = \"soon\"", "archive_after"),
+            ("archive_head_topic = \"heads\"", "archive_head_topic"),
             ("listen = \"0.0.0.0:1\"\nallow_reset = true", "allow_reset"),
         ] {
             let error = format!("{:#}", file(text).unwrap().check().expect_err(text));

@@ -21,11 +21,14 @@ mod clock;
 mod command;
 mod config;
 mod credentials;
+mod export;
 mod health;
 mod intake;
+mod lines;
 mod listen;
 mod manage;
 mod pages;
+mod proof;
 mod run;
 mod search;
 mod tail;
@@ -71,6 +74,10 @@ enum Command {
     Tail(command::tail::Tail),
     /// See what is going on, take it on, or mute it
     Incidents(command::incidents::Incidents),
+    /// Write stored events into a file: Parquet, JSON lines or XML
+    Export(command::export::Export),
+    /// Prove that the archive holds what was written
+    Verify(command::verify::Verify),
     /// See it work: a server in a temporary folder, two recorded attacks, the mails they cause
     Demo(command::demo::Demo),
 }
@@ -84,6 +91,8 @@ fn main() -> ExitCode {
         Command::Import(import) => import.run(),
         Command::Tail(tail) => tail.run(),
         Command::Incidents(incidents) => incidents.run(),
+        Command::Export(export) => export.run(),
+        Command::Verify(verify) => verify.run(),
         Command::Demo(demo) => demo.run(),
     };
     match done {

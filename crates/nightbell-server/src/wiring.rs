@@ -5,12 +5,12 @@ The one wiring place: opens the store, makes the parts, starts the loops, and st
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use nightbell_core::time::HOUR_MS;
 use nightbell_deliver::{Channel, Mailbox, Origin, Smtp};
 use nightbell_store::archive::Archive;
-use nightbell_store::{Catalog, Journal, LocalStore, Options, Position};
+use nightbell_store::{Catalog, Journal, Kind, LocalStore, Options, Position};
 use nightbell_winevt::DialectReader;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 use crate::app::App;
 use crate::catalog::Records;
-use crate::config::Config;
+use crate::config::{self, ArchivePlace, Config};
 use crate::credentials;
 use crate::health::Health;
 use crate::manage::filters::Compiled;
@@ -32,8 +32,9 @@ use crate::telemetry::Telemetry;
 const STUDIES_MAX: usize = 2;
 /// Pages of events that are gathered at one time; each holds a page for every thread that searches.
 const PAGES_MAX: usize = 32;
-/// How long events wait in the journal before they are archived, in milliseconds.
-const ARCHIVE_AFTER_MS: i64 = HOUR_MS;
+
+/// How long the start waits for the archive's bucket.
+const BUCKET_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A server that listens.
 pub(crate) struct Running {
@@ -99,8 +100,9 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
             .context("the search threads cannot start")?,
         pages: Semaphore::new(PAGES_MAX),
         studies: Semaphore::new(STUDIES_MAX),
-        archive_after_ms: ARCHIVE_AFTER_MS,
         tails: TailRoom::default(),
+        archive_after_ms: config.archive_after_ms,
+        archive_head_topic: config.archive_head_topic.clone(),
         stopping: stopping.clone(),
         health: Health::default(),
         telemetry: Telemetry::new(),
@@ -115,16 +117,27 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
 
 /// Opens the archive, and takes into the catalog what a crash left undone.
 async fn open_archive(config: &Config, store: &Arc<LocalStore>) -> Result<Archive> {
-    let folder = config.data.join("archive");
-    let archive = Archive::open_folder(&folder, Arc::clone(store) as Arc<dyn Catalog>)
-        .with_context(|| format!("cannot open the archive in {}", folder.display()))?;
-    let head =
-        archive.recover().await.context("the archive cannot be recovered; `nightbell verify` tells more")?;
+    let archive = config::open_archive(config, Arc::clone(store) as Arc<dyn Catalog>)?;
+    let recovered = match config.archive {
+        ArchivePlace::Folder(_) => Ok(archive.recover().await),
+        ArchivePlace::Bucket(_) => tokio::time::timeout(BUCKET_TIMEOUT, archive.recover()).await,
+    };
+    let head = match recovered {
+        Ok(Err(error)) if error.kind() != Kind::Unavailable => {
+            return Err(error).context("the archive cannot be recovered; `nightbell verify` tells more");
+        }
+        Ok(Ok(head)) => head,
+        // What comes in goes into the journal, and the archiver recovers later what is to be recovered.
+        Ok(Err(_)) | Err(_) => {
+            warn!(archive = %config.archive, "the archive cannot be reached; events stay in the journal until it can");
+            archive.head().context("the archive's head cannot be read")?
+        }
+    };
     let end = *store.end().borrow();
     if head.archived > end {
         bail!(
             "the archive in {} holds events up to position {} and the store ends at {end}: it belongs to another store; restore a backup of both, or move one of them away",
-            folder.display(),
+            config.archive,
             head.archived
         );
     }

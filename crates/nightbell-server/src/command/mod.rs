@@ -15,10 +15,12 @@ use crate::credentials;
 pub(crate) mod backtest;
 pub(crate) mod demo;
 pub(crate) mod env;
+pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod incidents;
 pub(crate) mod serve;
 pub(crate) mod tail;
+pub(crate) mod verify;
 pub(crate) mod watch;
 
 /// Says why a command failed, cause by cause.

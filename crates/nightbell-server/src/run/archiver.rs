@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use nightbell_core::time::{HOUR_MS, MINUTE_MS, Timestamp};
 use nightbell_store::archive::{Archive, Change, FileEntry, Removal, mergeable};
-use nightbell_store::{Block, Durability, Kind, Position, Stream, Summary, Write};
+use nightbell_store::{Block, Durability, Kind, Position, StoreError, Stream, Summary, Write};
 use tracing::{debug, error, info, warn};
 
 use super::Stopping;
@@ -50,6 +50,7 @@ pub(super) async fn run(app: Arc<App>, mut stopping: Stopping) {
         halt: &stopping.clone(),
         runtime: &tokio::runtime::Handle::current(),
         tidied_at: None,
+        unsure: true,
     };
     let mut interval = tokio::time::interval(ROUND);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -58,8 +59,9 @@ pub(super) async fn run(app: Arc<App>, mut stopping: Stopping) {
             _ = interval.tick() => {}
             _ = stopping.changed() => return,
         }
-        if let Err(failure) = tokio::task::block_in_place(|| archiver.round(clock::now())) {
-            error!(error = %failure, "archiving is interrupted; it is tried again");
+        match tokio::task::block_in_place(|| archiver.round(clock::now())) {
+            Ok(()) | Err(Failure::Stopping) => {}
+            Err(failure) => error!(error = %failure, "archiving is interrupted; it is tried again"),
         }
     }
 }
@@ -69,10 +71,22 @@ struct Archiver<'a> {
     halt: &'a Stopping,
     runtime: &'a tokio::runtime::Handle,
     tidied_at: Option<Timestamp>,
+    /// A step may have been left undone: it failed, or a server before this one was killed.
+    unsure: bool,
 }
 
 impl Archiver<'_> {
     fn round(&mut self, now: Timestamp) -> Result<(), Failure> {
+        if std::mem::replace(&mut self.unsure, true) {
+            let _turn = self.app.shelves.turn();
+            self.recover()?;
+        }
+        self.steps(now)?;
+        self.unsure = false;
+        Ok(())
+    }
+
+    fn steps(&mut self, now: Timestamp) -> Result<(), Failure> {
         while !self.halted() && self.archive_step(now)? {}
         self.trim(now)?;
         let tidy_every_ms = TIDY_EVERY_MS.min(self.app.archive_after_ms);
@@ -98,14 +112,26 @@ impl Archiver<'_> {
         self.app.shelves.archive()
     }
 
-    fn wait<T>(&self, work: impl Future<Output = T>) -> T {
-        self.runtime.block_on(work)
+    /// Does a step's work, which may wait for object storage; a stop of the server leaves it as a crash would.
+    fn wait<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, Failure> {
+        let mut stopping = self.halt.clone();
+        self.runtime.block_on(async {
+            tokio::select! {
+                done = work => Ok(done?),
+                _ = stopping.wait_for(|stops| *stops) => Err(Failure::Stopping),
+            }
+        })
     }
 
     /// Archives what waits, if it is old or much enough; `true` when more may wait.
     fn archive_step(&self, now: Timestamp) -> Result<bool, Failure> {
         let _turn = self.app.shelves.turn();
-        let from = self.archive().head()?.archived.max(self.app.journal.start());
+        let archived = self.archive().head()?.archived;
+        if archived > *self.app.journal.end().borrow() {
+            let why = "the archive holds events that the store never had: it belongs to another store";
+            return Err(Failure::damaged(b"archive", &why));
+        }
+        let from = archived.max(self.app.journal.start());
         let to = self.step_end(from, *self.app.matched.borrow())?;
         if from >= to || !self.is_due(from, to, now)? {
             return Ok(false);
@@ -144,20 +170,31 @@ impl Archiver<'_> {
     }
 
     /// What a step came to; where it met one that the catalog does not know, the catalog takes that one in.
-    fn or_recover<T>(&self, done: Result<T, nightbell_store::StoreError>) -> Result<T, Failure> {
-        match done {
-            Err(error) if error.kind() == Kind::Conflict => {
-                let _moving = self.app.shelves.moving();
-                self.wait(self.archive().recover())?;
-                Err(error.into())
-            }
-            done => Ok(done?),
+    fn or_recover<T>(&self, done: Result<T, Failure>) -> Result<T, Failure> {
+        if let Err(failure) = &done
+            && failure.kind() == Kind::Conflict
+        {
+            self.recover()?;
         }
+        done
+    }
+
+    /// Brings archive and catalog to agree. The border is held only where it will move: storage may be slow to answer.
+    fn recover(&self) -> Result<(), Failure> {
+        let next = self.archive().head()?.next;
+        let is_behind = self.wait(self.archive().chain_block(next))?.is_some();
+        let _moving = is_behind.then(|| self.app.shelves.moving());
+        self.wait(self.archive().recover())?;
+        Ok(())
     }
 
     /// Whether the events from `from` on have waited long enough, or are many.
     fn is_due(&self, from: Position, to: Position, now: Timestamp) -> Result<bool, Failure> {
-        let summaries = self.app.journal.summaries(from, to, SUMMARIES_AT_ONCE)?;
+        let summaries = match self.app.journal.summaries(from, to, SUMMARIES_AT_ONCE) {
+            // Blocks may be whole whose summaries are not, and reading them tells.
+            Err(error) if error.kind() == Kind::Broken => return Ok(true),
+            summaries => summaries?,
+        };
         let waiting = summaries.iter().map(Summary::events).sum::<u64>();
         self.app.telemetry.unarchived.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         let waited =
@@ -188,10 +225,26 @@ impl Archiver<'_> {
             to = to.min(held);
         }
         let journal = &self.app.journal;
-        let mut at = journal.start();
+        let (mut at, mut end) = (journal.start(), to);
         while at < to && !self.halted() {
-            let summaries = journal.summaries(at, to, SUMMARIES_AT_ONCE)?;
-            let Some(last) = summaries.last() else { break };
+            let summaries = match journal.summaries(at, end, SUMMARIES_AT_ONCE) {
+                Err(error) if error.kind() == Kind::Broken => {
+                    // Those before it first, then it goes with them.
+                    let Some(broken) = error.position() else { return Err(error.into()) };
+                    (at, end) = if broken > at { (at, broken) } else { (broken.next(), to) };
+                    continue;
+                }
+                summaries => summaries?,
+            };
+            let last = match summaries.last() {
+                Some(last) => last,
+                None if end < to => {
+                    (at, end) = (end, to);
+                    continue;
+                }
+                None => break,
+            };
+            end = to;
             let kept = |arrival: Timestamp| now.since(arrival) < KEPT_AFTER_MS;
             let young = summaries.iter().find(|summary| kept(summary.arrival));
             at = young.map_or(last.position.next(), |summary| summary.position);
@@ -253,7 +306,7 @@ impl Archiver<'_> {
                 }
                 Ok(None) => {}
                 Err(error) if error.kind() == Kind::Broken => warn!(%error, "damaged files are not merged"),
-                Err(error) => return self.or_recover(Err(error)),
+                failed => return self.or_recover(failed.map(|_| ())),
             }
         }
         Ok(())

@@ -19,6 +19,7 @@ mod archiver;
 mod budgets;
 mod care;
 mod clockwork;
+mod heads;
 mod marks;
 mod matcher;
 pub(crate) mod points;
@@ -55,6 +56,7 @@ impl Loops {
         let tasks = vec![
             tokio::spawn(sender::run(Arc::clone(app), stopping.clone())),
             tokio::spawn(clockwork::run(Arc::clone(app), stopping.clone())),
+            tokio::spawn(heads::run(Arc::clone(app), stopping.clone())),
             tokio::spawn(sweeper::run(Arc::clone(app), stopping.clone())),
         ];
         Ok(Self { threads, tasks, runtime })

@@ -60,6 +60,7 @@ fn app() -> Arc<App> {
         studies: Semaphore::new(1),
         archive_after_ms: 0,
         tails: crate::tail::TailRoom::default(),
+        archive_head_topic: None,
         stopping,
         health: Health::default(),
         telemetry: Telemetry::new(),
