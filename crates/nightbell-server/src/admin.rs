@@ -27,6 +27,7 @@ use crate::manage::groups::{self, GroupOptions};
 use crate::manage::{Refusal, alarms, composites, detectors, mutes};
 use crate::{auth, clock, intake};
 
+mod facets;
 pub(crate) mod incidents;
 
 /// Most events of one import request.
@@ -80,9 +81,14 @@ pub(crate) async fn answer(app: &Arc<App>, parts: &Parts, body: Bytes) -> Respon
     match parts.uri.path() {
         "/_nightbell/backtest" => backtest::desk::answer(app, caller.scope.region, &body, clock::now()).await,
         "/_nightbell/import" => import(app, &caller.scope.region, &body).await,
-        path => incidents::answer(app, &caller.scope.region, path, &body)
-            .await
-            .unwrap_or_else(|| text(StatusCode::NOT_FOUND, "there is nothing here")),
+        path => {
+            let region = &caller.scope.region;
+            let answer = match incidents::answer(app, region, path, &body).await {
+                Some(answer) => Some(answer),
+                None => facets::answer(app, region, path, &body).await,
+            };
+            answer.unwrap_or_else(|| text(StatusCode::NOT_FOUND, "there is nothing here"))
+        }
     }
 }
 
@@ -223,6 +229,7 @@ fn empty(app: &App, runtime: &Handle) -> Result<(), Failure> {
     let end = *app.journal.end().borrow();
     app.journal.trim(end)?;
     app.compiled.clear();
+    app.queries.clear();
     app.emptied.fetch_add(1, Ordering::Release);
     Ok(())
 }

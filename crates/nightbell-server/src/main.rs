@@ -51,7 +51,8 @@ Examples:
   eval \"$(nightbell env)\"                       point the AWS CLI at it
   nightbell watch denied-access --folder '\\secret' --threshold 5 --within 1m --mail security@example.org
   nightbell import Security.evtx --group windows
-  nightbell backtest failed-logons --group windows --threshold 3..20";
+  nightbell backtest failed-logons --group windows --threshold 3..20
+  nightbell query --since 24h 'stats count(*) as n by Audit.User | sort n desc | limit 10'";
 
 #[derive(Subcommand)]
 enum Command {
@@ -63,6 +64,8 @@ enum Command {
     Watch(command::watch::Watch),
     /// Try a rule on the stored events: when would it have fired, with which messages
     Backtest(command::backtest::Backtest),
+    /// Ask the stored events with Logs Insights QL
+    Query(command::query::Query),
     /// Read recorded Windows logs (EVTX) into a log group
     Import(command::import::Import),
     /// See what is going on, take it on, or mute it
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::Env(env) => env.run(),
         Command::Watch(watch) => watch.run(),
         Command::Backtest(backtest) => backtest.run(),
+        Command::Query(query) => query.run(),
         Command::Import(import) => import.run(),
         Command::Incidents(incidents) => incidents.run(),
         Command::Demo(demo) => demo.run(),

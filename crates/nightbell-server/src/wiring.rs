@@ -24,6 +24,7 @@ use crate::health::Health;
 use crate::manage::filters::Compiled;
 use crate::run;
 use crate::search::Pool;
+use crate::search::queries::Queries;
 use crate::search::shelves::Shelves;
 use crate::telemetry::Telemetry;
 
@@ -31,6 +32,8 @@ use crate::telemetry::Telemetry;
 const STUDIES_MAX: usize = 2;
 /// Pages of events that are gathered at one time; each holds a page for every thread that searches.
 const PAGES_MAX: usize = 32;
+/// Results of queries that are made ready at one time.
+const RESULTS_MAX: usize = 2;
 /// How long events wait in the journal before they are archived, in milliseconds.
 const ARCHIVE_AFTER_MS: i64 = HOUR_MS;
 
@@ -96,6 +99,8 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         shelves: Shelves::new(archive),
         search_pool: Pool::start(&tokio::runtime::Handle::current())
             .context("the search threads cannot start")?,
+        queries: Queries::default(),
+        results: Semaphore::new(RESULTS_MAX),
         pages: Semaphore::new(PAGES_MAX),
         studies: Semaphore::new(STUDIES_MAX),
         archive_after_ms: ARCHIVE_AFTER_MS,

@@ -12,10 +12,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::error;
 
-use super::error::{ApiError, Service};
+use super::error::{ApiError, Service, Told};
 use super::{
-    Cx, alarmlist, anomaly, cloudwatch, composite, contributors, filters, logs, metricdata, metrics, mute,
-    reads, sns, sts,
+    Cx, alarmlist, anomaly, cloudwatch, composite, contributors, definitions, filters, insights, logs,
+    metricdata, metrics, mute, reads, sns, sts,
 };
 
 /// A service for the credential scope's name or, where a request is unsigned, for what the call names.
@@ -77,6 +77,14 @@ async fn route_logs(asked: Asked<'_>) -> Response {
         "PutLogEvents" => asked.by(logs::put_log_events).await,
         "GetLogEvents" => asked.by(reads::get_log_events).await,
         "FilterLogEvents" => asked.by(reads::filter_log_events).await,
+        "StartQuery" => asked.by(insights::start_query).await,
+        "StopQuery" => asked.by(insights::stop_query).await,
+        "GetQueryResults" => asked.by(insights::get_query_results).await,
+        "DescribeQueries" => asked.by(insights::describe_queries).await,
+        "GetLogRecord" => asked.by(insights::get_log_record).await,
+        "PutQueryDefinition" => asked.by(definitions::put_query_definition).await,
+        "DescribeQueryDefinitions" => asked.by(definitions::describe_query_definitions).await,
+        "DeleteQueryDefinition" => asked.by(definitions::delete_query_definition).await,
         "PutMetricFilter" => asked.by(filters::put_metric_filter).await,
         "DescribeMetricFilters" => asked.by(filters::describe_metric_filters).await,
         "DeleteMetricFilter" => asked.by(filters::delete_metric_filter).await,
@@ -151,11 +159,12 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     /// Decodes the request, calls `serve`, encodes what it gives.
-    async fn by<Q, A, W>(self, serve: impl FnOnce(Cx, Q) -> W) -> Response
+    async fn by<Q, A, E, W>(self, serve: impl FnOnce(Cx, Q) -> W) -> Response
     where
         Q: DeserializeOwned,
         A: Serialize,
-        W: Future<Output = Result<A, ApiError>>,
+        E: Into<Told>,
+        W: Future<Output = Result<A, E>>,
     {
         let telemetry = self.cx.app.clone();
         let count = |answer: &str| {
@@ -172,8 +181,9 @@ impl Asked<'_> {
         let answer = match serve(self.cx, request).await {
             Ok(answer) => answer,
             Err(error) => {
-                count(error.code);
-                return refuse(self.frame, Some(self.service), &error);
+                let told: Told = error.into();
+                count(told.error.code);
+                return refuse_with(self.frame, Some(self.service), &told);
             }
         };
         count("ok");
@@ -205,10 +215,16 @@ impl Asked<'_> {
 
 /// An error in the shape of the call's protocol.
 pub(crate) fn refuse(frame: &Frame<'_>, service: Option<Service>, error: &ApiError) -> Response {
+    refuse_with(frame, service, &error.clone().into())
+}
+
+fn refuse_with(frame: &Frame<'_>, service: Option<Service>, told: &Told) -> Response {
+    let error = &told.error;
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let shape = service.map_or(error.code, |service| error.shape(service));
     let mut parts = ErrorParts::new(status, error.code, &error.message);
     parts.shape = shape;
+    parts.members = &told.members;
     parts.query_compatible = service == Some(Service::CloudWatch);
     encode_error(frame, &parts).into_response()
 }

@@ -330,7 +330,7 @@ fn plot(count: usize, most: usize) -> String {
 }
 
 /// A date, an instant, or an age (`7d`, `12h`) as milliseconds since 1970.
-fn moment(text: &str) -> Result<i64, String> {
+pub(super) fn moment(text: &str) -> Result<i64, String> {
     if let Ok(age_s) = watch::seconds(text)
         && text.ends_with(['s', 'm', 'h', 'd'])
     {

@@ -370,7 +370,7 @@ fn length_ms(text: &str) -> Result<i64, String> {
 }
 
 /// Text of an event, so that it cannot speak to the terminal or turn its direction.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     let hidden = |c: char| {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -17,6 +17,7 @@ pub(crate) mod demo;
 pub(crate) mod env;
 pub(crate) mod import;
 pub(crate) mod incidents;
+pub(crate) mod query;
 pub(crate) mod serve;
 pub(crate) mod watch;
 
