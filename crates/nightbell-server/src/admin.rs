@@ -27,6 +27,7 @@ use crate::manage::groups::{self, GroupOptions};
 use crate::manage::{Refusal, alarms, composites, detectors, mutes};
 use crate::{auth, clock, export, intake, proof};
 
+mod facets;
 pub(crate) mod incidents;
 
 /// Most events of one import request.
@@ -82,9 +83,14 @@ pub(crate) async fn answer(app: &Arc<App>, parts: &Parts, body: Bytes) -> Respon
         "/_nightbell/export" => export::answer(app, &caller.scope.region, &body, clock::now()),
         "/_nightbell/verify" => proof::answer(app, &body),
         "/_nightbell/import" => import(app, &caller.scope.region, &body).await,
-        path => incidents::answer(app, &caller.scope.region, path, &body)
-            .await
-            .unwrap_or_else(|| text(StatusCode::NOT_FOUND, "there is nothing here")),
+        path => {
+            let region = &caller.scope.region;
+            let answer = match incidents::answer(app, region, path, &body).await {
+                Some(answer) => Some(answer),
+                None => facets::answer(app, region, path, &body).await,
+            };
+            answer.unwrap_or_else(|| text(StatusCode::NOT_FOUND, "there is nothing here"))
+        }
     }
 }
 
@@ -225,6 +231,7 @@ fn empty(app: &App, runtime: &Handle) -> Result<(), Failure> {
     let end = *app.journal.end().borrow();
     app.journal.trim(end)?;
     app.compiled.clear();
+    app.queries.clear();
     app.emptied.fetch_add(1, Ordering::Release);
     Ok(())
 }

@@ -18,6 +18,7 @@ use crate::manage::filters::Compiled;
 use crate::manage::topics::Links;
 use crate::run::Stopping;
 use crate::search::Pool;
+use crate::search::queries::Queries;
 use crate::search::shelves::Shelves;
 use crate::tail::TailRoom;
 use crate::telemetry::Telemetry;
@@ -55,6 +56,10 @@ pub(crate) struct App {
     pub(crate) shelves: Shelves,
     /// The threads that read stored events for searches.
     pub(crate) search_pool: Pool,
+    /// Queries that run and have run.
+    pub(crate) queries: Queries,
+    /// Room for results of queries that are made ready; more wait.
+    pub(crate) results: Semaphore,
     /// Room for pages of events that are gathered; more wait.
     pub(crate) pages: Semaphore,
     /// Room for what computes long over stored data; more wait.

@@ -56,6 +56,7 @@ Examples:
   nightbell watch denied-access --folder '\\secret' --threshold 5 --within 1m --mail security@example.org
   nightbell import Security.evtx --group windows
   nightbell tail --filter '{ $.Audit.Outcome = \"failure\" }'
+  nightbell query --since 24h 'stats count(*) as n by Audit.User | sort n desc | limit 10'
   nightbell backtest failed-logons --group windows --threshold 3..20";
 
 #[derive(Subcommand)]
@@ -68,6 +69,8 @@ enum Command {
     Watch(command::watch::Watch),
     /// Try a rule on the stored events: when would it have fired, with which messages
     Backtest(command::backtest::Backtest),
+    /// Ask the stored events with Logs Insights QL
+    Query(command::query::Query),
     /// Read recorded Windows logs (EVTX) into a log group
     Import(command::import::Import),
     /// Show events as they come in
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         Command::Env(env) => env.run(),
         Command::Watch(watch) => watch.run(),
         Command::Backtest(backtest) => backtest.run(),
+        Command::Query(query) => query.run(),
         Command::Import(import) => import.run(),
         Command::Tail(tail) => tail.run(),
         Command::Incidents(incidents) => incidents.run(),

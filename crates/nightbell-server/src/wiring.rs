@@ -24,6 +24,7 @@ use crate::health::Health;
 use crate::manage::filters::Compiled;
 use crate::run;
 use crate::search::Pool;
+use crate::search::queries::Queries;
 use crate::search::shelves::Shelves;
 use crate::tail::TailRoom;
 use crate::telemetry::Telemetry;
@@ -35,6 +36,8 @@ const PAGES_MAX: usize = 32;
 
 /// How long the start waits for the archive's bucket.
 const BUCKET_TIMEOUT: Duration = Duration::from_secs(5);
+/// Results of queries that are made ready at one time.
+const RESULTS_MAX: usize = 2;
 
 /// A server that listens.
 pub(crate) struct Running {
@@ -98,6 +101,8 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         shelves: Shelves::new(archive),
         search_pool: Pool::start(&tokio::runtime::Handle::current())
             .context("the search threads cannot start")?,
+        queries: Queries::default(),
+        results: Semaphore::new(RESULTS_MAX),
         pages: Semaphore::new(PAGES_MAX),
         studies: Semaphore::new(STUDIES_MAX),
         tails: TailRoom::default(),

@@ -8,6 +8,7 @@ only `$.Audit` knows which values mean nothing.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 
 use nightbell_core::fields::json::JsonReader;
 use nightbell_core::fields::{Audit, FieldReader, Fields, Selector, Step, Value};
@@ -91,6 +92,27 @@ impl<'m> WindowsEvent<'m> {
         let time: jiff::Timestamp = text.trim().parse().ok()?;
         let ms = time.as_nanosecond().div_euclid(1_000_000);
         Some(Timestamp::from_millis(i64::try_from(ms).ok()?))
+    }
+
+    /// Its fields by flat name with their values as text, in the message's order: of two with one name the first, as
+    /// selectors have it. `Data` without names are `Data1`, `Data2` and so on.
+    pub fn listed(&self) -> Vec<(String, String)> {
+        let (mut listed, mut known) = (Vec::new(), BTreeSet::new());
+        let mut unnamed = 0_usize;
+        for field in self.document.fields() {
+            let name = if field.is_unnamed() {
+                unnamed += 1;
+                format!("Data{unnamed}")
+            } else if field.attribute.is_empty() {
+                field.name.to_owned()
+            } else {
+                format!("{}_{}", field.name, field.attribute)
+            };
+            if known.insert(name.clone()) {
+                listed.push((name, field.text().into_owned()));
+            }
+        }
+        listed
     }
 
     /// The fields that its meaning is made of.

@@ -83,6 +83,15 @@ pub trait FieldReader: Send + Sync {
     fn read<'m>(&self, message: &'m str) -> Option<Box<dyn Fields + 'm>>;
 }
 
+/// Reads nothing: the fields are there already.
+struct Unread;
+
+impl FieldReader for Unread {
+    fn read<'m>(&self, _: &'m str) -> Option<Box<dyn Fields + 'm>> {
+        None
+    }
+}
+
 /// One event as a rule sees it: text at once, fields on demand and read at most once.
 pub struct Subject<'m> {
     /// The message.
@@ -97,6 +106,11 @@ impl<'m> Subject<'m> {
     /// A subject over `message`; nothing is parsed yet.
     pub fn new(message: &'m str, stream: &'m str, reader: &'m dyn FieldReader) -> Self {
         Self { message, stream, reader, fields: OnceCell::new() }
+    }
+
+    /// A subject whose fields are known without its message, which counts as empty.
+    pub fn of_fields(fields: Box<dyn Fields + 'm>, stream: &'m str) -> Self {
+        Self { message: "", stream, reader: &Unread, fields: OnceCell::from(Some(fields)) }
     }
 
     /// The fields, read at the first call; `None` when the message has none.

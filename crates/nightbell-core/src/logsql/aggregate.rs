@@ -71,6 +71,16 @@ impl Aggregation {
     }
 }
 
+impl Aggregation {
+    /// What it is worked out of, for each row.
+    pub(super) fn argument(&self) -> Option<&Expr> {
+        match self {
+            Self::Rows => None,
+            Self::Of { argument, .. } => Some(argument),
+        }
+    }
+}
+
 /// When and where a row comes from: what says which of two is the earlier.
 #[derive(Clone, Copy)]
 pub(super) struct Moment<'r> {

@@ -80,6 +80,24 @@ pub(super) enum Expr {
 }
 
 impl Expr {
+    /// The same, to look at.
+    pub(super) fn parts(&self) -> Vec<&Self> {
+        match self {
+            Self::Nothing | Self::Text(_) | Self::Number(_) | Self::Bool(_) | Self::Name(_) => Vec::new(),
+            Self::System(_) | Self::Field(_) | Self::Column(_) | Self::Member { .. } => Vec::new(),
+            Self::Aggregate { aggregation, .. } => aggregation.argument().into_iter().collect(),
+            Self::Call { arguments, .. } => arguments.iter().collect(),
+            Self::Round { of, .. } | Self::Negate(of) | Self::Not(of) | Self::Like { of, .. } => vec![of],
+            Self::Chain { first, steps } => {
+                let rest = steps.iter().map(|(_, step)| step);
+                std::iter::once(first.as_ref()).chain(rest).collect()
+            }
+            Self::Compare { left, right, .. } => vec![left, right],
+            Self::In { of, list, .. } => std::iter::once(of.as_ref()).chain(list).collect(),
+            Self::All(parts) | Self::Any(parts) => parts.iter().collect(),
+        }
+    }
+
     /// The expressions directly inside it.
     pub(super) fn inside(&mut self) -> Vec<&mut Self> {
         match self {

@@ -31,7 +31,9 @@ pub use discover::discover;
 pub use need::TimeRange;
 pub use run::{Feed, Limits, Row, Run, RunError, Statistics};
 
+use crate::fields::Selector;
 use crate::pattern::facts::{self, Facts};
+use expression::{Expr, System};
 use lex::Span;
 use plan::Plan;
 
@@ -121,6 +123,21 @@ impl Query {
     /// Whether some of the events that the facts are about may get through the filters; false only when none can.
     pub fn may_match(&self, facts: &dyn Facts) -> bool {
         facts::may_meet(&self.hints(), facts)
+    }
+
+    /// The fields that it looks at, each as the ways to it in the order in which they are tried; `None` when it looks at
+    /// whole messages.
+    pub fn fields(&self) -> Option<Vec<&[Selector]>> {
+        let mut fields = Vec::new();
+        let mut open: Vec<&Expr> = self.plan.expressions().collect();
+        while let Some(expr) = open.pop() {
+            match expr {
+                Expr::System(System::Message) => return None,
+                Expr::Field(ways) => fields.push(ways.as_slice()),
+                other => open.extend(other.parts()),
+            }
+        }
+        Some(fields)
     }
 
     /// The event times outside of which nothing gets through the filters of a run started at `now`.

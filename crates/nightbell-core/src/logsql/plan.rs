@@ -62,6 +62,22 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Every expression of the query that is worked out.
+    pub(super) fn expressions(&self) -> impl Iterator<Item = &Expr> {
+        let steps = self.scan.iter().chain(self.folds.iter().flat_map(|fold| &fold.then));
+        let steps = steps.map(|step| match step {
+            Step::Let(expr) | Step::Filter(expr) | Step::Extract { of: expr, .. } => expr,
+        });
+        let folds = self.folds.iter().flat_map(|fold| {
+            let arguments = fold.aggregations.iter().filter_map(Aggregation::argument);
+            fold.keys.iter().chain(arguments)
+        });
+        let rows = self.sort.iter().map(|(key, _)| key).chain(&self.dedup);
+        steps.chain(folds).chain(rows).chain(self.shown.iter().map(|(_, expr)| expr))
+    }
+}
+
 /// What names stand for at one place of the query.
 struct Scope {
     columns: Vec<Column>,

@@ -58,6 +58,21 @@ impl ApiError {
     }
 }
 
+/// An error with what the service tells beside code and message.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    /// The error.
+    pub(crate) error: ApiError,
+    /// Its further members; null where there are none.
+    pub(crate) members: serde_json::Value,
+}
+
+impl From<ApiError> for Told {
+    fn from(error: ApiError) -> Self {
+        Self { error, members: serde_json::Value::Null }
+    }
+}
+
 /// The error that `refusal` is at `service`.
 pub(crate) fn refused(service: Service, refusal: Refusal) -> ApiError {
     match refusal {
@@ -88,6 +103,11 @@ fn missing(service: Service, resource: Resource) -> ApiError {
         Resource::Group => ("ResourceNotFoundException", "The specified log group does not exist."),
         Resource::Stream => ("ResourceNotFoundException", "The specified log stream does not exist."),
         Resource::Filter => ("ResourceNotFoundException", "The specified metric filter does not exist."),
+        Resource::Query => ("ResourceNotFoundException", "The specified query does not exist."),
+        Resource::Definition => {
+            ("ResourceNotFoundException", "The specified query definition does not exist.")
+        }
+        Resource::Record => ("ResourceNotFoundException", "The specified log record does not exist."),
         Resource::Alarm => ("ResourceNotFound", "Alarm does not exist"),
         Resource::Detector => ("ResourceNotFoundException", "Anomaly detector does not exist"),
         Resource::MuteRule => ("ResourceNotFoundException", "Alarm mute rule does not exist"),
@@ -103,6 +123,9 @@ fn exists(resource: Resource) -> ApiError {
         Resource::Group => "The specified log group already exists",
         Resource::Stream => "The specified log stream already exists",
         Resource::Filter
+        | Resource::Query
+        | Resource::Definition
+        | Resource::Record
         | Resource::MuteRule
         | Resource::Alarm
         | Resource::Detector

@@ -18,7 +18,7 @@ use super::logs::{group_name, need};
 use crate::catalog::{Failure, GroupRecord};
 use crate::manage::groups;
 use crate::search::page::{self, Page, Wanted};
-use crate::search::{Area, Order, Place, Search, Streams};
+use crate::search::{Area, Order, Place, Search, Streams, place_text, read_place};
 
 /// Most events of a page.
 const PAGE_EVENTS_MAX: usize = 10_000;
@@ -32,18 +32,6 @@ const STREAM_NAMES_MAX: usize = 100;
 
 fn invalid(text: impl Into<String>) -> ApiError {
     ApiError::sender("InvalidParameterException", text)
-}
-
-fn place_text((time, block, number): Place) -> String {
-    format!("{time:019}{block:020}{number:010}")
-}
-
-fn read_place(text: &str) -> Option<Place> {
-    let sound = text.len() == 49 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !sound {
-        return None;
-    }
-    Some((text[..19].parse().ok()?, text[19..39].parse().ok()?, text[39..].parse().ok()?))
 }
 
 fn limit(asked: Option<i64>) -> Result<usize, ApiError> {

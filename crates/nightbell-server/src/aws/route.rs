@@ -13,10 +13,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::error;
 
-use super::error::{ApiError, Service};
+use super::error::{ApiError, Service, Told};
 use super::{
-    Cx, alarmlist, anomaly, cloudwatch, composite, contributors, filters, livetail, logs, metricdata,
-    metrics, mute, reads, sns, sts,
+    Cx, alarmlist, anomaly, cloudwatch, composite, contributors, definitions, filters, insights, livetail, logs,
+    metricdata, metrics, mute, reads, sns, sts,
 };
 
 /// A service for the credential scope's name or, where a request is unsigned, for what the call names.
@@ -79,6 +79,14 @@ async fn route_logs(asked: Asked<'_>) -> Response {
         "GetLogEvents" => asked.by(reads::get_log_events).await,
         "FilterLogEvents" => asked.by(reads::filter_log_events).await,
         "StartLiveTail" => asked.going_on(livetail::start_live_tail).await,
+        "StartQuery" => asked.by(insights::start_query).await,
+        "StopQuery" => asked.by(insights::stop_query).await,
+        "GetQueryResults" => asked.by(insights::get_query_results).await,
+        "DescribeQueries" => asked.by(insights::describe_queries).await,
+        "GetLogRecord" => asked.by(insights::get_log_record).await,
+        "PutQueryDefinition" => asked.by(definitions::put_query_definition).await,
+        "DescribeQueryDefinitions" => asked.by(definitions::describe_query_definitions).await,
+        "DeleteQueryDefinition" => asked.by(definitions::delete_query_definition).await,
         "PutMetricFilter" => asked.by(filters::put_metric_filter).await,
         "DescribeMetricFilters" => asked.by(filters::describe_metric_filters).await,
         "DeleteMetricFilter" => asked.by(filters::delete_metric_filter).await,
@@ -153,16 +161,17 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     /// Decodes the request, calls `serve`, encodes what it gives.
-    async fn by<Q, A, W>(self, serve: impl FnOnce(Cx, Q) -> W) -> Response
+    async fn by<Q, A, E, W>(self, serve: impl FnOnce(Cx, Q) -> W) -> Response
     where
         Q: DeserializeOwned,
         A: Serialize,
-        W: Future<Output = Result<A, ApiError>>,
+        E: Into<Told>,
+        W: Future<Output = Result<A, E>>,
     {
         let (service, frame) = (self.service, self.frame);
         let answer = match self.answer(serve).await {
             Ok(answer) => answer,
-            Err(error) => return refuse(frame, Some(service), &error),
+            Err(told) => return refuse_with(frame, Some(service), &told),
         };
         match encode(frame, &answer) {
             Ok(encoded) => encoded.into_response::<Body>(),
@@ -195,22 +204,25 @@ impl Asked<'_> {
                     [("content-type", eventstream::CONTENT_TYPE), ("x-amzn-requestid", frame.request_id)];
                 (headers, body).into_response()
             }
-            Err(error) => refuse(frame, Some(service), &error),
+            Err(told) => refuse_with(frame, Some(service), &told),
         }
     }
 
     /// Decodes the request and calls `serve`; counts what it comes to.
-    async fn answer<Q, A, W>(self, serve: impl FnOnce(Cx, Q) -> W) -> Result<A, ApiError>
+    async fn answer<Q, A, E, W>(self, serve: impl FnOnce(Cx, Q) -> W) -> Result<A, Told>
     where
         Q: DeserializeOwned,
-        W: Future<Output = Result<A, ApiError>>,
+        E: Into<Told>,
+        W: Future<Output = Result<A, E>>,
     {
         let app = Arc::clone(&self.cx.app);
         let answer = match decode(self.call, self.body) {
-            Ok(request) => serve(self.cx, request).await,
-            Err(error) => Err(ApiError::sender(error.code(self.call.protocol).0, error.to_string())),
+            Ok(request) => serve(self.cx, request).await.map_err(Into::into),
+            Err(error) => {
+                Err(ApiError::sender(error.code(self.call.protocol).0, error.to_string()).into())
+            }
         };
-        let told = answer.as_ref().map_or_else(|error| error.code, |_| "ok");
+        let told = answer.as_ref().map_or_else(|told: &Told| told.error.code, |_| "ok");
         app.telemetry.requests.with_label_values(&[self.call.operation.as_str(), told]).inc();
         answer
     }
@@ -229,10 +241,16 @@ impl Asked<'_> {
 
 /// An error in the shape of the call's protocol.
 pub(crate) fn refuse(frame: &Frame<'_>, service: Option<Service>, error: &ApiError) -> Response {
+    refuse_with(frame, service, &error.clone().into())
+}
+
+fn refuse_with(frame: &Frame<'_>, service: Option<Service>, told: &Told) -> Response {
+    let error = &told.error;
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let shape = service.map_or(error.code, |service| error.shape(service));
     let mut parts = ErrorParts::new(status, error.code, &error.message);
     parts.shape = shape;
+    parts.members = &told.members;
     parts.query_compatible = service == Some(Service::CloudWatch);
     encode_error(frame, &parts).into_response()
 }

@@ -18,6 +18,7 @@ pub(crate) mod env;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod incidents;
+pub(crate) mod query;
 pub(crate) mod serve;
 pub(crate) mod tail;
 pub(crate) mod verify;

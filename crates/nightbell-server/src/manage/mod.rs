@@ -12,6 +12,7 @@ use crate::catalog::Failure;
 
 pub(crate) mod alarms;
 pub(crate) mod composites;
+pub(crate) mod definitions;
 pub(crate) mod detectors;
 pub(crate) mod filters;
 pub(crate) mod groups;
@@ -30,6 +31,12 @@ pub(crate) enum Resource {
     Stream,
     /// A metric filter.
     Filter,
+    /// A query that runs or has run.
+    Query,
+    /// A query that is kept by name.
+    Definition,
+    /// A stored event.
+    Record,
     /// An alarm.
     Alarm,
     /// An anomaly detector.

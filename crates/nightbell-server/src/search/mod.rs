@@ -13,9 +13,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nightbell_core::event::Group;
+use nightbell_core::fields::{Fields, Selector, Subject, Value};
 use nightbell_core::pattern::facts::Facts;
 use nightbell_core::time::Timestamp;
 use nightbell_store::Position;
+use nightbell_store::archive::{Field, Row};
+use nightbell_winevt::DialectReader;
 use tokio::sync::Notify;
 
 use crate::app::App;
@@ -24,7 +27,9 @@ use crate::catalog::Failure;
 pub(crate) mod page;
 mod pieces;
 mod pool;
+pub(crate) mod queries;
 mod read;
+pub(crate) mod record;
 pub(crate) mod shelves;
 
 pub(crate) use pieces::{Area, Streams};
@@ -36,16 +41,55 @@ use shelves::Hold;
 /// A place in the order of events: time, block, number inside the block.
 pub(crate) type Place = (i64, u64, u32);
 
+/// A place as text, 49 digits that sort as places do.
+pub(crate) fn place_text((time, block, number): Place) -> String {
+    format!("{time:019}{block:020}{number:010}")
+}
+
+/// Reads what [`place_text`] wrote.
+pub(crate) fn read_place(text: &str) -> Option<Place> {
+    let sound = text.len() == 49 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !sound {
+        return None;
+    }
+    Some((text[..19].parse().ok()?, text[19..39].parse().ok()?, text[39..].parse().ok()?))
+}
+
 /// A stored event, as long as it is looked at.
 pub(crate) struct Stored<'e> {
+    /// The number of the search's area that it belongs to.
+    pub(crate) area: usize,
     /// Where it stands.
     pub(crate) place: Place,
     /// When it arrived.
     pub(crate) arrival: Timestamp,
     /// Its log stream.
     pub(crate) stream: &'e str,
-    /// Its message.
+    /// Its message; empty where the taker does with columns.
     pub(crate) message: &'e str,
+    /// The columns that stand for its message.
+    pub(crate) columns: Option<Row<'e>>,
+}
+
+impl<'e> Stored<'e> {
+    /// The event as rules and queries see it.
+    pub(crate) fn subject(&self) -> Subject<'e> {
+        match self.columns {
+            Some(row) => Subject::of_fields(Box::new(Columns(row)), self.stream),
+            None => Subject::new(self.message, self.stream, &DialectReader),
+        }
+    }
+}
+
+/// Fields that are answered from the archive's columns.
+struct Columns<'e>(Row<'e>);
+
+impl Fields for Columns<'_> {
+    fn visit(&self, selector: &Selector, visit: &mut dyn FnMut(Value<'_>)) {
+        if let Some(field) = Field::of(selector) {
+            self.0.show(field, &mut |text| visit(Value::Text(text)));
+        }
+    }
 }
 
 /// The way a search goes through time; pieces that are wanted first are read first.
@@ -70,6 +114,12 @@ pub(crate) trait Taker: Send + Sync + 'static {
 
     /// The event times (first and last, in milliseconds) that are still wanted; they may grow narrower meanwhile.
     fn times(&self) -> (i64, i64);
+
+    /// The fields that are all it looks at beside time, stream and place; `None` when it wants messages. Fields are then
+    /// answered from columns wherever these say exactly what the message says.
+    fn columns(&self) -> Option<&[Field]> {
+        None
+    }
 
     /// An empty part.
     fn part(&self) -> Self::Part;

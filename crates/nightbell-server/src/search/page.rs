@@ -8,11 +8,9 @@ nothing beyond the bound is read any more.
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use nightbell_core::fields::Subject;
 use nightbell_core::pattern::Pattern;
 use nightbell_core::pattern::facts::Facts;
 use nightbell_core::time::Timestamp;
-use nightbell_winevt::DialectReader;
 
 use super::{Over, Place, Stored, Taker};
 use crate::admission::EVENT_OVERHEAD_BYTES;
@@ -101,7 +99,7 @@ impl Taker for Page {
         if !part.takes(event.place, &self.wanted) {
             return Ok(());
         }
-        let subject = Subject::new(event.message, event.stream, &DialectReader);
+        let subject = event.subject();
         if self.wanted.pattern.as_ref().is_none_or(|pattern| pattern.matches(&subject)) {
             let found = Found {
                 stream: event.stream.to_owned(),
@@ -200,7 +198,7 @@ mod tests {
     use super::*;
 
     fn stored(place: Place, message: &str) -> Stored<'_> {
-        Stored { place, arrival: Timestamp::from_millis(0), stream: "s", message }
+        Stored { area: 0, place, arrival: Timestamp::from_millis(0), stream: "s", message, columns: None }
     }
 
     fn wanted(backwards: bool, events_max: usize, bytes_max: usize, beyond: Option<Place>) -> Wanted {

@@ -11,6 +11,14 @@ use tracing::warn;
 use super::pieces::{Area, From, Piece, Share};
 use super::{EndedBy, Search, Stored, Taker, is_of, since};
 
+/// The fields of both lists, each once.
+fn with(fields: &[Field], more: &[Field]) -> Vec<Field> {
+    let mut all = [fields, more].concat();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
 impl<T: Taker> Search<T> {
     /// Reads a piece into a part, and hands it over.
     pub(super) fn read(&self, piece: &Piece) -> Result<(), EndedBy> {
@@ -60,11 +68,13 @@ impl<T: Taker> Search<T> {
         for at in share.row_groups(reader.row_groups()) {
             let Some(summary) = reader.summary(at) else { break };
             let (first, last) = self.times(area);
+            let exact = |columns: &&[Field]| columns.iter().all(|field| summary.is_exact(*field));
+            let columns = self.taker.columns().filter(exact);
             let wanted = Wanted {
                 from: Some(nightbell_core::time::Timestamp::from_millis(first)),
                 to: Some(nightbell_core::time::Timestamp::from_millis(last.saturating_add(1))),
-                messages: true,
-                fields: fields.clone(),
+                messages: columns.is_none(),
+                fields: with(&fields, columns.unwrap_or_default()),
             };
             let (Some(from), Some(to)) = (wanted.from, wanted.to) else { break };
             let has_stream = match &area.streams {
@@ -89,6 +99,8 @@ impl<T: Taker> Search<T> {
                     self.taker.take(
                         part,
                         &Stored {
+                            area: number,
+                            columns: columns.map(|_| row),
                             place: (row.time().as_millis(), row.block().number(), row.number()),
                             arrival: row.arrival(),
                             stream: row.stream(),
@@ -134,7 +146,7 @@ impl<T: Taker> Search<T> {
             let found = self.areas.iter().enumerate().find(|(_, area)| is_of(area, &batch.group));
             let counts =
                 |area: &Area| since(area, &batch.stream).is_some_and(|since| block.position >= since);
-            let Some((_, area)) = found.filter(|(_, area)| counts(area)) else {
+            let Some((of, area)) = found.filter(|(_, area)| counts(area)) else {
                 number = number.saturating_add(u32::try_from(batch.events.len()).unwrap_or(u32::MAX));
                 continue;
             };
@@ -148,7 +160,8 @@ impl<T: Taker> Search<T> {
                 events += 1;
                 bytes += event.message.len() as u64;
                 let (stream, message) = (batch.stream.as_str(), event.message.as_str());
-                let stored = Stored { place, arrival: batch.arrival, stream, message };
+                let arrival = batch.arrival;
+                let stored = Stored { area: of, place, arrival, stream, message, columns: None };
                 self.taker.take(part, &stored)?;
             }
         }
@@ -161,3 +174,6 @@ impl<T: Taker> Search<T> {
         self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ Readers outside (DuckDB, pyarrow, Spark) rely on names and types: a column may b
 
 use std::sync::{Arc, LazyLock};
 
-use nightbell_core::fields::Selector;
+use nightbell_core::fields::{Selector, Step};
 use nightbell_core::pattern::facts::Facts;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::{KeyValue, SortingColumn};
@@ -117,6 +117,19 @@ impl Field {
         Self::ALL.into_iter().find(|field| field.selector() == selector)
     }
 
+    /// The field that is looked for in these ways, one after the other, where none of the ways leads past the column: its
+    /// selector, then its name as one key.
+    pub fn asked_for(ways: &[Selector]) -> Option<Self> {
+        let (first, others) = ways.split_first()?;
+        let field = Self::of(first)?;
+        others.iter().all(|way| *way == WHOLE[field as usize]).then_some(field)
+    }
+
+    /// Its name as one key: `$.['Audit.User']`.
+    pub(super) fn whole(self) -> &'static Selector {
+        &WHOLE[self as usize]
+    }
+
     /// Whether the column holds whole numbers.
     pub fn is_number(self) -> bool {
         matches!(self, Self::EventId | Self::RecordId)
@@ -149,6 +162,16 @@ static SELECTORS: LazyLock<[Selector; 11]> = LazyLock::new(|| {
             Field::Reason => "$.Audit.Reason",
         };
         Selector::parse(text).expect("is a selector")
+    })
+});
+
+static WHOLE: LazyLock<[Selector; 11]> = LazyLock::new(|| {
+    Field::ALL.map(|field| {
+        let names = field.selector().steps.iter().filter_map(|step| match step {
+            Step::Name(name) => Some(name.as_str()),
+            Step::Index(_) | Step::Any { .. } => None,
+        });
+        Selector { steps: vec![Step::Name(names.collect::<Vec<_>>().join("."))] }
     })
 });
 

@@ -89,6 +89,7 @@ impl<'r> Encoder<'r> {
         let subject = Subject::new(event.message, event.stream, self.reader);
         let mut fields = self.draft.push(event, &subject);
         fields[Field::RecordId as usize] = subject.text(Field::RecordId.selector());
+        self.draft.check(&fields, &subject);
         self.pending.push(event, fields);
         self.message_bytes += event.message.len() as u64;
         if self.pending.is_full() {

@@ -551,6 +551,23 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// Shows a field that was wanted, as text; nothing where the event has none.
+    pub fn show(&self, field: Field, see: &mut dyn FnMut(&str)) {
+        let Some((_, values)) = self.batch.fields.iter().find(|(held, _)| *held == field) else { return };
+        match values {
+            FieldValues::Numbers(numbers) => {
+                if let Some(number) = numbers[self.place()] {
+                    see(&number.to_string());
+                }
+            }
+            FieldValues::Texts(texts) => {
+                if let Some(text) = &texts[self.place()] {
+                    see(text.as_utf8().unwrap_or_default());
+                }
+            }
+        }
+    }
+
     pub(super) fn placed(&self) -> Placed<'a> {
         Placed {
             time: self.time(),

@@ -40,7 +40,8 @@ const PLAIN_BYTES_MAX: usize = 256 * 1024 * 1024;
 const ZSTD_LEVEL: i32 = 3;
 
 const MAGIC: [u8; 2] = *b"NS";
-const VERSION: u8 = 1;
+/// Version 1 says nothing of exact columns.
+const VERSION: u8 = 2;
 const HEADER_BYTES: usize = 16;
 
 /// Fields whose values stand in the filter: what rules and people ask for, and numbers, which may
@@ -132,9 +133,18 @@ struct Stored {
     grams: Grams,
     fields: Span,
     messages: Span,
+    /// The fields whose columns are exact, a bit for each; stored beside, since version 2.
+    #[serde(skip)]
+    exact: u16,
 }
 
 impl GroupSummary {
+    /// Whether the column of a field says of every event what its message says: the text as it is written there, and
+    /// nothing only where the message has nothing, also not a field whose whole name is `Audit.User`.
+    pub fn is_exact(&self, field: Field) -> bool {
+        self.stored.exact & bit(field) != 0
+    }
+
     /// How many events the row group holds.
     pub fn rows(&self) -> u64 {
         self.stored.rows
@@ -221,6 +231,10 @@ impl Facts for GroupSummary {
     }
 }
 
+fn bit(field: Field) -> u16 {
+    1 << field as u16
+}
+
 /// Whether `text` may stand for a value that is neither a text nor a number.
 pub(super) fn is_json_word(text: &str) -> bool {
     matches!(text, "true" | "false")
@@ -269,6 +283,7 @@ pub(super) struct Draft {
     is_full: bool,
     values: HashSet<u64, BuildHasherDefault<Hashed>>,
     grams: GramDraft,
+    exact: u16,
 }
 
 impl Draft {
@@ -282,6 +297,25 @@ impl Draft {
             is_full: false,
             values: HashSet::default(),
             grams: GramDraft::new(),
+            exact: u16::MAX,
+        }
+    }
+
+    /// Looks whether the columns of an event say what its message says.
+    pub(super) fn check(&mut self, columns: &[Option<String>; Field::ALL.len()], subject: &Subject<'_>) {
+        for (field, column) in Field::ALL.into_iter().zip(columns) {
+            let is_exact = self.exact & bit(field) == 0
+                || match column {
+                    // A truth value would stand there as its word.
+                    Some(text) if field.is_number() => {
+                        text.parse().is_ok_and(|number: i64| number.to_string() == *text)
+                    }
+                    Some(text) => !is_json_word(text),
+                    None => !has_scalar(subject, field.whole()),
+                };
+            if !is_exact {
+                self.exact &= !bit(field);
+            }
         }
     }
 
@@ -368,9 +402,18 @@ impl Draft {
             grams: draft.grams.finish(),
             fields: Span::default(),
             messages: Span::default(),
+            exact: draft.exact,
         };
         GroupSummary { stored, values }
     }
+}
+
+fn has_scalar(subject: &Subject<'_>, selector: &Selector) -> bool {
+    let mut found = None;
+    if let Some(fields) = subject.fields() {
+        fields.visit(selector, &mut |value| keep_first(&mut found, value));
+    }
+    found.is_some()
 }
 
 /// As [`Subject::text`] has it: the first text, number or truth value.
@@ -420,7 +463,8 @@ impl FileSummary {
     /// `NS`, version, five zeros, XXH3-64 of the frame (little endian), and a zstd frame of postcard.
     pub(super) fn encode(&self) -> Result<Vec<u8>, String> {
         let stored: Vec<&Stored> = self.groups.iter().map(|group| &group.stored).collect();
-        let plain = postcard::to_stdvec(&(self.footer, stored)).map_err(|error| error.to_string())?;
+        let exact: Vec<u16> = self.groups.iter().map(|group| group.stored.exact).collect();
+        let plain = postcard::to_stdvec(&(self.footer, stored, exact)).map_err(|error| error.to_string())?;
         let frame = zstd::bulk::compress(&plain, ZSTD_LEVEL).map_err(|error| error.to_string())?;
         let mut value = vec![0; HEADER_BYTES];
         value[..2].copy_from_slice(&MAGIC);
@@ -435,7 +479,8 @@ impl FileSummary {
         let Some((head, frame)) = value.split_at_checked(HEADER_BYTES) else {
             return Err("summary is cut short");
         };
-        if head[..2] != MAGIC || head[2] != VERSION || head[3..8] != [0; 5] {
+        let version = head[2];
+        if head[..2] != MAGIC || !(1..=VERSION).contains(&version) || head[3..8] != [0; 5] {
             return Err("header is not a summary's of this version");
         }
         if head[8..] != xxh3_64(frame).to_le_bytes() {
@@ -447,8 +492,12 @@ impl FileSummary {
             return Err("summary is too large");
         }
         let plain = zstd::bulk::decompress(frame, plain_bytes).map_err(|_| "frame is no zstd")?;
-        let (footer, stored): (Span, Vec<Stored>) =
-            postcard::from_bytes(&plain).map_err(|_| "frame holds no summary")?;
+        let ((footer, mut stored), rest): ((Span, Vec<Stored>), _) =
+            postcard::take_from_bytes(&plain).map_err(|_| "frame holds no summary")?;
+        if version > 1 {
+            let exact: Vec<u16> = postcard::from_bytes(rest).map_err(|_| "frame holds no exact columns")?;
+            stored.iter_mut().zip(exact).for_each(|(stored, exact)| stored.exact = exact);
+        }
         let groups = stored.into_iter().map(GroupSummary::from_file).collect::<Result<_, _>>()?;
         Ok(Self { footer, groups })
     }

@@ -56,6 +56,8 @@ fn app() -> Arc<App> {
         origin: Origin::new("nightbell@example.org", None).unwrap(),
         shelves: Shelves::new(archive),
         search_pool: Pool::without_threads(),
+        queries: crate::search::queries::Queries::default(),
+        results: Semaphore::new(1),
         pages: Semaphore::new(1),
         studies: Semaphore::new(1),
         archive_after_ms: 0,
