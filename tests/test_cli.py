@@ -26,7 +26,7 @@ EVTX = REPOSITORY / "testdata" / "evtx"
 
 
 class TestHelp:
-    @pytest.mark.parametrize("command", [(), ("serve",), ("env",), ("import",), ("watch",), ("demo",)])
+    @pytest.mark.parametrize("command", [(), ("serve",), ("env",), ("import",), ("watch",), ("backup",), ("restore",), ("doctor",), ("demo",)])
     def test_every_command_explains_itself(self, tmp_path, command):
         done = run(*command, "--help", folder=tmp_path)
         assert done.returncode == 0 and "Usage:" in done.stdout and done.stderr == ""

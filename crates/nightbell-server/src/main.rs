@@ -14,6 +14,7 @@ mod app;
 mod auth;
 mod aws;
 mod backtest;
+mod backup;
 mod bounded;
 mod catalog;
 mod client;
@@ -21,13 +22,16 @@ mod clock;
 mod command;
 mod config;
 mod credentials;
+mod doctor;
 mod health;
+mod installation;
 mod intake;
 mod listen;
 mod manage;
 mod pages;
 mod run;
 mod search;
+mod size;
 mod telemetry;
 mod wiring;
 
@@ -67,6 +71,12 @@ enum Command {
     Import(command::import::Import),
     /// See what is going on, take it on, or mute it
     Incidents(command::incidents::Incidents),
+    /// Copy everything into a folder, while the server runs or not
+    Backup(command::backup::Backup),
+    /// Put a backup into an empty data folder
+    Restore(command::restore::Restore),
+    /// Look whether everything is in order, and say what to do
+    Doctor(command::doctor::Doctor),
     /// See it work: a server in a temporary folder, two recorded attacks, the mails they cause
     Demo(command::demo::Demo),
 }
@@ -79,6 +89,9 @@ fn main() -> ExitCode {
         Command::Backtest(backtest) => backtest.run(),
         Command::Import(import) => import.run(),
         Command::Incidents(incidents) => incidents.run(),
+        Command::Backup(backup) => backup.run(),
+        Command::Restore(restore) => restore.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Demo(demo) => demo.run(),
     };
     match done {
