@@ -26,7 +26,10 @@ EVTX = REPOSITORY / "testdata" / "evtx"
 
 
 class TestHelp:
-    @pytest.mark.parametrize("command", [(), ("serve",), ("env",), ("import",), ("watch",), ("tail",), ("demo",)])
+    @pytest.mark.parametrize(
+        "command",
+        [(), *((name,) for name in "serve env import watch query tail export verify backup restore doctor demo".split())],
+    )
     def test_every_command_explains_itself(self, tmp_path, command):
         done = run(*command, "--help", folder=tmp_path)
         assert done.returncode == 0 and "Usage:" in done.stdout and done.stderr == ""

@@ -107,11 +107,13 @@ def test_every_watch_is_documented_and_says_what_it_is(tmp_path):
 
 
 def test_every_flag_of_the_commands_is_documented(tmp_path):
-    commands = [["env"], ["import"], ["tail"], ["query"], ["demo"], ["export"], ["verify"]]
+    commands = [["env"], ["import"], ["tail"], ["query"], ["demo"], ["export"], ["verify"], ["backup"], ["restore"]]
     commands += [["watch", recipe] for recipe in recipes()]
     commands += [["backtest", what] for what in ("alarm", "denied-access")]
     commands += [["incidents", what] for what in ("list", "show", "ack", "mute")]
     there = set().union(*(flags(help_of(tmp_path, *command)) for command in commands))
+    # The doctor takes the settings of the server beside its own flags.
+    there |= flags(help_of(tmp_path, "doctor")) - flags(help_of(tmp_path, "serve"))
     first = [row[0] for row in cells(BOOK / "reference" / "cli.md")]
     told = {flag for cell in first for flag in re.findall(r"`(--[a-z-]+)", cell)} - {"--help", "--version"}
     assert told == there

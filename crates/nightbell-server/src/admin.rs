@@ -21,11 +21,12 @@ use tokio::runtime::Handle;
 use tracing::warn;
 
 use crate::app::App;
+use crate::aws::error::disk_limit_text;
 use crate::backtest;
 use crate::catalog::{Failure, Key, put};
 use crate::manage::groups::{self, GroupOptions};
 use crate::manage::{Refusal, alarms, composites, detectors, mutes};
-use crate::{auth, clock, export, intake, proof};
+use crate::{auth, backup, clock, doctor, export, intake, proof};
 
 mod facets;
 pub(crate) mod incidents;
@@ -82,6 +83,8 @@ pub(crate) async fn answer(app: &Arc<App>, parts: &Parts, body: Bytes) -> Respon
         "/_nightbell/backtest" => backtest::desk::answer(app, caller.scope.region, &body, clock::now()).await,
         "/_nightbell/export" => export::answer(app, &caller.scope.region, &body, clock::now()),
         "/_nightbell/verify" => proof::answer(app, &body),
+        "/_nightbell/backup" => backup::answer(app, &body, clock::now()).await,
+        "/_nightbell/doctor" => doctor::answer(app, &body).await,
         "/_nightbell/import" => import(app, &caller.scope.region, &body).await,
         path => {
             let region = &caller.scope.region;
@@ -114,7 +117,8 @@ async fn import(app: &App, region: &str, body: &[u8]) -> Response {
         Ok(progress) => answer_json(&progress),
         Err(Refusal::Invalid(reason) | Refusal::Limit(reason)) => text(StatusCode::BAD_REQUEST, &reason),
         Err(Refusal::Store(failure)) if failure.kind() == Kind::Throttled => {
-            text(StatusCode::TOO_MANY_REQUESTS, "too much is waiting to be written")
+            let why = failure.disk_limit().map(|(bytes, bytes_max)| disk_limit_text(bytes, bytes_max));
+            text(StatusCode::TOO_MANY_REQUESTS, why.as_deref().unwrap_or("too much is waiting to be written"))
         }
         Err(other) => {
             warn!(error = ?other, "an import was interrupted");

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use crate::catalog::Records;
 use crate::credentials::AccessKey;
 use crate::health::Health;
+use crate::installation::Installation;
 use crate::manage::filters::Compiled;
 use crate::manage::topics::Links;
 use crate::run::Stopping;
@@ -31,6 +32,8 @@ pub(crate) struct App {
     pub(crate) public_url: String,
     /// The key that signs requests.
     pub(crate) key: AccessKey,
+    /// The folder, the settings and the store of this machine; `None` for loops that are tested over a store in memory.
+    pub(crate) installation: Option<Installation>,
     /// The events.
     pub(crate) journal: Arc<dyn Journal>,
     /// Everything configured.
@@ -85,6 +88,12 @@ pub(crate) struct App {
 }
 
 impl App {
+    /// What is wrong: events are not judged, or none are taken.
+    pub(crate) fn trouble(&self, now: Timestamp) -> Option<String> {
+        let refusal = || self.installation.as_ref()?.refusal();
+        self.health.trouble(now).or_else(refusal)
+    }
+
     /// Where links in messages point to.
     pub(crate) fn links(&self) -> Links<'_> {
         Links { public_url: &self.public_url }

@@ -156,6 +156,14 @@ impl Failure {
         }
     }
 
+    /// Bytes used and bytes allowed, when the limit of the disk is the trouble.
+    pub(crate) fn disk_limit(&self) -> Option<(u64, u64)> {
+        match self {
+            Self::Store(error) => error.disk_limit(),
+            Self::Stopping | Self::Damaged { .. } => None,
+        }
+    }
+
     /// A record under `key` that `error` tells is damaged.
     pub(crate) fn damaged(key: &[u8], error: &dyn std::fmt::Display) -> Self {
         Self::Damaged { key: String::from_utf8_lossy(key).into_owned(), error: error.to_string() }

@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use crate::auth::is_region;
 use crate::bounded::read_text;
+use crate::size::Size;
 
 pub(crate) use archive::{ArchivePlace, open_archive};
 
@@ -23,6 +24,9 @@ mod archive;
 
 /// Where the server listens when nothing is said: loopback only.
 pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8600";
+
+/// The least limit of the disk, in bytes; below some gigabytes one makes little sense.
+const DISK_BYTES_MAX_MIN: u64 = 16 << 20;
 
 /// What the operator wrote, no more. The doc comment of a field is its documentation in `--help` and in the book.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -104,6 +108,10 @@ pub(crate) struct Settings {
     #[arg(long, env = "NIGHTBELL_CONTRIBUTORS_MAX", value_name = "N")]
     pub(crate) contributors_max: Option<usize>,
 
+    /// Disk that events may take, such as 200GiB: from there on new ones are refused as throttled (default: no limit)
+    #[arg(long, env = "NIGHTBELL_DISK_BYTES_MAX", value_name = "SIZE")]
+    pub(crate) disk_bytes_max: Option<Size>,
+
     /// What is logged: error, warn, info, debug, or a tracing filter such as info,nightbell=debug (default: info)
     #[arg(long, env = "NIGHTBELL_LOG", value_name = "FILTER")]
     pub(crate) log: Option<String>,
@@ -140,6 +148,8 @@ pub(crate) struct Config {
     pub(crate) allow_reset: bool,
     /// Contributors that one alarm holds at once.
     pub(crate) contributors_max: usize,
+    /// Bytes of disk from which on events are refused.
+    pub(crate) disk_bytes_max: Option<u64>,
     /// Filter of log lines.
     pub(crate) log: String,
     /// Whether log lines are JSON.
@@ -182,6 +192,7 @@ impl Settings {
             region: self.region.or(below.region),
             allow_reset: self.allow_reset.or(below.allow_reset),
             contributors_max: self.contributors_max.or(below.contributors_max),
+            disk_bytes_max: self.disk_bytes_max.or(below.disk_bytes_max),
             log: self.log.or(below.log),
             log_format: self.log_format.or(below.log_format),
         })
@@ -224,6 +235,12 @@ impl Settings {
         if !(100..=1_000_000).contains(&contributors_max) {
             bail!("contributors_max: {contributors_max} is outside 100 to 1000000");
         }
+        let disk_bytes_max = self.disk_bytes_max.map(Size::bytes);
+        if let Some(bytes) = disk_bytes_max.filter(|bytes| *bytes < DISK_BYTES_MAX_MIN) {
+            bail!(
+                "disk_bytes_max: {bytes} bytes are fewer than {DISK_BYTES_MAX_MIN}, which the store needs for itself"
+            );
+        }
         let log_json = match self.log_format.as_deref().unwrap_or("text") {
             "text" => false,
             "json" => true,
@@ -249,6 +266,7 @@ impl Settings {
             region: self.region_name()?,
             allow_reset,
             contributors_max,
+            disk_bytes_max,
             log: self.log.clone().unwrap_or_else(|| "info".to_owned()),
             log_json,
         })
@@ -327,6 +345,7 @@ mod tests {
             ("archive = \"s3://x\"", "archive"),
             ("archive_after = \"soon\"", "archive_after"),
             ("archive_head_topic = \"heads\"", "archive_head_topic"),
+            ("disk_bytes_max = \"1MiB\"", "disk_bytes_max"),
             ("listen = \"0.0.0.0:1\"\nallow_reset = true", "allow_reset"),
         ] {
             let error = format!("{:#}", file(text).unwrap().check().expect_err(text));

@@ -206,11 +206,11 @@ impl Exporting {
         let search = planned.await.map_err(badly)??;
         let mut halt = self.app.stopping.clone();
         let ended = tokio::select! {
-            ended = search.run() => ended?,
+            ended = search.run(None) => ended?,
             gone = told(&progress, lines) => return Err(gone.into()),
             _ = halt.wait_for(|stops| *stops) => return Err(stopping()),
         };
-        if ended.halted || ended.limit.is_some() {
+        if ended.halted_at.is_some() || ended.limit.is_some() {
             let why = "the search ended before everything was read";
             return Err(Ended::Failed(ended.limit.unwrap_or_else(|| why.to_owned())));
         }

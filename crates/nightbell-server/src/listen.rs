@@ -115,6 +115,9 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
         match parts.uri.path() {
             "/healthz" => return healthz(&app),
             "/metrics" => {
+                if let Some(installation) = &app.installation {
+                    app.telemetry.disk(installation.store.disk_bytes(), installation.config.disk_bytes_max);
+                }
                 return ([(CONTENT_TYPE, "text/plain; version=0.0.4")], app.telemetry.text()).into_response();
             }
             "/" => return pages::welcome(),
@@ -138,7 +141,7 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
 }
 
 fn healthz(app: &App) -> Response {
-    match app.health.trouble(clock::now()) {
+    match app.trouble(clock::now()) {
         None => "ok\n".into_response(),
         Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, format!("{trouble}\n")).into_response(),
     }

@@ -14,6 +14,7 @@ mod app;
 mod auth;
 mod aws;
 mod backtest;
+mod backup;
 mod bounded;
 mod catalog;
 mod client;
@@ -22,7 +23,9 @@ mod command;
 mod config;
 mod credentials;
 mod export;
+mod doctor;
 mod health;
+mod installation;
 mod intake;
 mod lines;
 mod listen;
@@ -32,6 +35,7 @@ mod proof;
 mod run;
 mod search;
 mod tail;
+mod size;
 mod telemetry;
 mod wiring;
 
@@ -81,6 +85,12 @@ enum Command {
     Export(command::export::Export),
     /// Prove that the archive holds what was written
     Verify(command::verify::Verify),
+    /// Copy everything into a folder, while the server runs or not
+    Backup(command::backup::Backup),
+    /// Put a backup into an empty data folder
+    Restore(command::restore::Restore),
+    /// Look whether everything is in order, and say what to do
+    Doctor(command::doctor::Doctor),
     /// See it work: a server in a temporary folder, two recorded attacks, the mails they cause
     Demo(command::demo::Demo),
 }
@@ -97,6 +107,9 @@ fn main() -> ExitCode {
         Command::Incidents(incidents) => incidents.run(),
         Command::Export(export) => export.run(),
         Command::Verify(verify) => verify.run(),
+        Command::Backup(backup) => backup.run(),
+        Command::Restore(restore) => restore.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Demo(demo) => demo.run(),
     };
     match done {

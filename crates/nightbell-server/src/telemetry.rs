@@ -40,6 +40,10 @@ pub(crate) struct Telemetry {
     pub(crate) moved_points: IntCounterVec,
     /// Alarm transitions by new state.
     pub(crate) transitions: IntCounterVec,
+    /// Bytes of disk that store and archive take.
+    disk_bytes: IntGauge,
+    /// Bytes of disk from which on events are refused; 0 for no limit.
+    disk_bytes_max: IntGauge,
     /// Incidents that are not over.
     pub(crate) open_incidents: IntGauge,
     /// Messages that went into a digest.
@@ -79,6 +83,9 @@ impl Telemetry {
             gauge
         };
         let open_incidents = gauge("incidents_open", "Incidents that are not over.");
+        let disk_bytes = gauge("disk_bytes", "Bytes of disk that store and archive take.");
+        let disk_bytes_max =
+            gauge("disk_bytes_max", "Bytes of disk from which on events are refused; 0 for no limit.");
         let record_logs = gauge("record_logs", "Event logs whose record numbers are followed.");
         let unfollowed =
             gauge("record_batches_unfollowed", "Batches of event logs that are beyond those followed.");
@@ -129,6 +136,8 @@ impl Telemetry {
             ),
             moved_points,
             transitions: by("alarm_transitions_total", "Alarm transitions by new state.", &["state"]),
+            disk_bytes,
+            disk_bytes_max,
             open_incidents,
             gathered: counter("messages_gathered_total", "Messages that went into a digest."),
             findings,
@@ -139,6 +148,13 @@ impl Telemetry {
             event_to_accepted,
             registry,
         }
+    }
+
+    /// Notes how much disk is used, of how much.
+    pub(crate) fn disk(&self, bytes: u64, bytes_max: Option<u64>) {
+        let held = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.disk_bytes.set(held(bytes));
+        self.disk_bytes_max.set(held(bytes_max.unwrap_or(0)));
     }
 
     /// All counters as text.

@@ -21,6 +21,7 @@ use crate::catalog::Records;
 use crate::config::{self, ArchivePlace, Config};
 use crate::credentials;
 use crate::health::Health;
+use crate::installation::{self, Installation};
 use crate::manage::filters::Compiled;
 use crate::run;
 use crate::search::Pool;
@@ -61,7 +62,13 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         .mode(0o700)
         .create(&config.data)
         .with_context(|| format!("cannot make the data folder {}", config.data.display()))?;
-    let store = LocalStore::open(&config.data.join("store"), Options::default())
+    installation::refuse_half_restored(&config.data)?;
+    let options = Options {
+        disk_bytes_max: config.disk_bytes_max.unwrap_or(0),
+        counted_beside: Some(installation::archive_folder(&config.data)),
+        ..Options::default()
+    };
+    let store = LocalStore::open(&installation::store_folder(&config.data), options)
         .with_context(|| format!("cannot open the store in {}", config.data.display()))?;
     let store = Arc::new(store);
     // The store is ours now, so what a server that was killed has told of itself is over.
@@ -88,6 +95,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         account: config.account.clone(),
         public_url,
         key,
+        installation: Some(Installation::new(config.clone(), Arc::clone(&store))),
         journal: Arc::clone(&store) as Arc<dyn Journal>,
         records: Records::new(Arc::clone(&store) as Arc<dyn Catalog>),
         compiled: Compiled::new(&config.account),

@@ -48,6 +48,16 @@ impl StoreError {
     }
 }
 
+impl StoreError {
+    /// Bytes used and bytes allowed, when the limit of the disk is the trouble.
+    pub fn disk_limit(&self) -> Option<(u64, u64)> {
+        match *self.0 {
+            Cause::DiskLimit { bytes, bytes_max } => Some((bytes, bytes_max)),
+            _ => None,
+        }
+    }
+}
+
 impl From<Cause> for StoreError {
     fn from(cause: Cause) -> Self {
         Self(Arc::new(cause))
@@ -70,7 +80,7 @@ pub(crate) enum Cause {
     )]
     LargeScan { space: &'static str, entries_max: usize },
     #[error(
-        "folder was written by a newer version; use that version or a folder of its own. folder={folder}, format={format}, format_max={format_max}"
+        "folder was written by a newer version; start that version, or restore a backup that was made before the upgrade. folder={folder}, format={format}, format_max={format_max}"
     )]
     NewerFormat { folder: String, format: u32, format_max: u32 },
     #[error("folder is in use by another process. folder={folder}")]
@@ -83,6 +93,16 @@ pub(crate) enum Cause {
         "folder is as large as it may be; it takes batches again when old ones are trimmed. bytes={bytes}, bytes_max={bytes_max}"
     )]
     DiskLimit { bytes: u64, bytes_max: u64 },
+    #[error("copying was ended before it was done")]
+    Halted,
+    #[error("store was opened anew while it was copied; try again. folder={folder}")]
+    Reopened { folder: String },
+    #[error("backup is refused: {reason}. folder={folder}")]
+    Backup { folder: String, reason: String },
+    #[error("file of the backup {reason}. file={file}")]
+    BackupFile { file: String, reason: String },
+    #[error("backup cannot be written or read: {error}. path={path}")]
+    BackupPath { path: String, error: String },
     #[error("store is closed. folder={folder}")]
     Closed { folder: String },
     #[error(
@@ -134,9 +154,14 @@ impl Cause {
             | Self::ArchivedBefore { .. }
             | Self::Unlike { .. }
             | Self::NewerFormat { .. } => Kind::Invalid,
-            Self::Locked { .. } | Self::Expectation { .. } | Self::Ahead { .. } => Kind::Conflict,
+            Self::Locked { .. } | Self::Expectation { .. } | Self::Ahead { .. } | Self::Backup { .. } => {
+                Kind::Conflict
+            }
             Self::Pending { .. } | Self::DiskLimit { .. } => Kind::Throttled,
-            Self::Closed { .. }
+            Self::Halted
+            | Self::Reopened { .. }
+            | Self::BackupPath { .. }
+            | Self::Closed { .. }
             | Self::Refused { .. }
             | Self::Open { .. }
             | Self::Read { .. }
@@ -145,6 +170,7 @@ impl Cause {
             | Self::Object { .. } => Kind::Unavailable,
             Self::Archive { .. }
             | Self::Chain { .. }
+            | Self::BackupFile { .. }
             | Self::Block { .. }
             | Self::Missing { .. }
             | Self::Entry { .. }
@@ -163,6 +189,18 @@ impl Cause {
 
     pub(crate) fn open(folder: &Path, error: &dyn std::fmt::Display) -> StoreError {
         Self::Open { folder: folder.display().to_string(), error: error.to_string() }.into()
+    }
+
+    pub(crate) fn backup(folder: &Path, reason: impl Into<String>) -> StoreError {
+        Self::Backup { folder: folder.display().to_string(), reason: reason.into() }.into()
+    }
+
+    pub(crate) fn backup_file(file: &Path, reason: impl Into<String>) -> StoreError {
+        Self::BackupFile { file: file.display().to_string(), reason: reason.into() }.into()
+    }
+
+    pub(crate) fn backup_path(path: &Path, error: &dyn std::fmt::Display) -> StoreError {
+        Self::BackupPath { path: path.display().to_string(), error: error.to_string() }.into()
     }
 
     pub(crate) fn read(folder: &Path, error: &dyn std::fmt::Display) -> StoreError {

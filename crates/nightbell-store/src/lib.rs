@@ -6,6 +6,7 @@ object storage.
   sync; [`Journal::read`] follows the head from memory and older positions from disk.
 - [`Catalog`]: ordered maps ([`Space`]) and small streams ([`Stream`]), changed by atomic [`Write`]s.
 - [`archive`]: events in Parquet files on object storage, with summaries and a chain of hashes that proves them.
+- [`backup`]: a copy of store and archive in a folder of its own, and the way back.
 - [`LocalStore`]: journal and catalog in one folder of one machine. [`MemoryStore`]: both for tests.
 
 Nothing here knows what keys, values and events mean, reads a clock, or starts a task of an async runtime.
@@ -38,9 +39,11 @@ store.close();
 */
 
 pub mod archive;
+pub mod backup;
 pub mod catalog;
 mod codec;
 mod error;
+mod files;
 pub mod journal;
 mod local;
 mod memory;
@@ -49,7 +52,7 @@ mod position;
 pub use catalog::{Catalog, Durability, Entry, Scan, Space, Stream, Write};
 pub use error::{Kind, StoreError};
 pub use journal::{Appending, Block, Journal, StreamSummary, Summary};
-pub use local::{LocalStore, Options};
+pub use local::{Copied, LocalStore, Options};
 pub use memory::MemoryStore;
 pub use position::Position;
 

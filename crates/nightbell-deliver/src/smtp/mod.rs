@@ -18,11 +18,14 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 pub use config::{InvalidSmtp, Login, SMTP_TIMEOUT, SMTP_URL_BYTES_MAX, Secret, Security, SmtpConfig};
+pub use examine::Examined;
 
 use crate::message::{Mail, clean_line};
 use crate::{REASON_CHARS_MAX, Receipt, SendError, mime};
 
+mod certificate;
 mod config;
+mod examine;
 
 /// Connections kept open while nothing is sent.
 pub const IDLE_CONNECTIONS_MAX: usize = 4;
@@ -89,6 +92,11 @@ impl Smtp {
                 return Ok(connection);
             }
         }
+        self.connect(now).await
+    }
+
+    /// A new connection, logged in where there is a log-in.
+    async fn connect(&self, now: Timestamp) -> Result<AsyncSmtpConnection, SendError> {
         let opened = timeout(self.config.timeout, self.open()).await;
         let mut connection = match opened {
             Ok(Ok(connection)) => connection,

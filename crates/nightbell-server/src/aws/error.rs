@@ -149,6 +149,9 @@ pub(crate) fn stored(service: Service, failure: &Failure) -> ApiError {
     match failure.kind() {
         Kind::Throttled => {
             let code = if service == Service::Logs { "ThrottlingException" } else { "Throttling" };
+            if let Some((bytes, bytes_max)) = failure.disk_limit() {
+                return ApiError::sender(code, disk_limit_text(bytes, bytes_max));
+            }
             ApiError::sender(
                 code,
                 "Rate exceeded: too much is waiting to be written; try again after a pause",
@@ -168,6 +171,14 @@ pub(crate) fn stored(service: Service, failure: &Failure) -> ApiError {
             }
         }
     }
+}
+
+/// What is to be done at the limit of the disk.
+pub(crate) fn disk_limit_text(bytes: u64, bytes_max: u64) -> String {
+    format!(
+        "The disk limit is reached: {bytes} bytes are used and disk_bytes_max is {bytes_max}. Nothing is lost: keep the \
+         events and try again; they are taken once retention has removed old ones or the limit is raised"
+    )
 }
 
 #[cfg(test)]

@@ -13,12 +13,16 @@ use crate::config::Settings;
 use crate::credentials;
 
 pub(crate) mod backtest;
+pub(crate) mod backup;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod incidents;
 pub(crate) mod query;
+mod meter;
+pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod tail;
 pub(crate) mod verify;

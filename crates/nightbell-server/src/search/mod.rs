@@ -231,7 +231,7 @@ impl<T: Taker> Search<T> {
             tokio::select! {
                 () = done => {}
                 // A server whose signal is gone is stopping, too.
-                _ = stopping.wait_for(|stops| *stops) => self.halt(),
+                _ = stopping.wait_for(|stops| *stops), if !self.over.load(Ordering::Acquire) => self.halt(),
                 () = &mut timer, if !timer.is_elapsed() => {}
             }
             if timer.is_elapsed() && self.has_come_on() {

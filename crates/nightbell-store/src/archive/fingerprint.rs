@@ -85,14 +85,14 @@ impl<'de> Deserialize<'de> for Fingerprint {
 
 /// A fingerprint of bytes that come in pieces.
 #[derive(Default)]
-pub(super) struct Hashing(Sha256);
+pub(crate) struct Hashing(Sha256);
 
 impl Hashing {
-    pub(super) fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    pub(super) fn finish(self) -> Fingerprint {
+    pub(crate) fn finish(self) -> Fingerprint {
         Fingerprint(self.0.finalize().into())
     }
 }

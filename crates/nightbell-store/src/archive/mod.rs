@@ -20,6 +20,7 @@ chain, plan; the steps.
 mod bucket;
 mod chain;
 mod columns;
+mod copy;
 mod decoded;
 mod encoder;
 mod entry;
@@ -41,15 +42,19 @@ use nightbell_core::event::Group;
 use nightbell_core::fields::FieldReader;
 use nightbell_core::time::Timestamp;
 use object_store::ObjectStore;
+use tokio::sync::RwLock;
 
 pub use bucket::{Bucket, BucketKey};
 pub use chain::{ChainBlock, Head, Link, Removal, Step, Stub};
 pub use columns::{Field, ROW_GROUP_MESSAGE_BYTES_MAX, ROW_GROUP_ROWS_MAX};
+pub(crate) use copy::Witness;
+pub use copy::{ArchiveCopy, SweepHold};
 use encoder::{Encoded, Encoder};
 use entry::{FILES, fresh_name, group_key, hour_key, hour_of};
 pub use entry::{FileEntry, Part};
 pub use export::Export;
 pub use fingerprint::{Fingerprint, Placed};
+pub(crate) use fingerprint::Hashing;
 pub use merge::{MERGE_BYTES_MAX, MERGE_FILES_MAX, MERGE_ROWS_MAX, mergeable};
 use objects::Objects;
 use plan::Plan;
@@ -75,6 +80,8 @@ const GONE: &[u8] = b"gone/";
 pub struct Archive {
     objects: Objects,
     catalog: Arc<dyn Catalog>,
+    /// Read by who relies on objects that were taken out, written by [`Archive::sweep`].
+    sweeps: Arc<RwLock<()>>,
 }
 
 /// What a step will change in the catalog once the caller commits it.
@@ -96,12 +103,12 @@ impl Archive {
     ///
     /// `Unavailable` when the folder cannot be created.
     pub fn open_folder(folder: &Path, catalog: Arc<dyn Catalog>) -> Result<Self, StoreError> {
-        Ok(Self { objects: Objects::folder(folder)?, catalog })
+        Ok(Self { objects: Objects::folder(folder)?, catalog, sweeps: Arc::default() })
     }
 
     /// An archive on an object store.
     pub fn open(store: Arc<dyn ObjectStore>, catalog: Arc<dyn Catalog>) -> Self {
-        Self { objects: Objects::new(store), catalog }
+        Self { objects: Objects::new(store), catalog, sweeps: Arc::default() }
     }
 
     /// How far the chain and the archived part of the journal go.
@@ -292,12 +299,14 @@ impl Archive {
         self.change(&head, before, block, files).await.map(Some)
     }
 
-    /// Deletes the objects of files that were taken out at or before `until`; returns how many.
+    /// Deletes the objects of files that were taken out at or before `until`; returns how many. None while somebody
+    /// holds them by [`Archive::hold_sweeps`]: they are deleted by a later sweep.
     ///
     /// # Errors
     ///
     /// `Unavailable` when object storage or the catalog refuses; what was deleted stays deleted.
     pub async fn sweep(&self, until: Timestamp) -> Result<usize, StoreError> {
+        let Ok(_sweeping) = self.sweeps.try_write() else { return Ok(0) };
         let mut deleted = 0;
         let mut scan = Scan::prefix(GONE).limit(PAGE_FILES);
         loop {

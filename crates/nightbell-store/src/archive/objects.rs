@@ -94,6 +94,15 @@ impl Objects {
 
     /// The SHA-256 of an object, or `None` where there is none; read as a stream.
     pub(super) async fn sha256(&self, path: &str) -> Result<Option<Fingerprint>, StoreError> {
+        self.pour(path, &mut |_| Ok(())).await
+    }
+
+    /// Hands an object over piece by piece; returns its SHA-256, or `None` where there is none.
+    pub(super) async fn pour(
+        &self,
+        path: &str,
+        take: &mut (dyn FnMut(&[u8]) -> Result<(), StoreError> + Send),
+    ) -> Result<Option<Fingerprint>, StoreError> {
         let got = match self.0.get(&place(path)?).await {
             Ok(got) => got,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
@@ -102,7 +111,9 @@ impl Objects {
         let mut hashing = Hashing::default();
         let mut chunks = got.into_stream();
         while let Some(chunk) = chunks.next().await {
-            hashing.update(&chunk.map_err(|error| refused(path, &error))?);
+            let chunk = chunk.map_err(|error| refused(path, &error))?;
+            hashing.update(&chunk);
+            take(&chunk)?;
         }
         Ok(Some(hashing.finish()))
     }

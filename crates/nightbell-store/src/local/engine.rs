@@ -18,6 +18,7 @@ use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -27,13 +28,10 @@ use fjall::{
 };
 
 use super::mark::{MARK_KEY, Mark, Sync};
-use super::{Options, manifest, salvage};
+use super::{Options, manifest, salvage, upgrade};
 use crate::catalog::{Durability, Space, Stream};
 use crate::error::Cause;
 use crate::{Position, StoreError};
-
-/// The version of what the folder holds; raise it when an older program could not read it.
-pub(super) const FORMAT: u32 = 1;
 
 /// Bytes of write log that are kept until every keyspace has flushed what they hold; more is replayed when opening.
 const LOG_BYTES_MAX: u64 = 128 * 1024 * 1024;
@@ -64,14 +62,15 @@ const PROBE_FILE: &str = "probe";
 /// What fjall's version marker holds.
 const MARKER: [u8; 4] = [b'F', b'J', b'L', 3];
 
-const FORMAT_KEY: &[u8] = b"format";
-const EVENTS_START_KEY: &[u8] = b"events.start";
+pub(super) const EVENTS_START_KEY: &[u8] = b"events.start";
 
 /// The engine of a folder while it works.
 pub(super) struct Disk {
     folder: PathBuf,
     options: Options,
     state: RwLock<State>,
+    /// How often the engine was opened: snapshots end with the engine they were taken of.
+    openings: AtomicU64,
 }
 
 enum State {
@@ -85,7 +84,17 @@ impl Disk {
     /// Opens the folder.
     pub(super) fn open(folder: &Path, options: Options) -> Result<Self, StoreError> {
         let engine = Engine::open(folder, &options)?;
-        Ok(Self { folder: folder.to_owned(), options, state: RwLock::new(State::Open(engine)) })
+        let state = RwLock::new(State::Open(engine));
+        Ok(Self { folder: folder.to_owned(), options, state, openings: AtomicU64::default() })
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Changes whenever the engine is opened anew; inside [`Disk::with`] it stays.
+    pub(super) fn openings(&self) -> u64 {
+        self.openings.load(Ordering::Acquire)
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -165,6 +174,7 @@ impl Disk {
             return Err(Cause::closed(&self.folder));
         }
         *state = State::Closed; // drops the engine, which unlocks the folder
+        self.openings.fetch_add(1, Ordering::AcqRel);
         let again = salvage::write_last_log_again(&self.folder);
         let again = again.map_err(|error| Cause::open(&self.folder, &error));
         let opened = again.and_then(|()| Engine::open(&self.folder, &self.options));
@@ -191,8 +201,8 @@ impl Disk {
 /// An open database and its keyspaces.
 pub(super) struct Engine {
     pub(super) db: Database,
-    /// Format and the starts of streams.
-    meta: Keyspace,
+    /// Format, identity and the starts of streams.
+    pub(super) meta: Keyspace,
     /// Blocks by position.
     pub(super) events: Keyspace,
     /// Summaries by position.
@@ -202,7 +212,7 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    fn open(folder: &Path, options: &Options) -> Result<Self, StoreError> {
+    pub(super) fn open(folder: &Path, options: &Options) -> Result<Self, StoreError> {
         create_folder(folder).map_err(|error| Cause::open(folder, &error))?;
         prepare(folder)?;
         // Checked as they are, damaged files may still be more than fjall can bear.
@@ -213,7 +223,7 @@ impl Engine {
     fn open_checked(folder: &Path, options: &Options) -> Result<Self, StoreError> {
         let db = open_database(folder, options)?;
         let engine = Self::keyspaces(db, options).map_err(|error| open_error(folder, &error))?;
-        engine.check_format(folder)?;
+        upgrade::bring_up(&engine, folder)?;
         engine.mark_synced().map_err(|error| open_error(folder, &error))?;
         Ok(engine)
     }
@@ -233,25 +243,6 @@ impl Engine {
         })
     }
 
-    /// Refuses what a newer program wrote; marks a new folder as this one's.
-    fn check_format(&self, folder: &Path) -> Result<(), StoreError> {
-        let open_error = |error: fjall::Error| open_error(folder, &error);
-        let Some(value) = self.meta.get(FORMAT_KEY).map_err(open_error)? else {
-            let mut batch = self.batch(Durability::Disk);
-            batch.insert(&self.meta, FORMAT_KEY, FORMAT.to_be_bytes());
-            return batch.commit().map_err(open_error);
-        };
-        let Ok(bytes) = <[u8; 4]>::try_from(&*value) else {
-            return Err(Cause::Entry { place: "format", reason: "not four bytes".to_owned() }.into());
-        };
-        let format = u32::from_be_bytes(bytes);
-        if format > FORMAT {
-            let folder = folder.display().to_string();
-            return Err(Cause::NewerFormat { folder, format, format_max: FORMAT }.into());
-        }
-        Ok(())
-    }
-
     /// Begins a batch: its mark, and what its commit is to outlive.
     pub(super) fn batch(&self, durability: Durability) -> OwnedWriteBatch {
         match durability {
@@ -267,7 +258,7 @@ impl Engine {
     }
 
     /// Syncs, then says so in the log.
-    fn mark_synced(&self) -> fjall::Result<()> {
+    pub(super) fn mark_synced(&self) -> fjall::Result<()> {
         self.db.persist(PersistMode::SyncAll)?;
         self.marked(Sync::Precedes, PersistMode::Buffer).commit()
     }
@@ -291,7 +282,7 @@ impl Engine {
     }
 
     /// Flushes every keyspace. fjall drops only what is older than the last commit, hence one more before.
-    fn flush_all(&self) -> fjall::Result<()> {
+    pub(super) fn flush_all(&self) -> fjall::Result<()> {
         self.marked(Sync::None, PersistMode::Buffer).commit()?;
         for keyspace in self.keyspaces_of_writes() {
             keyspace.rotate_memtable()?;
@@ -363,7 +354,7 @@ fn is_behind(keyspace: &Keyspace) -> bool {
     keyspace.sealed_memtable_count() > SEALED_MAX || keyspace.tree.l0_run_count() > RUNS_MAX
 }
 
-fn start_key(stream: Stream) -> Vec<u8> {
+pub(super) fn start_key(stream: Stream) -> Vec<u8> {
     format!("{}.start", stream.name()).into_bytes()
 }
 
@@ -395,7 +386,7 @@ fn open_database(folder: &Path, options: &Options) -> Result<Database, StoreErro
     })
 }
 
-fn open_error(folder: &Path, error: &fjall::Error) -> StoreError {
+pub(super) fn open_error(folder: &Path, error: &fjall::Error) -> StoreError {
     if is_damage(error) { damage_of(folder, error.to_string()) } else { Cause::open(folder, error) }
 }
 

@@ -10,16 +10,18 @@ meanwhile. What was being written may be found afterwards. Files that are not wh
 is opened or when they are read ([`salvage`], [`manifest`]), and not repaired.
 */
 
+mod copy;
 mod engine;
 mod manifest;
 mod mark;
 mod salvage;
 mod tail;
+mod upgrade;
 mod usage;
 mod writer;
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -27,6 +29,7 @@ use std::thread::JoinHandle;
 use nightbell_core::event::Batch;
 use tokio::sync::watch;
 
+pub use self::copy::Copied;
 use self::engine::{Disk, Engine};
 use self::tail::Tail;
 use self::usage::Usage;
@@ -55,6 +58,8 @@ pub struct Options {
     /// Bytes of disk from which on batches are refused until old ones are trimmed; 0 for no limit. Changes of the catalog
     /// are small and go on. Some 200 MB are the log's: a limit below a gigabyte makes no sense.
     pub disk_bytes_max: u64,
+    /// A folder beside the store whose files count towards the limit, too: that of the archive.
+    pub counted_beside: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -67,6 +72,7 @@ impl Default for Options {
             cache_bytes: 16 * MIB as u64,
             memtable_bytes: 16 * MIB as u64,
             disk_bytes_max: 0,
+            counted_beside: None,
         }
     }
 }
@@ -110,6 +116,38 @@ impl LocalStore {
     /// Bytes that the folder takes of the disk, as measured a little while ago and written since.
     pub fn disk_bytes(&self) -> u64 {
         self.inner.usage.bytes()
+    }
+
+    /// Why batches are refused now: the limit of the disk is reached, or the disk takes no writes.
+    pub fn refusal(&self) -> Option<StoreError> {
+        self.inner.usage.check().err().or_else(|| self.inner.queue.refused())
+    }
+
+    /// What tells this store and its copies from others, as 32 hexadecimal digits.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` when it cannot be read.
+    pub fn id(&self) -> Result<String, StoreError> {
+        self.inner.disk.with(|engine| upgrade::id(engine, self.inner.disk.folder()))
+    }
+
+    /// Writes all that the store holds at this moment into a new folder, while it goes on; a [`LocalStore`] opens there.
+    ///
+    /// The copy is of one moment across events, maps and streams. Every block is unpacked on the way. Memory: a few
+    /// megabytes, or the largest entry. `reach` hears how many bytes have been copied, and of about how many; `false` from it ends the
+    /// copy.
+    ///
+    /// # Errors
+    ///
+    /// `Broken` with the position for a damaged block; `Unavailable` when a disk refuses, when `reach` has ended it, or
+    /// when the store was opened anew meanwhile. What was written stays and is no store.
+    pub fn copy_to(
+        &self,
+        folder: &Path,
+        reach: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<Copied, StoreError> {
+        copy::copy(&self.inner, folder, reach)
     }
 
     /// Stores what waits, syncs, and gives the folder back; every call after it is `Unavailable`.
@@ -158,9 +196,9 @@ impl Inner {
         let tail = Tail::new(options.tail_bytes_max, Position::FIRST);
         let streams = Stream::ALL
             .map(|_| StreamEnds { start: AtomicU64::default(), end: watch::Sender::new(Position::FIRST) });
-        let disk_bytes_max = options.disk_bytes_max;
+        let (disk_bytes_max, beside) = (options.disk_bytes_max, options.counted_beside.clone());
         let disk = Disk::open(folder, options)?;
-        let usage = Usage::new(folder, disk_bytes_max);
+        let usage = Usage::new(folder, beside, disk_bytes_max);
         let inner = Self {
             disk,
             usage,

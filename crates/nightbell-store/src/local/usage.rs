@@ -24,6 +24,8 @@ const DEPTH_MAX: usize = 4;
 /// The disk use of a folder.
 pub(super) struct Usage {
     folder: PathBuf,
+    /// A second folder that counts.
+    beside: Option<PathBuf>,
     /// 0 for no limit.
     bytes_max: u64,
     measured: AtomicU64,
@@ -31,9 +33,10 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// Measures a folder.
-    pub(super) fn new(folder: &Path, bytes_max: u64) -> Self {
-        let usage = Self { folder: folder.to_owned(), bytes_max, measured: 0.into(), since: 0.into() };
+    /// Measures a folder and, where there is one, the one beside it.
+    pub(super) fn new(folder: &Path, beside: Option<PathBuf>, bytes_max: u64) -> Self {
+        let folder = folder.to_owned();
+        let usage = Self { folder, beside, bytes_max, measured: 0.into(), since: 0.into() };
         usage.measure();
         usage
     }
@@ -67,7 +70,8 @@ impl Usage {
     /// Adds the files up.
     pub(super) fn measure(&self) {
         self.since.store(0, Ordering::Relaxed);
-        self.measured.store(bytes_below(&self.folder, DEPTH_MAX), Ordering::Relaxed);
+        let beside = self.beside.as_ref().map_or(0, |folder| bytes_below(folder, DEPTH_MAX));
+        self.measured.store(bytes_below(&self.folder, DEPTH_MAX) + beside, Ordering::Relaxed);
     }
 }
 
@@ -104,7 +108,8 @@ mod tests {
         std::fs::create_dir(folder.path().join("inner")).expect("a folder");
         let file = folder.path().join("inner/file");
         std::fs::write(&file, vec![1; 100_000]).expect("written");
-        let usage = Usage::new(folder.path(), 100_000);
+        let inner = || folder.path().join("inner");
+        let usage = Usage::new(folder.path(), None, 100_000);
         let error = usage.check().expect_err("full");
         assert_eq!(error.kind(), Kind::Throttled);
         assert!(error.to_string().contains("bytes_max=100000"), "{error}");
@@ -115,6 +120,9 @@ mod tests {
         assert!(usage.is_full(), "what was written since counts");
         usage.add(MEASURE_BYTES);
         usage.check().expect("measured again");
-        Usage::new(folder.path(), 0).check().expect("no limit");
+        Usage::new(folder.path(), None, 0).check().expect("no limit");
+        std::fs::write(inner().join("file"), vec![1; 60_000]).expect("written");
+        let beside = Usage::new(&inner(), Some(inner()), 100_000);
+        assert!(beside.is_full(), "the folder beside counts: {}", beside.bytes());
     }
 }

@@ -135,6 +135,11 @@ impl Queue {
         }
     }
 
+    /// Why the engine takes no writes now.
+    pub(super) fn refused(&self) -> Option<StoreError> {
+        self.state().refused.clone()
+    }
+
     /// Lets others take the place of bytes that are written or failed.
     fn release(&self, bytes: usize) {
         self.state().bytes -= bytes;

@@ -126,13 +126,61 @@ fn a_folder_of_a_newer_version_is_refused() {
     {
         let db = engine(folder.path());
         let meta = db.keyspace("meta", fjall::KeyspaceCreateOptions::default).unwrap();
-        assert_eq!(&*meta.get("format").unwrap().unwrap(), 1_u32.to_be_bytes());
-        meta.insert("format", 2_u32.to_be_bytes()).unwrap();
+        assert_eq!(&*meta.get("format").unwrap().unwrap(), 2_u32.to_be_bytes());
+        meta.insert("format", 3_u32.to_be_bytes()).unwrap();
     }
     let error = open_error(folder.path());
     assert_eq!(error.kind(), Kind::Invalid);
     assert!(error.to_string().contains("newer version"), "{error}");
-    assert!(error.to_string().contains("format=2, format_max=1"), "{error}");
+    assert!(error.to_string().contains("format=3, format_max=2"), "{error}");
+}
+
+/// Makes of a folder what the first version would have written: it knew no identity.
+fn write_first_format(folder: &Path) {
+    let db = engine(folder);
+    let meta = db.keyspace("meta", fjall::KeyspaceCreateOptions::default).unwrap();
+    meta.insert("format", 1_u32.to_be_bytes()).unwrap();
+    meta.remove("id").unwrap();
+}
+
+#[test]
+fn a_folder_of_an_older_version_is_upgraded_once_and_keeps_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder, Options::default());
+    append(&store, one("host", "old")).unwrap();
+    push(&store, "entry").unwrap();
+    drop(store);
+    write_first_format(folder.path());
+
+    let upgraded = open(&folder, Options::default());
+    let id = upgraded.id().unwrap();
+    assert!(id.len() == 32 && id.bytes().all(|digit| digit.is_ascii_hexdigit()), "{id}");
+    assert_eq!(messages(&upgraded), [("host".to_owned(), "old".to_owned())]);
+    assert_eq!(upgraded.read_stream(Stream::Metrics, Position::FIRST, 100).unwrap().len(), 1);
+    append(&upgraded, one("host", "new")).unwrap();
+    drop(upgraded);
+    {
+        let db = engine(folder.path());
+        let meta = db.keyspace("meta", fjall::KeyspaceCreateOptions::default).unwrap();
+        assert_eq!(&*meta.get("format").unwrap().unwrap(), 2_u32.to_be_bytes());
+    }
+    let again = open(&folder, Options::default());
+    assert_eq!(again.id().unwrap(), id, "the step ran once");
+    assert_eq!(messages(&again).len(), 2);
+    let other = tempfile::tempdir().unwrap();
+    assert_ne!(open(&other, Options::default()).id().unwrap(), id, "a new store is another one");
+}
+
+#[test]
+fn a_version_that_never_was_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(&folder, Options::default()));
+    {
+        let db = engine(folder.path());
+        let meta = db.keyspace("meta", fjall::KeyspaceCreateOptions::default).unwrap();
+        meta.insert("format", 0_u32.to_be_bytes()).unwrap();
+    }
+    assert_eq!(open_error(folder.path()).kind(), Kind::Broken);
 }
 
 #[test]

@@ -44,6 +44,7 @@ fn app() -> Arc<App> {
         account: ACCOUNT.to_owned(),
         public_url: "http://127.0.0.1:1".to_owned(),
         key: AccessKey { access_key_id: "TESTS".to_owned(), secret_access_key: "tests".to_owned() },
+        installation: None,
         journal: Arc::clone(&store) as Arc<dyn Journal>,
         records: Records::new(store),
         compiled: Compiled::new(ACCOUNT),
