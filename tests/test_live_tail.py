@@ -19,7 +19,7 @@ import pytest
 from botocore.exceptions import EventStreamError
 from support import aws
 from support.aws import now_ms, refused, unique
-from support.server import ACCESS_KEY, ACCOUNT, REGION, SECRET_KEY, binary, environment
+from support.server import ACCESS_KEY, ACCOUNT, REGION, SECRET_KEY, binary
 from support.windows import denied_open
 
 SECONDS_MAX = 30
@@ -209,7 +209,7 @@ class TestRefusals:
             ({}, "logGroupIdentifiers"),
             ({"logGroupIdentifiers": [arn(group) + ":*"]}, "asterisk"),
             ({"logGroupIdentifiers": [group]}, "is not the ARN of a log group"),
-            ({"logGroupIdentifiers": [arn(group, account="")[:-2]]}, "is not the ARN of a log group"),
+            ({"logGroupIdentifiers": [f"arn:aws:logs:{REGION}:log-group:{group}"]}, "is not the ARN of a log group"),
             ({"logGroupIdentifiers": [arn("a" * 3_000)]}, "2048"),
             ({"logGroupIdentifiers": [arn(group)], "logStreamNames": ["a"], "logStreamNamePrefixes": ["b"]}, "exclusive"),
             ({"logGroupIdentifiers": [arn(group)] * 2, "logStreamNames": ["a"]}, "single log group"),
@@ -364,7 +364,7 @@ class Command:
     def __init__(self, server, *arguments):
         self.process = subprocess.Popen(
             [str(binary()), "tail", "--data", str(server.data), *arguments],
-            env=environment(server.folder),
+            env=server.env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
@@ -426,9 +426,11 @@ class TestCommand:
         sending = threading.Thread(target=send)
         sending.start()
         with Command(server, group, "--since", "1h", "--json") as tail:
-            shown = [json.loads(tail.line()) for _ in range(40)]
-            stop.set()
-            sending.join()
+            try:
+                shown = [json.loads(tail.line()) for _ in range(40)]
+            finally:
+                stop.set()
+                sending.join()
             while len(shown) < len(sent) + 2:
                 shown.append(json.loads(tail.line()))
             put("the end")
