@@ -51,11 +51,6 @@ impl Lines {
     pub(crate) async fn send(&self, piece: Vec<u8>) -> Result<(), Gone> {
         self.0.send(piece.into()).await.map_err(|_| Gone)
     }
-
-    /// Waits until whoever asked has left.
-    pub(crate) async fn left(&self) {
-        self.0.closed().await;
-    }
 }
 
 /// Adds a line to a piece of an answer.

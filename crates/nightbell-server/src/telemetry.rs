@@ -2,12 +2,16 @@
 What `/metrics` shows, in Prometheus' text form. Labels are bounded: operations we serve, error codes we give.
 */
 
+use prometheus::core::Collector;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
 /// What can be found in record numbers; each is shown from the start, so that a first one is a rise.
 const FINDINGS: [&str; 4] = ["gap", "filled", "restarted", "selective"];
+
+/// Buckets of a delay, in seconds.
+const SECONDS: [f64; 13] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0, 300.0];
 
 /// The server's own counters.
 pub(crate) struct Telemetry {
@@ -66,86 +70,59 @@ impl Telemetry {
     /// Counters at zero, registered.
     pub(crate) fn new() -> Self {
         let registry = Registry::new();
-        let counter = |name: &str, help: &str| {
-            let counter = IntCounter::new(format!("nightbell_{name}"), help).expect("the name is sound");
-            registry.register(Box::new(counter.clone())).expect("each name is registered once");
-            counter
-        };
-        let by = |name: &str, help: &str, labels: &[&str]| {
-            let counters = IntCounterVec::new(Opts::new(format!("nightbell_{name}"), help), labels)
-                .expect("the name is sound");
-            registry.register(Box::new(counters.clone())).expect("each name is registered once");
-            counters
-        };
-        let gauge = |name: &str, help: &str| {
-            let gauge = IntGauge::new(format!("nightbell_{name}"), help).expect("the name is sound");
-            registry.register(Box::new(gauge.clone())).expect("each name is registered once");
-            gauge
-        };
-        let open_incidents = gauge("incidents_open", "Incidents that are not over.");
-        let disk_bytes = gauge("disk_bytes", "Bytes of disk that store and archive take.");
-        let disk_bytes_max =
-            gauge("disk_bytes_max", "Bytes of disk from which on events are refused; 0 for no limit.");
-        let record_logs = gauge("record_logs", "Event logs whose record numbers are followed.");
-        let unfollowed =
-            gauge("record_batches_unfollowed", "Batches of event logs that are beyond those followed.");
-        let unarchived = gauge(
-            "archive_waiting_events",
-            "Events of the journal that are not archived yet, as of the last round.",
-        );
-        let live_tails = gauge("live_tails", "Live tails under way.");
-        let findings =
-            by("record_findings_total", "What was found in the record numbers of event logs.", &["finding"]);
-        for word in FINDINGS {
-            findings.with_label_values(&[word]);
-        }
-        let moved_points =
-            by("data_points_aged_total", "Stored data points by what became of them.", &["outcome"]);
-        for word in ["folded", "forgotten"] {
-            moved_points.with_label_values(&[word]);
-        }
-        let buckets = vec![0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0, 300.0];
-        let help =
-            "Seconds from the arrival of the last event behind an alarm to the acceptance of its message.";
-        let event_to_accepted = Histogram::with_opts(
-            HistogramOpts::new("nightbell_event_to_accepted_seconds", help).buckets(buckets),
-        )
-        .expect("the buckets rise");
-        registry.register(Box::new(event_to_accepted.clone())).expect("registered once");
+        let make = Making(&registry);
         Self {
-            requests: by("requests_total", "Requests by operation and answer.", &["operation", "answer"]),
-            events: counter("events_total", "Events stored."),
-            event_bytes: counter("event_bytes_total", "Bytes of message text stored."),
-            rejected: counter("events_rejected_total", "Events too old, too new or expired."),
-            matched: counter("events_matched_total", "Events run through the filters of their group."),
-            data: counter("data_points_total", "Data points folded from events."),
-            broken_blocks: counter(
+            requests: make.by("requests_total", "Requests by operation and answer.", &["operation", "answer"]),
+            events: make.counter("events_total", "Events stored."),
+            event_bytes: make.counter("event_bytes_total", "Bytes of message text stored."),
+            rejected: make.counter("events_rejected_total", "Events too old, too new or expired."),
+            matched: make.counter("events_matched_total", "Events run through the filters of their group."),
+            data: make.counter("data_points_total", "Data points folded from events."),
+            broken_blocks: make.counter(
                 "broken_blocks_total",
                 "Damaged blocks of the journal that were passed over.",
             ),
-            broken_files: counter(
+            broken_files: make.counter(
                 "archive_broken_files_total",
                 "Damaged files of the archive that searches passed over.",
             ),
-            archived: counter("archived_events_total", "Events written into the archive."),
-            unarchived,
-            broken_entries: counter("broken_entries_total", "Damaged entries of data that were passed over."),
-            dropped_points: counter(
+            archived: make.counter("archived_events_total", "Events written into the archive."),
+            unarchived: make.gauge(
+                "archive_waiting_events",
+                "Events of the journal that are not archived yet, as of the last round.",
+            ),
+            broken_entries: make.counter("broken_entries_total", "Damaged entries of data that were passed over."),
+            dropped_points: make.counter(
                 "data_points_dropped_total",
                 "Data points of too many new series in one hour.",
             ),
-            moved_points,
-            transitions: by("alarm_transitions_total", "Alarm transitions by new state.", &["state"]),
-            disk_bytes,
-            disk_bytes_max,
-            open_incidents,
-            gathered: counter("messages_gathered_total", "Messages that went into a digest."),
-            findings,
-            record_logs,
-            unfollowed,
-            live_tails,
-            deliveries: by("deliveries_total", "Attempts at a delivery by outcome.", &["outcome"]),
-            event_to_accepted,
+            moved_points: make.by_words(
+                "data_points_aged_total",
+                "Stored data points by what became of them.",
+                "outcome",
+                &["folded", "forgotten"],
+            ),
+            transitions: make.by("alarm_transitions_total", "Alarm transitions by new state.", &["state"]),
+            disk_bytes: make.gauge("disk_bytes", "Bytes of disk that store and archive take."),
+            disk_bytes_max: make
+                .gauge("disk_bytes_max", "Bytes of disk from which on events are refused; 0 for no limit."),
+            open_incidents: make.gauge("incidents_open", "Incidents that are not over."),
+            gathered: make.counter("messages_gathered_total", "Messages that went into a digest."),
+            findings: make.by_words(
+                "record_findings_total",
+                "What was found in the record numbers of event logs.",
+                "finding",
+                &FINDINGS,
+            ),
+            record_logs: make.gauge("record_logs", "Event logs whose record numbers are followed."),
+            unfollowed: make
+                .gauge("record_batches_unfollowed", "Batches of event logs that are beyond those followed."),
+            live_tails: make.gauge("live_tails", "Live tails under way."),
+            deliveries: make.by("deliveries_total", "Attempts at a delivery by outcome.", &["outcome"]),
+            event_to_accepted: make.seconds(
+                "event_to_accepted_seconds",
+                "Seconds from the arrival of the last event behind an alarm to the acceptance of its message.",
+            ),
             registry,
         }
     }
@@ -164,5 +141,42 @@ impl Telemetry {
             text.clear();
         }
         text
+    }
+}
+
+/// Makes counters, each registered under its name with the program's in front.
+struct Making<'r>(&'r Registry);
+
+impl Making<'_> {
+    fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.registered(IntCounter::new(format!("nightbell_{name}"), help).expect("the name is sound"))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.registered(IntGauge::new(format!("nightbell_{name}"), help).expect("the name is sound"))
+    }
+
+    fn by(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        let counters = IntCounterVec::new(Opts::new(format!("nightbell_{name}"), help), labels);
+        self.registered(counters.expect("the name is sound"))
+    }
+
+    /// As [`Making::by`], with each of the words shown from the start.
+    fn by_words(&self, name: &str, help: &str, label: &str, words: &[&str]) -> IntCounterVec {
+        let counters = self.by(name, help, &[label]);
+        for word in words {
+            counters.with_label_values(&[word]);
+        }
+        counters
+    }
+
+    fn seconds(&self, name: &str, help: &str) -> Histogram {
+        let options = HistogramOpts::new(format!("nightbell_{name}"), help).buckets(SECONDS.to_vec());
+        self.registered(Histogram::with_opts(options).expect("the buckets rise"))
+    }
+
+    fn registered<C: Collector + Clone + 'static>(&self, one: C) -> C {
+        self.0.register(Box::new(one.clone())).expect("each name is registered once");
+        one
     }
 }

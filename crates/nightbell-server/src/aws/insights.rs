@@ -140,7 +140,7 @@ fn first_ms(time: i64) -> Result<i64, ApiError> {
             "startTime",
             "Member must have value greater than or equal to 0",
         ))),
-        ..MILLIS_FROM => Ok(time * SECOND_MS),
+        0..MILLIS_FROM => Ok(time * SECOND_MS),
         _ => Ok(time),
     }
 }
@@ -153,7 +153,7 @@ fn last_ms(time: i64) -> Result<i64, ApiError> {
             "endTime",
             "Member must have value greater than or equal to 0",
         ))),
-        ..MILLIS_FROM => Ok(time * SECOND_MS + SECOND_MS - 1),
+        0..MILLIS_FROM => Ok(time * SECOND_MS + SECOND_MS - 1),
         _ => Ok(time),
     }
 }

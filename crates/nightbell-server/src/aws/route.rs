@@ -15,8 +15,8 @@ use tracing::error;
 
 use super::error::{ApiError, Service, Told};
 use super::{
-    Cx, alarmlist, anomaly, cloudwatch, composite, contributors, definitions, filters, insights, livetail, logs,
-    metricdata, metrics, mute, reads, sns, sts,
+    Cx, alarmlist, anomaly, cloudwatch, composite, contributors, definitions, filters, insights, livetail,
+    logs, metricdata, metrics, mute, reads, sns, sts,
 };
 
 /// A service for the credential scope's name or, where a request is unsigned, for what the call names.
@@ -218,9 +218,7 @@ impl Asked<'_> {
         let app = Arc::clone(&self.cx.app);
         let answer = match decode(self.call, self.body) {
             Ok(request) => serve(self.cx, request).await.map_err(Into::into),
-            Err(error) => {
-                Err(ApiError::sender(error.code(self.call.protocol).0, error.to_string()).into())
-            }
+            Err(error) => Err(ApiError::sender(error.code(self.call.protocol).0, error.to_string()).into()),
         };
         let told = answer.as_ref().map_or_else(|told: &Told| told.error.code, |_| "ok");
         app.telemetry.requests.with_label_values(&[self.call.operation.as_str(), told]).inc();

@@ -138,7 +138,7 @@ fn space(data: &Path) -> Vec<Check> {
     let advice = "make room, keep events for fewer days (PutRetentionPolicy), or set disk_bytes_max below what there is";
     let room = match free {
         ..FREE_BYTES_FAIL => Check::fail("free space", seen, advice),
-        ..FREE_BYTES_WARN => Check::warn("free space", seen, advice),
+        FREE_BYTES_FAIL..FREE_BYTES_WARN => Check::warn("free space", seen, advice),
         _ => Check::ok("free space", seen),
     };
     let mut checks = vec![room];

@@ -193,14 +193,16 @@ impl Held {
     }
 }
 
+/// What is folded into one point: series, tier, first second and unit.
+type Bucket = (ShortName, usize, i64, Option<String>);
+
 /// The changes of one commit.
 #[derive(Default)]
 struct Step {
     /// Keys and values that are no more.
     gone: Vec<(Vec<u8>, Vec<u8>)>,
     forgotten: usize,
-    /// By series, tier, first second and unit.
-    buckets: BTreeMap<(ShortName, usize, i64, Option<String>), (Aggregate, Evidence)>,
+    buckets: BTreeMap<Bucket, (Aggregate, Evidence)>,
 }
 
 impl Step {

@@ -460,7 +460,9 @@ async fn read(app: &Arc<App>, asking: &Arc<Asking>) -> Status {
     match search.run(None).await {
         Ok(ended) => match ended.limit {
             Some(limit) => Status::Failed(limit),
-            None if ended.halted_at.is_some() => Status::Failed("the search ended before everything was read".to_owned()),
+            None if ended.halted_at.is_some() => {
+                Status::Failed("the search ended before everything was read".to_owned())
+            }
             None => Status::Complete,
         },
         Err(failure) => failed(&failure),

@@ -2,6 +2,8 @@
 Backups of store and archive: made while both go on, again into the same folder, restored, and damaged.
 */
 
+#![allow(clippy::disallowed_methods)] // these tests read whole files that they wrote
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
