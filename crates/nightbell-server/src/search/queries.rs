@@ -392,11 +392,10 @@ impl Asking {
             return Err(Over(None));
         }
         for (answer, part) in state.answers.iter_mut().zip(parts) {
-            answer.cut = answer.cut.take().or(part.cut);
-            if answer.cut.is_none()
-                && let Err(limit) = answer.run.merge(part.run)
-            {
-                answer.cut = Some(limit.to_string());
+            // What there was before a limit is shown.
+            if answer.cut.is_none() {
+                let merged = answer.run.merge(part.run);
+                answer.cut = part.cut.or(merged.err().map(|limit| limit.to_string()));
             }
         }
         let bytes = state.answers.iter().map(|answer| answer.run.held_bytes()).sum();
@@ -460,7 +459,9 @@ async fn read(app: &Arc<App>, asking: &Arc<Asking>) -> Status {
     match search.run(None).await {
         Ok(ended) => match ended.limit {
             Some(limit) => Status::Failed(limit),
-            None if ended.halted_at.is_some() => Status::Failed("the search ended before everything was read".to_owned()),
+            None if ended.halted_at.is_some() => {
+                Status::Failed("the search ended before everything was read".to_owned())
+            }
             None => Status::Complete,
         },
         Err(failure) => failed(&failure),
