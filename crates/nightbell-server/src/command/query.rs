@@ -12,6 +12,7 @@ use nightbell_core::logsql::{Query as Insights, QueryError};
 use nightbell_core::time::{HOUR_MS, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::ServerPlace;
 use super::backtest::moment;
@@ -65,7 +66,7 @@ pub(crate) struct Query {
 const EXAMPLES: &str = "\
 Examples:
   Who was denied what today, and how often:
-    nightbell query --since 24h 'filter Audit.Outcome = \"denied\" | stats count(*) as n by Audit.User, Audit.Folder | sort n desc | limit 20'
+    nightbell query --since 24h 'filter Audit.Outcome = \"failure\" | stats count(*) as n by Audit.User, Audit.Folder | sort n desc | limit 20'
   Failed logons over the day, as a plot:
     nightbell query windows --since 24h 'filter EventID in [4625, 4771] | stats count(*) by bin(30m)'
   Everything that one person did to one file:
@@ -140,6 +141,8 @@ impl Query {
         if let Some(limit) = self.limit {
             request["limit"] = json!(limit);
         }
+        // Listened for before there is something to stop.
+        let mut interrupted = signal(SignalKind::interrupt()).context("signals cannot be listened for")?;
         let started = client.logs("StartQuery", &request).await?;
         let id = started["queryId"].as_str().context("the server gave the query no id")?.to_owned();
         let stopped = tokio::select! {
@@ -147,7 +150,7 @@ impl Query {
                 ended?;
                 false
             }
-            _ = tokio::signal::ctrl_c() => {
+            _ = interrupted.recv() => {
                 // It may have ended by itself at this moment.
                 let _ = client.logs("StopQuery", &json!({ "queryId": id })).await;
                 true

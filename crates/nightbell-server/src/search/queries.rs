@@ -392,11 +392,10 @@ impl Asking {
             return Err(Over(None));
         }
         for (answer, part) in state.answers.iter_mut().zip(parts) {
-            answer.cut = answer.cut.take().or(part.cut);
-            if answer.cut.is_none()
-                && let Err(limit) = answer.run.merge(part.run)
-            {
-                answer.cut = Some(limit.to_string());
+            // What there was before a limit is shown.
+            if answer.cut.is_none() {
+                let merged = answer.run.merge(part.run);
+                answer.cut = part.cut.or(merged.err().map(|limit| limit.to_string()));
             }
         }
         let bytes = state.answers.iter().map(|answer| answer.run.held_bytes()).sum();
