@@ -46,7 +46,7 @@ def make_group(server, name=GROUP):
     return logs
 
 
-def archived(server, events, files_of=None):
+def archived(server, events):
     """Waits until the archive holds so many events; the files."""
     deadline = time.monotonic() + ARCHIVE_SECONDS_MAX
     while True:
@@ -107,7 +107,7 @@ def test_other_tools_read_the_files_unaided(filled):
     assert counted[4656] == 80 and counted[4625] == 40 and counted[None] == 2
     assert sum(counted.values()) == len(found(server)) == 122
     [(user, _, folder, denied, *_)] = answers[2]
-    assert (user, denied) == (r"corp\alice", len(found(server, "{ $.Audit.Outcome = denied && $.EventID = 4656 }")))
+    assert (user, denied) == (r"corp\alice", len(found(server, "{ $.Audit.Outcome = failure && $.EventID = 4656 }")))
     assert folder, answers[2]
     assert sum(events for _, _, events, _ in answers[3]) == 80
     assert sum(events for _, events in answers[4]) == 40
@@ -193,7 +193,7 @@ def test_the_head_is_told_to_a_topic_once_a_day(fresh, own_mailbox):
     server.arguments += ["--archive-head-topic", topic]
     server.start()
     [mail] = own_mailbox.wait(address, subject="Archive head of")
-    head = re.search(r"^  ([0-9a-f]{64})$", mail.text, flags=re.MULTILINE)[1]
+    head = re.search(r"verify --head ([0-9a-f]{64})\s", mail.text)[1]
     assert verdict(server, "--head", head)["sound"]
     assert server.stop() == 0
     server.start()
@@ -228,8 +228,7 @@ def test_exports_hold_every_event_once(filled, tmp_path):
     chosen = command(server, "export", GROUP, "--filter", pattern, "--from", "90m").splitlines()
     assert [json.loads(line)["message"] for line in chosen] == found(server, pattern)[20:]
 
-    refused = run("export", "nowhere", "--data", str(server.data), folder=server.folder)
-    assert refused.returncode == 1 and "nowhere" in refused.stderr
+    command(server, "export", "nowhere", code=1)
     command(server, "export", GROUP, "--format", "parquet", code=1)
     command(server, "export", GROUP, "--filter", "{ $.a", code=1)
 
@@ -251,7 +250,7 @@ def test_an_archive_in_a_bucket_comes_and_goes(fresh, bucket, tmp_path):
     put(server, messages(start), start)
 
     # Killed at any moment of a step, it neither loses nor doubles.
-    count, deadline = len(messages(0)), time.monotonic() + ARCHIVE_SECONDS_MAX
+    count = len(messages(0))
     for seconds in (10.05, 0.3, 10.2):
         time.sleep(seconds)
         server.kill()
@@ -282,7 +281,6 @@ def test_an_archive_in_a_bucket_comes_and_goes(fresh, bucket, tmp_path):
     count += 2
     archived(server, count)
     assert sorted(found(server))[-1] == "while away" and len(found(server)) == count
-    assert deadline  # the whole took a while
 
     # Without the server, by the settings alone; and as a copy.
     assert server.stop() == 0
