@@ -66,7 +66,7 @@ Examples:
 #[derive(Subcommand)]
 enum Command {
     /// Start the server
-    Serve(command::serve::Serve),
+    Serve(Box<command::serve::Serve>),
     /// Print shell exports that point AWS clients at the server
     Env(command::env::Env),
     /// Set up a whole rule in one line: filter, alarm, topic and subscription
@@ -90,7 +90,7 @@ enum Command {
     /// Put a backup into an empty data folder
     Restore(command::restore::Restore),
     /// Look whether everything is in order, and say what to do
-    Doctor(command::doctor::Doctor),
+    Doctor(Box<command::doctor::Doctor>),
     /// See it work: a server in a temporary folder, two recorded attacks, the mails they cause
     Demo(command::demo::Demo),
 }
