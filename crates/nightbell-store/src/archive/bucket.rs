@@ -117,7 +117,12 @@ impl Bucket {
     }
 
     fn client(&self) -> Result<ClientOptions, String> {
-        let is_plain = self.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
+        let is_plain = match self.endpoint.as_deref().and_then(|endpoint| endpoint.split_once("://")) {
+            Some(("http", _)) => true,
+            Some(("https", _)) => false,
+            _ if self.endpoint.is_none() => false,
+            _ => return Err("endpoint does not start with http:// or https://".to_owned()),
+        };
         let mut client = ClientOptions::new()
             .with_connect_timeout(CONNECT_TIMEOUT)
             .with_timeout(REQUEST_TIMEOUT)
