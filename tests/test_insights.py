@@ -73,7 +73,7 @@ class TestVectors:
             ),
             ("filter @message like /4656/ | display @message", [{"@message": E4}]),
             ('filter @message like "4625" | stats count_distinct(user)', [{"count_distinct(user)": "2"}]),
-            ("filter EventID in [4624, 4625] | dedup user | display @message", [{"@message": E3}, {"@message": E2}]),
+            ("filter EventID in [4624, 4625] | display @message | dedup user", [{"@message": E3}, {"@message": E2}]),
             (
                 'parse @message "plain * *" as id, word | filter ispresent(id) | display id, word',
                 [{"id": "4656", "word": "secret"}],

@@ -170,11 +170,11 @@ mod tests {
         let lines = Lines::new(false, false, &[]);
         assert_eq!(
             lines.line(&event(DENIED)),
-            "2026-09-21T13:33:20.123Z  s  corp\\alice was denied ReadData on \\share\\secret\\plans.docx at fs01\n"
+            "2026-09-21T14:13:20.123Z  s  corp\\alice was denied ReadData on \\share\\secret\\plans.docx at fs01\n"
         );
-        assert_eq!(lines.line(&event("a\n\tb")), "2026-09-21T13:33:20.123Z  s  a b\n");
+        assert_eq!(lines.line(&event("a\n\tb")), "2026-09-21T14:13:20.123Z  s  a b\n");
         let several = Lines::new(true, false, &[]);
-        assert_eq!(several.line(&event("a")), "2026-09-21T13:33:20.123Z  g\u{fffd}  s  a\n");
+        assert_eq!(several.line(&event("a")), "2026-09-21T14:13:20.123Z  g\u{fffd}  s  a\n");
     }
 
     #[test]

@@ -118,9 +118,10 @@ fn what_comes_late_joins_its_bucket() {
     let records = records();
     write(&records, 1, &[datum("ann", 5, None, 1.0)]);
     moved(&records, at(4 * HOUR_S));
+    moved(&records, at(6 * HOUR_S));
     write(&records, 2, &[datum("ann", 7, None, 2.0)]);
     assert_eq!(shape(&records, "ann"), [(0, 60, 1.0), (7, 1, 2.0)]);
-    moved(&records, at(5 * HOUR_S));
+    moved(&records, at(7 * HOUR_S));
     assert_eq!(shape(&records, "ann").len(), 2, "looked at once a day");
     moved(&records, at(4 * HOUR_S + DAY_S));
     assert_eq!(shape(&records, "ann"), [(0, 60, 3.0)]);
@@ -192,12 +193,12 @@ fn what_alarms_look_at_stays_as_fine_as_their_windows() {
         (DAY_S, 1, sum(), 4 * HOUR_S, 60), // its window is of minutes
         (10, 8_640, sum(), 40 * HOUR_S, 1),
         (10, 8_640, sum(), 50 * HOUR_S, 60),
-        (DAY_S, 1, by_user(" AFTER SUM(Opened) > 3"), 4 * DAY_S, 1), // what came before what
+        (DAY_S, 1, by_user(" AFTER SUM(Opened) >= 3"), 4 * DAY_S, 1), // what came before what
         (7 * DAY_S, 1, sum(), 40 * DAY_S, 60),
         (7 * DAY_S, 1, sum(), 43 * DAY_S, 300),
         (7 * DAY_S, 1, by_user(""), 40 * DAY_S, 60),
-        (7 * DAY_S, 1, by_user(" AFTER SUM(Opened) > 3"), 14 * DAY_S, 1),
-        (7 * DAY_S, 1, by_user(" AFTER SUM(Opened) > 3"), 16 * DAY_S, 60),
+        (7 * DAY_S, 1, by_user(" AFTER SUM(Opened) >= 3"), 14 * DAY_S, 1),
+        (7 * DAY_S, 1, by_user(" AFTER SUM(Opened) >= 3"), 16 * DAY_S, 60),
     ] {
         let records = records();
         let told = format!("{periods} of {period_s} s, age of {age_s} s");
