@@ -326,8 +326,8 @@ class TestBackup:
 
 class TestDoctor:
     @staticmethod
-    def checks(data: Path, *arguments: str, **env: str) -> tuple[int, dict[str, dict]]:
-        done = run("doctor", "--json", "--data", str(data), *arguments, folder=data.parent, **KEY, **env)
+    def checks(data: Path, *arguments: str, key: dict[str, str] = KEY) -> tuple[int, dict[str, dict]]:
+        done = run("doctor", "--json", "--data", str(data), *arguments, folder=data.parent, **key)
         assert "panicked" not in done.stderr, done.stderr
         return done.returncode, {check["name"]: check for check in json.loads(done.stdout)}
 
@@ -359,13 +359,15 @@ class TestDoctor:
         server = fresh(root_key=False).start()
         (server.data / "root-key.toml").chmod(0o644)
         server.data.chmod(0o755)
-        code, found = self.checks(server.data)
+        code, found = self.checks(server.data, key=KEY)
+        assert code == 1 and "cannot be asked" in found["server"]["seen"], "the server has a key of its own"
+        code, found = self.checks(server.data, key={})
         assert code == 1
         assert found["root key"]["state"] == "fail" and "chmod 600" in found["root key"]["advice"]
         assert found["data folder"]["state"] == "fail" and "chmod 700" in found["data folder"]["advice"]
         for advice in (found["root key"]["advice"], found["data folder"]["advice"]):
             subprocess.run(advice, shell=True, check=True, timeout=10)
-        code, found = self.checks(server.data)
+        code, found = self.checks(server.data, key={})
         assert code == 0 and found["data folder"]["state"] == "ok"
 
     def test_a_dead_mail_server_is_told(self, fresh):

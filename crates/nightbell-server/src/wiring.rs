@@ -65,7 +65,10 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     installation::refuse_half_restored(&config.data)?;
     let options = Options {
         disk_bytes_max: config.disk_bytes_max.unwrap_or(0),
-        counted_beside: Some(installation::archive_folder(&config.data)),
+        counted_beside: match &config.archive {
+            ArchivePlace::Folder(folder) => Some(folder.clone()),
+            ArchivePlace::Bucket(_) => None,
+        },
         ..Options::default()
     };
     let store = LocalStore::open(&installation::store_folder(&config.data), options)

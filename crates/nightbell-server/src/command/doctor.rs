@@ -75,13 +75,16 @@ async fn ask(place: &ServerPlace, send_test: Option<String>) -> Result<Vec<Check
     serde_json::from_slice(&answer).context("the server's answer is not that of a doctor")
 }
 
-/// The folder is taken, and nobody answers.
+/// The folder is taken, and nobody answers, or not to us.
 fn unreachable_server(error: &anyhow::Error) -> Vec<Check> {
     vec![Check {
         name: "server".to_owned(),
         state: State::Fail,
-        seen: format!("runs and does not answer: {error:#}"),
-        advice: Some("see its log, and start it again".to_owned()),
+        seen: format!("runs and cannot be asked: {error:#}"),
+        advice: Some(
+            "has it another key (NIGHTBELL_ROOT_ACCESS_KEY_ID)? else see its log, and start it again"
+                .to_owned(),
+        ),
     }]
 }
 

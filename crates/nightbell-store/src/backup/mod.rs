@@ -31,7 +31,7 @@ pub use self::restore::{RESTORING_FOLDER, Restored, restore};
 use crate::archive::{Archive, ArchiveCopy, Fingerprint, Witness};
 use crate::error::Cause;
 use crate::files::{self, NewFile};
-use crate::{Catalog, LocalStore, Options, StoreError};
+use crate::{Catalog, LocalStore, Options, Scan, Space, StoreError};
 
 /// Written before anything else, and removed when the backup is complete.
 const UNFINISHED_FILE: &str = "unfinished.json";
@@ -129,7 +129,7 @@ pub async fn make(source: Source<'_>, folder: &Path, reach: Reach<'_>) -> Result
     let mut gathered = Gathered::new(reach);
     let archive_bytes_new = match source.archive {
         Some(archive) => copy_archive(archive, &copy, &place, &mut gathered).await?,
-        None => 0,
+        None => refuse_unreached(&copy, folder)?,
     };
     copy.close();
     let mut list = ListWriter::begin(&folder.join(list_name(number)))?;
@@ -163,6 +163,15 @@ fn store_name(number: u64) -> String {
 
 fn list_name(number: u64) -> String {
     format!("files-{number}.sha256")
+}
+
+/// Refuses to leave out an archive that the store lists.
+fn refuse_unreached(copy: &LocalStore, folder: &Path) -> Result<u64, StoreError> {
+    if copy.scan(Space::Archive, &Scan::all().limit(1))?.is_empty() {
+        return Ok(0);
+    }
+    let reason = "the archive does not lie in the data folder; make the backup while the server runs";
+    Err(Cause::backup(folder, reason))
 }
 
 /// Copies what the copy of the store lists.

@@ -340,4 +340,14 @@ async fn an_archive_in_which_a_file_was_changed_is_not_backed_up() {
     let error = installation.back_up(to.path()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Broken);
     assert!(error.to_string().contains(&file.path), "{error}");
+    let source = Source {
+        data: installation.folder.path(),
+        store: &installation.store,
+        archive: None,
+        single_files: &[],
+        program: "test",
+        now: seconds(7),
+    };
+    let error = make(source, to.path(), &mut |_| true).await.unwrap_err();
+    assert!(error.to_string().contains("while the server runs"), "nor is it left out: {error}");
 }
