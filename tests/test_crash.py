@@ -1,7 +1,8 @@
 """Pulling the plug: the program is killed at random moments while events come in, and started again.
 
-What was acknowledged must be there, once. Every alarm whose line was crossed must be on, and must have told its
-subscriber: once, or again with the same Message-ID if the kill fell between sending and noting down that it was sent.
+What was acknowledged must be there, once, whether in the journal or in the archive. Every alarm whose line was crossed
+must be on, and must have told its subscriber: once, or again with the same Message-ID if the kill fell between sending
+and noting down that it was sent.
 """
 
 import os
@@ -11,11 +12,16 @@ import time
 import uuid
 from collections import Counter
 
+import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from support import aws
 
 KILLS = 20
 STOP_EVERY = 5
+# Longest time between a start and the next kill: events must grow old enough to be archived.
+PAUSE_SECONDS_MAX = {"1h": 0.5, "1s": 1.2}
+# Steps of the archive that a run must have, at least, to be worth its name.
+STEPS_MIN = 4
 WRITERS = 3
 BATCH_EVENTS_MAX = 20
 SETTLE_SECONDS_MAX = 30
@@ -123,12 +129,16 @@ def stored(server):
     return got
 
 
-def test_nothing_acknowledged_is_lost_and_every_alarm_is_told_once(fresh, own_mailbox):
+@pytest.mark.parametrize("archive_after", ["1h", "1s"])
+def test_nothing_acknowledged_is_lost_and_every_alarm_is_told_once(fresh, own_mailbox, archive_after):
+    """Once with a journal alone, and once with events on their way into the archive all the time."""
+    from test_archive import verdict
+
     seed = os.environ.get("NIGHTBELL_TEST_SEED") or uuid.uuid4().hex[:8]
     print(f"seed {seed}: NIGHTBELL_TEST_SEED={seed} repeats the choice of moments")
     chance = random.Random(seed)
     alarms = [f"crash-{k:02}" for k in range(KILLS)]
-    server = fresh(smtp=own_mailbox.url).start()
+    server = fresh(smtp=own_mailbox.url, NIGHTBELL_ARCHIVE_AFTER=archive_after).start()
     address = prepare(server, own_mailbox, alarms)
 
     writers = [Writer(server, number, seed) for number in range(WRITERS)]
@@ -137,7 +147,7 @@ def test_nothing_acknowledged_is_lost_and_every_alarm_is_told_once(fresh, own_ma
     kills = []
     for number, name in enumerate(alarms):
         chance.choice(writers).mark(name)
-        time.sleep(chance.uniform(0.0, 0.5))
+        time.sleep(chance.uniform(0.0, PAUSE_SECONDS_MAX[archive_after]))
         kills.append(time.time())
         server.kill()
         server.start()
@@ -167,6 +177,11 @@ def test_nothing_acknowledged_is_lost_and_every_alarm_is_told_once(fresh, own_ma
     assert not missing, f"{len(missing)} of {len(acknowledged)} acknowledged events are lost: {missing[:5]}"
     assert not twice, f"stored more than once: {twice[:5]}"
     assert set(found) <= sent
+    files = len(list((server.data / "archive").glob("group=*/**/*.parquet")))
+    steps = len(list((server.data / "archive" / "chain").glob("*.json")))
+    assert (steps >= STEPS_MIN, files > 0) == (archive_after == "1s",) * 2, f"{steps} steps, {files} files"
+    proof = verdict(server, "--deep")
+    assert proof["sound"], proof
 
     # The alarms: each is on, has changed once, and counted exactly what is stored.
     cloudwatch = aws.client(server, "cloudwatch")
@@ -203,7 +218,7 @@ def test_nothing_acknowledged_is_lost_and_every_alarm_is_told_once(fresh, own_ma
         assert sum(p["Sum"] for p in points) == sum(1 for m in found if m.endswith(name)), name
 
     print(
-        f"{KILLS} kills, {len(acknowledged)} events acknowledged, {len(found) - len(acknowledged)} stored without "
+        f"{KILLS} kills, {steps} steps of the archive, {len(acknowledged)} events acknowledged, {len(found) - len(acknowledged)} stored without "
         f"acknowledgement, {KILLS} alarms told, {repeats} mails repeated with the same Message-ID"
     )
     assert repeats <= KILLS // 2, "repeats should be rare: only a kill between sending and noting can cause one"

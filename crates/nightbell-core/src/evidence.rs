@@ -39,15 +39,15 @@ pub struct Sample {
     pub place: Option<Place>,
 }
 
-/// Where an event is stored: the block's position in the journal, the batch in the block, the event in the batch.
+/// Where an event is stored: block and number are its name for good, in the journal as in the archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
-    /// The block.
+    /// The block of the journal that it came in.
     pub block: u64,
-    /// The batch, counted from zero.
-    pub batch: u32,
-    /// The event, counted from zero.
-    pub event: u32,
+    /// Its number in the block, counted from zero over all batches.
+    pub number: u32,
+    /// [`Group::digest`](crate::event::Group::digest) of its log group: the archive keeps groups apart.
+    pub group: u32,
 }
 
 /// What the events behind a number have to say.

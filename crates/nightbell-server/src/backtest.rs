@@ -2,9 +2,9 @@
 Backtests: a rule run over the stored events, through the code that runs it live.
 
 Asked for by `nightbell backtest` at `/_nightbell/backtest`. Filters and alarms come in the form of PutMetricFilter and
-PutMetricAlarm, or an alarm that stands is named. `rules` finds what is tried, `reading` reads what it would have seen into
-`past`, and each variant plays that to a watch of its own while `story` writes down what follows; `desk` answers the
-request. Nothing is written and nobody is told.
+PutMetricAlarm, or an alarm that stands is named. `rules` finds what is tried, `reading` and `gathering` read what it would
+have seen into `past`, and each variant plays that to a watch of its own while `story` writes down what follows; `desk`
+answers the request. Nothing is written and nobody is told.
 */
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +29,7 @@ use story::Story;
 
 mod answer;
 pub(crate) mod desk;
+mod gathering;
 mod past;
 mod reading;
 mod rules;

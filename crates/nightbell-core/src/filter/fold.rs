@@ -130,7 +130,7 @@ impl FilterSet {
         let origin = Origin { account: &self.account, region: &self.region, group: &batch.group.name };
         let mut tally = Tally::default();
         for (at, event) in (0..).zip(&batch.events) {
-            let place = place.map(|place| Place { event: place.event + at, ..place });
+            let place = place.map(|place| Place { number: place.number.saturating_add(at), ..place });
             let seen = Seen { time: event.time, arrival: batch.arrival, place };
             let subject = Subject::new(&event.message, &batch.stream, reader);
             *tally.events.entry(event.time.second()).or_default() += 1;

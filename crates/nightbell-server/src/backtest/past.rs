@@ -117,8 +117,7 @@ impl Past {
         let dimensions = series.dimensions.iter().flat_map(|(name, value)| [name, value]);
         let series_bytes: usize = names.chain(dimensions).map(|part| part.len() + 40).sum();
         let (series, is_new) = self.series.number(series);
-        let rest = postcard::to_stdvec(&(unit, aggregate, evidence)).expect("a datum is plain data");
-        let rest = rest.into_boxed_slice();
+        let rest = encoded(&unit, &aggregate, &evidence);
         self.data += 1;
         self.bytes += DATUM_BYTES + rest.len() + if is_new { series_bytes } else { 0 };
         self.moment(at).points.push(Point { series, second, rest });
@@ -131,6 +130,47 @@ impl Past {
         let (log, is_new) = self.logs.number(Log { group: group.clone(), machine, channel });
         self.bytes += MARK_BYTES + if is_new { log_bytes } else { 0 };
         self.moment(at).marks.push(Mark { log, cleared, id, time });
+    }
+
+    /// Puts what came at one moment into an order that does not depend on how it was read, and joins data points of one
+    /// series, second and unit, as the matcher does.
+    pub(super) fn settle(&mut self) {
+        let mut moments = std::mem::take(&mut self.moments);
+        for moment in moments.values_mut() {
+            moment.marks.sort_unstable_by_key(|mark| (mark.log, mark.id, mark.time, mark.cleared));
+            moment.points.sort_unstable_by(|point, other| {
+                let names = self.series.get(point.series).cmp(self.series.get(other.series));
+                names.then_with(|| (point.second, &point.rest).cmp(&(other.second, &other.rest)))
+            });
+            let mut points = std::mem::take(&mut moment.points);
+            let alike =
+                |point: &Point, next: &Point| (point.series, point.second) == (next.series, next.second);
+            for run in points.chunk_by_mut(alike) {
+                self.join(run, &mut moment.points);
+            }
+        }
+        self.moments = moments;
+    }
+
+    /// Joins points of one series and second that are of one unit; it stands first in what is encoded.
+    fn join(&mut self, run: &mut [Point], joined: &mut Vec<Point>) {
+        let (series, second) = (run[0].series, run[0].second);
+        if let [point] = run {
+            return joined.push(Point { series, second, rest: std::mem::take(&mut point.rest) });
+        }
+        let bytes =
+            |points: &[Point]| points.iter().map(|point| DATUM_BYTES + point.rest.len()).sum::<usize>();
+        let before = joined.len();
+        let mut data: Vec<Datum> = run.iter().map(|point| self.datum(point)).collect();
+        for alike in data.chunk_by_mut(|datum, next| datum.unit == next.unit) {
+            let evidence = Evidence::merged(alike.iter().map(|datum| &datum.evidence));
+            let [first, others @ ..] = alike else { continue };
+            others.iter().for_each(|other| first.aggregate.merge(&other.aggregate));
+            joined.push(Point { series, second, rest: encoded(&first.unit, &first.aggregate, &evidence) });
+        }
+        let added = &joined[before..];
+        self.data = self.data - run.len() + added.len();
+        self.bytes = (self.bytes + bytes(added)).saturating_sub(bytes(run));
     }
 
     fn moment(&mut self, at: Timestamp) -> &mut Moment {
@@ -171,4 +211,9 @@ impl Past {
         }
         spans
     }
+}
+
+fn encoded(unit: &Option<String>, aggregate: &Aggregate, evidence: &Evidence) -> Box<[u8]> {
+    let rest = postcard::to_stdvec(&(unit, aggregate, evidence)).expect("a datum is plain data");
+    rest.into_boxed_slice()
 }

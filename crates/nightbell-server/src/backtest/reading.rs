@@ -2,35 +2,36 @@
 Reads what a rule would have seen into a [`Past`]: stored events through the rule's filters, record numbers where an alarm
 asks for gaps, and stored data points of metrics that no filter makes.
 
-The summaries of all blocks are looked at first, so that it is known how much there is to read. What was not found is told
-in sentences.
+Events are found by [`crate::search`], in the archive as in the journal, and taken by [`Gathering`]. What was not found is
+told in sentences.
 */
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use nightbell_core::anomaly::models::TAUGHT_MAX_S;
-use nightbell_core::event::{Batch, Event};
-use nightbell_core::fields::Subject;
+use nightbell_core::event::Group;
 use nightbell_core::filter::FilterSet;
 use nightbell_core::history::{COARSEST_S, POINT_AGE_MAX_MS, bucket_start, serves};
 use nightbell_core::metric::{Datum, Series};
-use nightbell_core::records::{self, LOG_IDLE_MS_MAX, RecordReader};
-use nightbell_core::ruleset::Scratch;
+use nightbell_core::records::{self, LOG_IDLE_MS_MAX};
 use nightbell_core::time::{DAY_MS, SECOND_MS, Timestamp};
 use nightbell_core::watch::{Needed, Watch};
-use nightbell_store::{Position, Summary};
 
+use super::gathering::{Asked, Gathering, Times};
 use super::past::Past;
 use super::rules::{Recorded, Trial, metric_of};
 use super::{BACKTEST_BYTES_MAX, BACKTEST_DATA_MAX, BacktestRequest, Course, Ended, Phase, Span};
 use crate::aws::Cx;
-use crate::catalog::Failure;
-use crate::manage::Refusal;
+use crate::catalog::{Failure, GroupRecord};
+use crate::manage::{Refusal, groups};
 use crate::run::points::{self, Point};
+use crate::search::{self, Area, Order, Progress, Search, Streams};
 
-/// Summaries of blocks read at once.
-const SUMMARIES_AT_ONCE: usize = 1_000;
+/// Time between two looks at how far a search is.
+const LOOK: Duration = Duration::from_millis(50);
 /// Stored points of one series are read in pieces of this many seconds.
 const POINTS_AT_ONCE_S: i64 = DAY_MS / SECOND_MS;
 /// The MiB in a byte count.
@@ -56,23 +57,9 @@ pub(super) struct Reading<'a> {
     data_from: i64,
     /// Since when record numbers are read: a log that was silent for longer is followed anew.
     records_from: Timestamp,
-    /// Filters, by group.
-    sets: BTreeMap<String, FilterSet>,
-    marks: RecordReader,
-    scratch: Scratch,
-    groups: BTreeMap<String, Stored>,
     past: Past,
     events: u64,
     notes: Vec<String>,
-}
-
-/// What is stored of a group.
-#[derive(Default)]
-struct Stored {
-    /// The oldest and the newest event of all.
-    range: Option<(Timestamp, Timestamp)>,
-    /// Events of the times asked about.
-    events: u64,
 }
 
 /// Which stored points of a metric are taken.
@@ -83,13 +70,6 @@ struct Kept {
     coarse: usize,
     /// Points of more than a second that were not.
     left_out: usize,
-}
-
-/// What is to be read.
-#[derive(Default)]
-struct Plan {
-    blocks: Vec<Position>,
-    events: u64,
 }
 
 impl<'a> Reading<'a> {
@@ -106,166 +86,72 @@ impl<'a> Reading<'a> {
             as_arrived: request.as_arrived,
             data_from,
             records_from: span.start.plus_millis(-LOG_IDLE_MS_MAX),
-            sets: sets(cx, trial),
-            marks: RecordReader::default(),
-            scratch: Scratch::new(),
-            groups: BTreeMap::new(),
             past: Past::default(),
             events: 0,
             notes: Vec::new(),
         }
     }
 
-    /// Reads everything.
+    /// Reads everything. Belongs where blocking is allowed.
     pub(super) fn read(mut self, course: &Course) -> Result<Read, Ended> {
-        let asked = self.sets.keys().cloned();
-        self.groups = asked.map(|name| (name, Stored::default())).collect();
-        if let Some(Recorded::Of(names)) = &self.trial.recorded {
-            self.groups.extend(names.iter().map(|name| (name.clone(), Stored::default())));
-        }
-        if !self.groups.is_empty() || self.trial.recorded.is_some() {
-            let plan = self.plan(course)?;
-            self.read_events(&plan, course)?;
-            self.note_groups();
+        if !self.trial.filters.is_empty() || self.trial.recorded.is_some() {
+            self.read_events(course)?;
         }
         self.read_points(course)?;
+        self.past.settle();
         Ok(Read { past: self.past, events: self.events, notes: self.notes })
     }
 
-    /// Looks at the summaries of all blocks.
-    fn plan(&mut self, course: &Course) -> Result<Plan, Ended> {
-        let journal = Arc::clone(&self.cx.app.journal);
-        let mut plan = Plan::default();
-        let mut at = journal.start();
-        let end = *journal.end().borrow();
-        while at < end {
-            let summaries = journal.summaries(at, end, SUMMARIES_AT_ONCE).map_err(Refusal::from)?;
-            let Some(last) = summaries.last() else { break };
-            at = last.position.next();
-            for summary in &summaries {
-                let events = self.concerned(summary);
-                if events > 0 {
-                    plan.blocks.push(summary.position);
-                    plan.events += events;
-                }
-            }
-            course.reach(Phase::Reading, 0, plan.events)?;
-        }
-        Ok(plan)
-    }
-
-    /// Events of a block that are worth reading it.
-    fn concerned(&mut self, summary: &Summary) -> u64 {
-        let mut events = 0;
-        for stream in summary.streams.iter().filter(|stream| stream.group.region == self.cx.region) {
-            let counts = self.sets.contains_key(&stream.group.name);
-            let records = is_recorded(self.trial, &stream.group.name);
-            if !counts && !records {
-                continue;
-            }
-            let stored = self.groups.entry(stream.group.name.clone()).or_default();
-            let (first, last) = stored.range.unwrap_or((stream.first, stream.last));
-            stored.range = Some((first.min(stream.first), last.max(stream.last)));
-            let heard = if self.as_arrived { summary.arrival } else { stream.last };
-            let is_over = !self.as_arrived && stream.first > self.span.end;
-            let looks =
-                (counts && stream.last.second() >= self.data_from) || (records && heard >= self.records_from);
-            if looks && !is_over {
-                events += stream.events;
-            }
-        }
-        events
-    }
-
     /// Runs the filters over the stored events.
-    fn read_events(&mut self, plan: &Plan, course: &Course) -> Result<(), Ended> {
-        let journal = Arc::clone(&self.cx.app.journal);
-        let mut done = 0;
-        for position in &plan.blocks {
-            match journal.read(*position, 1) {
-                Ok(blocks) => {
-                    for batch in blocks.iter().flat_map(|block| &block.batches) {
-                        done += self.take(batch)?;
-                    }
-                }
-                // The rest of the log is worth reading; the matcher has told of the damage.
-                Err(error) if error.position().is_some() => {}
-                Err(error) => return Err(Refusal::from(error).into()),
-            }
-            course.reach(Phase::Reading, done.min(plan.events), plan.events)?;
-        }
-        Ok(())
-    }
-
-    /// Takes the events of one batch; says how many there were for us.
-    fn take(&mut self, batch: &Batch) -> Result<u64, Refusal> {
-        let name = &batch.group.name;
-        let records = is_recorded(self.trial, name);
-        let counts = self.sets.contains_key(name);
-        if batch.group.region != self.cx.region || !(counts || records) {
-            return Ok(0);
-        }
-        self.count(batch);
-        if records {
-            self.take_marks(batch)?;
-        }
-        if counts {
-            self.take_data(batch)?;
-        }
-        Ok(batch.events.len() as u64)
-    }
-
-    /// Counts the events of the times that are asked about.
-    fn count(&mut self, batch: &Batch) {
-        let Span { start, end } = self.span;
-        let is_asked = |event: &&Event| {
-            let at = if self.as_arrived { batch.arrival } else { event.time };
-            (start..=end).contains(&at)
+    fn read_events(&mut self, course: &Course) -> Result<(), Ended> {
+        let app = &self.cx.app;
+        let (owners, asked) = self.asked()?;
+        let area = |owner: &GroupRecord| Area::of(owner, Streams::All(owner.since), self.cx.now);
+        let areas: Vec<Area> = owners.iter().map(area).collect();
+        let times = Times {
+            span: self.span,
+            as_arrived: self.as_arrived,
+            data_from: self.data_from,
+            records_from: self.records_from,
         };
-        let events = batch.events.iter().filter(is_asked).count() as u64;
-        self.events += events;
-        if let Some(stored) = self.groups.get_mut(&batch.group.name) {
-            stored.events += events;
+        let gathering = Gathering::new(Arc::clone(app), times, asked);
+        let progress = Arc::<Progress>::default();
+        let search = Search::plan(app, areas.clone(), Order::Oldest, gathering, Arc::clone(&progress))?;
+        let ended = tokio::runtime::Handle::current().block_on(follow(&search, &progress, course))?;
+        if let Some(limit) = ended.limit {
+            return Err(Refusal::Limit(limit).into());
         }
+        if ended.halted_at.is_some() {
+            return Err(Ended::Halted);
+        }
+        let gathered = search.taker().take_gathered();
+        self.events = gathered.events.values().sum();
+        self.past = gathered.past;
+        self.note_groups(&areas, &gathered.events)
     }
 
-    fn take_data(&mut self, batch: &Batch) -> Result<(), Refusal> {
-        let app = Arc::clone(&self.cx.app);
-        let Some(set) = self.sets.get(&batch.group.name) else { return Ok(()) };
-        if self.as_arrived {
-            let data = set.fold(batch, None, &app.reader, &mut self.scratch);
-            return self.arrive(batch.arrival, data);
-        }
-        let mut folded = Vec::new();
-        let mut by_second: BTreeMap<i64, Vec<Event>> = BTreeMap::new();
-        for event in &batch.events {
-            if event.time.second() >= self.data_from && event.time <= self.span.end {
-                by_second.entry(event.time.second()).or_default().push(event.clone());
+    /// The groups whose events are read, and what for.
+    fn asked(&self) -> Result<(Vec<GroupRecord>, Vec<Asked>), Refusal> {
+        let records = &self.cx.app.records;
+        let mut sets = sets(self.cx, self.trial);
+        let owners = match &self.trial.recorded {
+            Some(Recorded::All) => groups::list(records, &self.cx.region, "")?,
+            recorded => {
+                let mut names: BTreeSet<String> = sets.keys().cloned().collect();
+                if let Some(Recorded::Of(followed)) = recorded {
+                    names.extend(followed.iter().cloned());
+                }
+                let find = |name: String| groups::find(records, &self.cx.group(&name));
+                names.into_iter().map(find).collect::<Result<_, _>>()?
             }
-        }
-        for (second, events) in by_second {
-            let newest = events.iter().map(|event| event.time).max();
-            let arrival = newest.unwrap_or(Timestamp::from_seconds(second));
-            let then = Batch { group: batch.group.clone(), stream: batch.stream.clone(), arrival, events };
-            let data = set.fold(&then, None, &app.reader, &mut self.scratch);
-            folded.push((Timestamp::from_seconds(second), data));
-        }
-        folded.into_iter().try_for_each(|(at, data)| self.arrive(at, data))
-    }
-
-    fn take_marks(&mut self, batch: &Batch) -> Result<(), Refusal> {
-        for event in &batch.events {
-            let second = Timestamp::from_seconds(event.time.second());
-            let at = if self.as_arrived { batch.arrival } else { second };
-            if at < self.records_from || at > self.span.end {
-                continue;
-            }
-            let subject = Subject::new(&event.message, &batch.stream, &self.cx.app.reader);
-            if let Some(mark) = self.marks.read(&subject) {
-                self.past.note(at, &batch.group, mark, event.time);
-            }
-        }
-        check_room(&self.past)
+        };
+        let asked = owners.iter().map(|owner| {
+            let name = &owner.group.name;
+            let records = is_recorded(self.trial, name);
+            Asked { group: owner.group.clone(), filters: sets.remove(name), records }
+        });
+        let asked = asked.collect();
+        Ok((owners, asked))
     }
 
     fn arrive(&mut self, at: Timestamp, data: Vec<Datum>) -> Result<(), Refusal> {
@@ -280,26 +166,35 @@ impl<'a> Reading<'a> {
     }
 
     /// Says of which groups there is nothing to try the rule on.
-    fn note_groups(&mut self) {
+    fn note_groups(&mut self, areas: &[Area], events: &BTreeMap<Group, u64>) -> Result<(), Ended> {
         let Span { start, end } = self.span;
-        for (name, stored) in &self.groups {
-            let note = match stored.range {
-                None => format!("the log group {name} holds no events"),
-                Some((first, last)) if stored.events == 0 => format!(
+        let any_group = self.trial.recorded == Some(Recorded::All);
+        let mut notes = Vec::new();
+        for area in areas.iter().filter(|area| !events.contains_key(&area.group)) {
+            let is_named = !any_group || self.trial.filters.iter().any(|(group, _)| *group == area.group);
+            if !is_named && self.events > 0 {
+                continue;
+            }
+            let name = &area.group.name;
+            match search::range_of(&self.cx.app, area)? {
+                None if is_named => notes.push(format!("the log group {name} holds no events")),
+                None => {}
+                Some((first, last)) => notes.push(format!(
                     "no event of the log group {name} is of {}: those stored are of {} to {}",
                     times(start, end),
                     first.iso(),
                     last.iso()
-                ),
-                Some(_) => continue,
-            };
-            self.notes.push(note);
+                )),
+            }
         }
-        if self.groups.is_empty() {
+        let is_empty = any_group && self.events == 0 && notes.is_empty();
+        self.notes.extend(notes);
+        if is_empty {
             self.notes.push(format!("no events are stored in {}", self.cx.region));
         } else if self.events > 0 && self.past.first().is_none() {
             self.notes.push("no event matched".to_owned());
         }
+        Ok(())
     }
 
     /// Adds stored data points of metrics that no filter makes.
@@ -389,6 +284,34 @@ impl Kept {
     }
 }
 
+/// Tells how far a search is until it is over; ends it where the course does.
+async fn follow(
+    search: &Arc<Search<Gathering>>,
+    progress: &Progress,
+    course: &Course,
+) -> Result<search::Ended, Ended> {
+    let mut looks = tokio::time::interval(LOOK);
+    let mut halted = None;
+    let mut running = std::pin::pin!(search.run(None));
+    loop {
+        tokio::select! {
+            ended = &mut running => return match halted {
+                Some(halted) => Err(halted),
+                None => Ok(ended?),
+            },
+            _ = looks.tick() => {
+                let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+                let total = of(&progress.events_total);
+                let done = of(&progress.events_done).max(of(&progress.events)).min(total);
+                if let Err(ended) = course.reach(Phase::Reading, done, total) {
+                    halted = Some(ended);
+                    search.halt();
+                }
+            }
+        }
+    }
+}
+
 /// The filters, compiled, by group.
 fn sets(cx: &Cx, trial: &Trial) -> BTreeMap<String, FilterSet> {
     let mut by_group: BTreeMap<String, Vec<_>> = BTreeMap::new();
@@ -409,7 +332,8 @@ fn is_recorded(trial: &Trial, group: &str) -> bool {
     }
 }
 
-fn check_room(past: &Past) -> Result<(), Refusal> {
+/// Refuses a past that takes too much.
+pub(super) fn check_room(past: &Past) -> Result<(), Refusal> {
     let told = "name a shorter time with --from and --to";
     if past.data() > BACKTEST_DATA_MAX {
         return Err(Refusal::Limit(format!(

@@ -10,6 +10,7 @@ archived. A round that fails is tried again; what it had done stays done.
 use std::sync::Arc;
 use std::time::Duration;
 
+use nightbell_core::event::Group;
 use nightbell_core::time::{HOUR_MS, MINUTE_MS, Timestamp};
 use nightbell_store::archive::{Archive, Change, FileEntry, Removal, mergeable};
 use nightbell_store::{Block, Durability, Kind, Position, StoreError, Stream, Summary, Write};
@@ -37,7 +38,7 @@ const MERGE_FILES_MIN: usize = 4;
 const MERGES_PER_ROUND: usize = 64;
 /// Time between two looks for files that are expired, to be merged, or to be deleted, at most.
 const TIDY_EVERY_MS: i64 = 10 * MINUTE_MS;
-/// How long files that were taken out stay for those who read them; longer than any search may take.
+/// How long files stay that were taken out, after the oldest search under way began; longer than a step takes.
 const GONE_KEPT_MS: i64 = HOUR_MS;
 /// Summaries read at once.
 const SUMMARIES_AT_ONCE: usize = 10_000;
@@ -96,7 +97,8 @@ impl Archiver<'_> {
             self.expire(now)?;
             self.merge(now)?;
             let _turn = self.app.shelves.turn();
-            let swept = self.wait(self.archive().sweep(now.plus_millis(-GONE_KEPT_MS)))?;
+            let read_since = self.app.shelves.held_since().map_or(now, |since| since.min(now));
+            let swept = self.wait(self.archive().sweep(read_since.plus_millis(-GONE_KEPT_MS)))?;
             if swept > 0 {
                 info!(objects = swept, "what was taken out of the archive is deleted");
             }
@@ -141,14 +143,14 @@ impl Archiver<'_> {
             // The matcher has told of it, and a search passes it over, too: the rest must not wait for it.
             Err(error) if error.position() == Some(from) => {
                 warn!(position = %from, %error, "a damaged block stays out of the archive");
-                let change = self.or_recover(self.wait(self.archive().pass_over(from, now)))?;
+                let change = self.wait(self.archive().pass_over(from, now))?;
                 return self.commit(&change).map(|()| true);
             }
             Err(error) => return Err(error.into()),
         };
         blocks.retain(|block: &Arc<Block>| block.position < to);
-        let written = self.wait(self.archive().write(&blocks, &self.app.reader, now));
-        let Some(change) = self.or_recover(written)? else { return Ok(false) };
+        let written = self.wait(self.archive().write(&blocks, &self.app.reader, now))?;
+        let Some(change) = written else { return Ok(false) };
         let events: u64 = change.block.files().iter().map(|file| file.rows).sum();
         let (files, archived) = (change.block.files().len(), change.head.archived);
         self.commit(&change)?;
@@ -167,16 +169,6 @@ impl Archiver<'_> {
 
     fn groups(&self) -> Result<Vec<GroupRecord>, Failure> {
         self.app.records.list(&Key::prefix(&["group"], ""))
-    }
-
-    /// What a step came to; where it met one that the catalog does not know, the catalog takes that one in.
-    fn or_recover<T>(&self, done: Result<T, Failure>) -> Result<T, Failure> {
-        if let Err(failure) = &done
-            && failure.kind() == Kind::Conflict
-        {
-            self.recover()?;
-        }
-        done
     }
 
     /// Brings archive and catalog to agree. The border is held only where it will move: storage may be slow to answer.
@@ -260,10 +252,14 @@ impl Archiver<'_> {
 
     /// Takes out the files of groups that keep events for fewer days, and of groups that are not there any more.
     fn expire(&self, now: Timestamp) -> Result<(), Failure> {
-        let groups = self.groups()?;
         let (mut expired, mut orphaned) = (Vec::new(), Vec::new());
+        let mut known: Option<(Group, Option<GroupRecord>)> = None;
         for file in self.archive().all_files()? {
-            let owner = groups.iter().find(|owner| owner.group == file.group);
+            // Asked for one by one: a list of groups may be cut, and what is not in it would be deleted.
+            if known.as_ref().is_none_or(|(group, _)| *group != file.group) {
+                known = Some((file.group.clone(), self.app.records.get(&Key::group(&file.group))?));
+            }
+            let owner = known.as_ref().and_then(|(_, owner)| owner.as_ref());
             let is_earlier = |owner: &GroupRecord| file.parts.iter().all(|part| part.to <= owner.since);
             match owner {
                 Some(owner) if !is_earlier(owner) => {
@@ -281,8 +277,8 @@ impl Archiver<'_> {
     fn remove(&self, files: Vec<FileEntry>, reason: Removal, now: Timestamp) -> Result<(), Failure> {
         let _turn = self.app.shelves.turn();
         let count = files.len();
-        let removed = self.wait(self.archive().remove(files, reason, now));
-        if let Some(change) = self.or_recover(removed)? {
+        let removed = self.wait(self.archive().remove(files, reason, now))?;
+        if let Some(change) = removed {
             self.commit(&change)?;
             info!(files = count, reason = reason.name(), "files were taken out of the archive");
         }
@@ -306,9 +302,12 @@ impl Archiver<'_> {
                 }
                 Ok(None) => {}
                 Err(error) if error.kind() == Kind::Broken => warn!(%error, "damaged files are not merged"),
-                failed => return self.or_recover(failed.map(|_| ())),
+                Err(failure) => return Err(failure),
             }
         }
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -136,8 +136,10 @@ impl Matcher {
         let mut folded = Folded::default();
         let mut marks = Marks::new(*self.app.records_followed.borrow());
         for block in &blocks {
-            for (at, batch) in (0..).zip(&block.batches) {
-                let place = Place { block: block.position.number(), batch: at, event: 0 };
+            let mut number = 0_u32;
+            for batch in &block.batches {
+                let place = Place { block: block.position.number(), number, group: batch.group.digest() };
+                number = number.saturating_add(u32::try_from(batch.events.len()).unwrap_or(u32::MAX));
                 folded.add(self.fold(batch, place)?);
                 note(&mut activity, batch);
                 marks.note(batch, &self.marks, &self.app.reader);

@@ -29,6 +29,9 @@ mod tiers;
 mod watcher;
 mod writing;
 
+#[cfg(test)]
+pub(crate) use watcher::tests::app_in;
+
 /// Told `true` when the server stops.
 pub(crate) type Stopping = watch::Receiver<bool>;
 

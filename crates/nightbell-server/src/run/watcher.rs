@@ -519,4 +519,4 @@ fn action_data(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -2,35 +2,29 @@
 Writing mails: what stands in a delivery, the topic's own template, and the sample events as they came.
 
 Blocks and draws, so it belongs where blocking is allowed. What many subscribers of one message share, its picture and
-its events, is kept for a moment. A template that is damaged or a block that is gone costs the mail nothing but that.
+its events, is kept for a moment. A template that is damaged or an event that is gone costs the mail nothing but that.
 */
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nightbell_core::delivery::{Content, Delivery};
-use nightbell_core::event::Event;
-use nightbell_core::evidence::{Place, Sample};
+use nightbell_core::evidence::Sample;
 use nightbell_core::time::Timestamp;
 use nightbell_core::topic::Topic;
 use nightbell_deliver::message::{ENCLOSED_BYTES_MAX, ENCLOSED_EVENTS_MAX};
 use nightbell_deliver::{Enclosure, Mail, Pictures, RawEvent, Template, render};
-use nightbell_store::{Journal, Position};
-use tracing::{debug, warn};
+use tracing::warn;
 
 use crate::app::App;
 use crate::manage::topics;
+use crate::search::lookup::{self, Wanted};
 
-/// Bytes of blocks unpacked for the events of one mail; events in later blocks are left out.
-const ENCLOSED_READ_BYTES_MAX: usize = 32 << 20;
 /// Messages whose events are kept for the next subscriber, each at most `ENCLOSED_BYTES_MAX` large.
 const RECENT_MAX: usize = 8;
 
-/// Where a sample is stored and when it happened.
-type Stored = (Place, Timestamp);
-
 /// Where the samples of a message are stored, and what was found there.
-type Enclosed = (Vec<Stored>, Arc<[RawEvent]>);
+type Enclosed = (Vec<Wanted>, Arc<[RawEvent]>);
 
 /// Writes mails.
 #[derive(Default)]
@@ -44,7 +38,7 @@ impl Writing {
     pub(super) fn write(&self, app: &App, delivery: &Delivery, now: Timestamp) -> Mail {
         let topic = topics::find(&app.records, &delivery.topic).ok();
         let template = topic.as_ref().and_then(|topic| template(topic, &delivery.content));
-        let events = self.events(&*app.journal, samples(&delivery.content));
+        let events = self.events(samples(&delivery.content), |stored| read(app, stored, now));
         let enclosure = Enclosure {
             template: template.as_ref(),
             events: &events,
@@ -55,8 +49,8 @@ impl Writing {
         render(delivery, &app.origin, enclosure, now)
     }
 
-    fn events(&self, journal: &dyn Journal, samples: &[Sample]) -> Arc<[RawEvent]> {
-        let stored: Vec<Stored> = samples
+    fn events(&self, samples: &[Sample], read: impl FnOnce(&[Wanted]) -> Vec<RawEvent>) -> Arc<[RawEvent]> {
+        let stored: Vec<Wanted> = samples
             .iter()
             .filter_map(|sample| Some((sample.place?, sample.time)))
             .take(ENCLOSED_EVENTS_MAX)
@@ -69,7 +63,7 @@ impl Writing {
         if let Some((_, events)) = recent.iter().find(|(kept, _)| *kept == stored) {
             return Arc::clone(events);
         }
-        let events: Arc<[RawEvent]> = read(journal, &stored).into();
+        let events: Arc<[RawEvent]> = read(&stored).into();
         recent.truncate(RECENT_MAX - 1);
         recent.push_front((stored, Arc::clone(&events)));
         events
@@ -88,43 +82,10 @@ fn samples(content: &Content) -> &[Sample] {
     }
 }
 
-/// The events that are still where they were stored, in the order of `stored`.
-fn read(journal: &dyn Journal, stored: &[Stored]) -> Vec<RawEvent> {
-    let mut by_block: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-    for (n, (place, _)) in stored.iter().enumerate() {
-        by_block.entry(place.block).or_default().push(n);
-    }
-    let mut found: BTreeMap<usize, RawEvent> = BTreeMap::new();
-    let mut room = ENCLOSED_READ_BYTES_MAX;
-    for (number, wanted) in by_block {
-        let position = Position::new(number);
-        if position < journal.start() {
-            continue;
-        }
-        let block = match journal.read(position, 1) {
-            Ok(blocks) => blocks.into_iter().next().filter(|block| block.position == position),
-            Err(error) => {
-                debug!(%error, %position, "events are not enclosed");
-                None
-            }
-        };
-        let Some(block) = block else { continue };
-        for n in wanted {
-            let (place, time) = stored[n];
-            let batch = block.batches.get(place.batch as usize);
-            let event = batch.and_then(|batch| batch.events.get(place.event as usize));
-            // After the store was emptied another event may stand there.
-            let fits = |event: &&Event| event.time == time && event.message.len() <= ENCLOSED_BYTES_MAX;
-            if let Some(event) = event.filter(fits) {
-                found.insert(n, RawEvent { time, message: event.message.clone() });
-            }
-        }
-        match room.checked_sub(block.bytes()) {
-            Some(left) => room = left,
-            None => break,
-        }
-    }
-    found.into_values().collect()
+/// The events that are still there, in the order of `stored`.
+fn read(app: &App, stored: &[Wanted], now: Timestamp) -> Vec<RawEvent> {
+    let found = lookup::messages(app, stored, ENCLOSED_BYTES_MAX, now);
+    found.into_iter().map(|(n, message)| RawEvent { time: stored[n].1, message }).collect()
 }
 
 /// The topic's own template, for what is written by templates.
@@ -144,68 +105,109 @@ fn template(topic: &Topic, content: &Content) -> Option<Template> {
 
 #[cfg(test)]
 mod tests {
-    use nightbell_core::event::{Batch, Group};
-    use nightbell_store::MemoryStore;
+    use std::cell::Cell;
 
+    use nightbell_core::evidence::{Evidence, Place};
+    use nightbell_core::metric::{Aggregate, Datum, Series};
+    use nightbell_core::topic::Endpoint;
+    use nightbell_core::watch::{Effect, Input, Watch};
+
+    use super::super::watcher::tests::by;
     use super::*;
+    use crate::search::sample::{REGION, World, at, group};
 
-    const AT: Timestamp = Timestamp::from_seconds(1_622_570_885);
-
-    async fn store(messages: &[&str]) -> MemoryStore {
-        let store = MemoryStore::default();
-        for message in messages {
-            let event = Event { time: AT, message: (*message).to_owned() };
-            let group = Group { region: "us-east-2".to_owned(), name: "g".to_owned() };
-            let batch = Batch { group, stream: "s".to_owned(), arrival: AT, events: vec![event] };
-            store.append(batch).await.unwrap();
-        }
-        store
-    }
-
-    fn place(block: u64, batch: u32, event: u32) -> Stored {
-        (Place { block, batch, event }, AT)
-    }
-
-    fn messages(journal: &dyn Journal, stored: &[Stored]) -> Vec<String> {
-        read(journal, stored).into_iter().map(|event| event.message).collect()
-    }
-
-    #[tokio::test]
-    async fn events_are_found_by_their_place_and_only_there() {
-        let store = store(&["a", "b", "c"]).await;
-        assert_eq!(messages(&store, &[place(2, 0, 0), place(0, 0, 0)]), ["c", "a"], "in the order asked for");
-        let nowhere =
-            [place(3, 0, 0), place(u64::MAX, 0, 0), place(0, 1, 0), place(0, 0, 1), place(0, u32::MAX, 9)];
-        assert_eq!(messages(&store, &nowhere), [""; 0]);
-        let another = (Place { block: 1, batch: 0, event: 0 }, AT.plus_millis(1));
-        assert_eq!(messages(&store, &[another, place(1, 0, 0)]), ["b"], "the time tells events apart");
-        store.trim(Position::new(2)).unwrap();
-        assert_eq!(messages(&store, &[place(0, 0, 0), place(1, 0, 0), place(2, 0, 0)]), ["c"]);
-    }
-
-    #[tokio::test]
-    async fn what_is_too_large_is_left_out() {
-        let large = "x".repeat(ENCLOSED_BYTES_MAX + 1);
-        let store = store(&[&large, "b"]).await;
-        assert_eq!(messages(&store, &[place(0, 0, 0), place(1, 0, 0)]), ["b"]);
-    }
-
-    #[tokio::test]
-    async fn events_of_one_message_are_read_once() {
-        let store = store(&["a", "b"]).await;
+    #[test]
+    fn events_of_one_message_are_read_once() {
         let sample = |block| Sample {
-            time: AT,
+            time: Timestamp::from_seconds(1_622_570_885),
             line: String::new(),
-            place: Some(Place { block, batch: 0, event: 0 }),
+            place: Some(Place { block, number: 0, group: 7 }),
+        };
+        let readings = Cell::new(0);
+        let read = |stored: &[Wanted]| {
+            readings.set(readings.get() + 1);
+            stored.iter().map(|(_, time)| RawEvent { time: *time, message: "m".to_owned() }).collect()
         };
         let writing = Writing::default();
-        let first = writing.events(&store, &[sample(0)]);
-        store.trim(Position::new(1)).unwrap();
-        assert!(Arc::ptr_eq(&first, &writing.events(&store, &[sample(0)])));
+        let first = writing.events(&[sample(0)], read);
+        assert!(Arc::ptr_eq(&first, &writing.events(&[sample(0)], read)));
+        assert_eq!((first.len(), readings.get()), (1, 1));
         for n in 0..RECENT_MAX as u64 {
-            writing.events(&store, &[sample(1), sample(100 + n)]);
+            writing.events(&[sample(1), sample(100 + n)], read);
         }
-        assert!(writing.events(&store, &[sample(0)]).is_empty(), "it gave way, and its block is gone");
-        assert!(writing.events(&store, &[Sample { place: None, ..sample(0) }]).is_empty());
+        writing.events(&[sample(0)], read);
+        assert_eq!(readings.get(), RECENT_MAX + 2, "it gave way to the others");
+        assert!(writing.events(&[Sample { place: None, ..sample(0) }], read).is_empty());
+        assert_eq!(readings.get(), RECENT_MAX + 2, "what has no place is not looked for");
+    }
+
+    /// Six events of ann, as the matcher counts them, from the one numbered `first` in the block on.
+    fn counted(block: u64, first: u32) -> Input {
+        let numbers = first..first + 6;
+        let sample = |number: u32| Sample {
+            time: at(number.into()),
+            line: format!("event {number}"),
+            place: Some(Place { block, number, group: group("files").digest() }),
+        };
+        let (start, end) = (Some(at(first.into())), Some(at((first + 5).into())));
+        let samples = numbers.map(sample).collect();
+        let evidence = Evidence {
+            events: 6,
+            first: start,
+            last: end,
+            last_arrival: end,
+            samples,
+            ..Evidence::default()
+        };
+        let mut aggregate = Aggregate::default();
+        aggregate.add(1.0, 6.0);
+        let series = Series::new(REGION, "files", "Denied", vec![("User".to_owned(), "ann".to_owned())]);
+        Input::Data(vec![Datum {
+            series,
+            second: at(first.into()).second(),
+            unit: None,
+            aggregate,
+            evidence,
+        }])
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn mails_enclose_events_that_only_the_archive_has() {
+        let world = World::with_groups(&["files"]);
+        let events = (0..12).map(|n| (n * 1_000, format!("message {n} as it came"))).collect();
+        let position = world.append("files", "s", 12, events).await;
+        world.archive_to(position.next()).await;
+
+        let mut watch = Watch::new("123456789012");
+        watch.step(at(0), Input::PutAlarm { alarm: by("User"), history: Vec::new() });
+        let mut effects = watch.step(at(6), counted(position.number(), 0));
+        effects.extend(watch.step(at(12), counted(position.number(), 6)));
+        effects.extend((13..4_000).flat_map(|second| watch.step(at(second), Input::Tick)));
+        let mut enclosed = Vec::new();
+        for effect in effects {
+            let content = match effect {
+                Effect::Transition(told) => Content::Alarm(told),
+                Effect::Note(told) => Content::Incident(told),
+                _ => continue,
+            };
+            let kind = if matches!(content, Content::Alarm(_)) { "alarm" } else { "incident" };
+            let delivery = Delivery {
+                id: "d".to_owned(),
+                created: at(6),
+                topic: String::new(),
+                endpoint: Endpoint::Email("ann@example.org".to_owned()),
+                unsubscribe_url: None,
+                content,
+            };
+            let app = Arc::clone(&world.app);
+            let written =
+                tokio::task::spawn_blocking(move || Writing::default().write(&app, &delivery, at(3_600)));
+            for file in written.await.unwrap().attachments {
+                let text = String::from_utf8_lossy(&file.content).into_owned();
+                enclosed
+                    .extend((0..12).filter(|n| text.contains(&format!("message {n} as"))).map(|n| (kind, n)));
+            }
+        }
+        assert!(enclosed.contains(&("alarm", 0)) && enclosed.contains(&("incident", 6)), "{enclosed:?}");
     }
 }

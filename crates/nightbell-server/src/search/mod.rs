@@ -24,15 +24,18 @@ use tokio::sync::Notify;
 use crate::app::App;
 use crate::catalog::Failure;
 
+pub(crate) mod lookup;
 pub(crate) mod page;
 mod pieces;
 mod pool;
 pub(crate) mod queries;
 mod read;
 pub(crate) mod record;
+#[cfg(test)]
+pub(crate) mod sample;
 pub(crate) mod shelves;
 
-pub(crate) use pieces::{Area, Streams};
+pub(crate) use pieces::{Area, Streams, range_of};
 pub(crate) use pool::{Pool, give_way};
 
 use pieces::Piece;
@@ -121,6 +124,11 @@ pub(crate) trait Taker: Send + Sync + 'static {
         None
     }
 
+    /// The arrival time from which on events are wanted.
+    fn arrived_from(&self) -> Timestamp {
+        Timestamp::from_millis(i64::MIN)
+    }
+
     /// An empty part.
     fn part(&self) -> Self::Part;
 
@@ -138,6 +146,10 @@ pub(crate) struct Progress {
     pub(crate) events: AtomicU64,
     /// Bytes of their messages.
     pub(crate) bytes: AtomicU64,
+    /// Events in the pieces that are done, looked at or passed over.
+    pub(crate) events_done: AtomicU64,
+    /// Events in all pieces.
+    pub(crate) events_total: AtomicU64,
     /// Pieces that are done.
     pub(crate) pieces: AtomicU64,
     /// All pieces.
@@ -196,6 +208,7 @@ impl<T: Taker> Search<T> {
         let (first, last) = taker.times();
         let begins_at = if order == Order::Oldest { nearest.max(first) } else { nearest.min(last) };
         progress.pieces_total.store(pieces.len() as u64, Ordering::Relaxed);
+        progress.events_total.store(pieces.iter().map(|piece| piece.events).sum(), Ordering::Relaxed);
         Ok(Arc::new(Self {
             app: Arc::clone(app),
             areas,
@@ -345,6 +358,7 @@ impl<T: Taker> pool::Job for Search<T> {
         let _left = Left(self, claimed);
         if let Some(piece) = self.pieces.get(claimed) {
             self.end(self.read(piece));
+            self.progress.events_done.fetch_add(piece.events, Ordering::Relaxed);
         }
         self.progress.pieces.fetch_add(1, Ordering::Relaxed);
     }

@@ -8,6 +8,7 @@ moments: while the border is moved, and while a search looks where it is.
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use nightbell_core::time::Timestamp;
 use nightbell_store::Position;
 use nightbell_store::archive::Archive;
 
@@ -16,13 +17,17 @@ pub(crate) struct Shelves {
     archive: Archive,
     turn: Mutex<()>,
     border: RwLock<()>,
-    holds: Arc<Mutex<BTreeMap<Position, usize>>>,
+    holds: Arc<Mutex<Holds>>,
 }
 
-/// Keeps the journal from a position on, while it lives.
+/// Who reads: how many from a position of the journal on, and since when.
+type Holds = BTreeMap<(Position, Timestamp), usize>;
+
+/// Keeps the journal from a position on, and the files of the archive, while it lives.
 pub(crate) struct Hold {
     from: Position,
-    holds: Arc<Mutex<BTreeMap<Position, usize>>>,
+    since: Timestamp,
+    holds: Arc<Mutex<Holds>>,
 }
 
 impl Shelves {
@@ -51,31 +56,37 @@ impl Shelves {
         self.border.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the journal from `from` on.
-    pub(super) fn hold(&self, from: Position) -> Hold {
-        *lock(&self.holds).entry(from).or_default() += 1;
-        Hold { from, holds: Arc::clone(&self.holds) }
+    /// Keeps the journal from `from` on, and the files that are there at `now`.
+    pub(crate) fn hold(&self, from: Position, now: Timestamp) -> Hold {
+        *lock(&self.holds).entry((from, now)).or_default() += 1;
+        Hold { from, since: now, holds: Arc::clone(&self.holds) }
     }
 
     /// The oldest position that somebody still reads.
     pub(crate) fn held_from(&self) -> Option<Position> {
-        lock(&self.holds).first_key_value().map(|(from, _)| *from)
+        lock(&self.holds).first_key_value().map(|((from, _), _)| *from)
+    }
+
+    /// Since when the one reads who began first.
+    pub(crate) fn held_since(&self) -> Option<Timestamp> {
+        lock(&self.holds).keys().map(|(_, since)| *since).min()
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
         let mut holds = lock(&self.holds);
-        if let Some(count) = holds.get_mut(&self.from) {
+        let key = (self.from, self.since);
+        if let Some(count) = holds.get_mut(&key) {
             *count -= 1;
             if *count == 0 {
-                holds.remove(&self.from);
+                holds.remove(&key);
             }
         }
     }
 }
 
 /// A panic elsewhere leaves whole numbers.
-fn lock(holds: &Mutex<BTreeMap<Position, usize>>) -> MutexGuard<'_, BTreeMap<Position, usize>> {
+fn lock(holds: &Mutex<Holds>) -> MutexGuard<'_, Holds> {
     holds.lock().unwrap_or_else(PoisonError::into_inner)
 }

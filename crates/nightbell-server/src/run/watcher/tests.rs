@@ -3,6 +3,8 @@ A watcher that is killed and opened again, on a store in memory that is made to 
 the catalog and in the stream, and no step has taken them.
 */
 
+use std::path::Path;
+
 use nightbell_core::alarm::composite::CompositeAlarm;
 use nightbell_core::alarm::{Comparison, ExpressionMeasure, Measure, MetricAlarm, MissingData, QueryMeasure};
 use nightbell_core::budget::{DigestLine, MessageKind};
@@ -35,11 +37,16 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn app() -> Arc<App> {
+    app_in(&std::env::temp_dir().join("nightbell-watcher-tests"), Pool::without_threads())
+}
+
+/// A server's parts in memory, its archive and mailbox in a folder; nothing runs.
+pub(crate) fn app_in(folder: &Path, search_pool: Pool) -> Arc<App> {
     let store = Arc::new(MemoryStore::default());
-    let folder = std::env::temp_dir().join("nightbell-watcher-tests");
     let archive =
         Archive::open_folder(&folder.join("archive"), Arc::clone(&store) as Arc<dyn Catalog>).unwrap();
-    let (_, stopping) = signal::channel(false);
+    let (stop, stopping) = signal::channel(false);
+    std::mem::forget(stop); // a signal that is gone counts as given
     Arc::new(App {
         account: ACCOUNT.to_owned(),
         public_url: "http://127.0.0.1:1".to_owned(),
@@ -56,7 +63,7 @@ fn app() -> Arc<App> {
         channel: Channel::Mailbox(Mailbox::open(folder).unwrap()),
         origin: Origin::new("nightbell@example.org", None).unwrap(),
         shelves: Shelves::new(archive),
-        search_pool: Pool::without_threads(),
+        search_pool,
         queries: crate::search::queries::Queries::default(),
         results: Semaphore::new(1),
         pages: Semaphore::new(1),
@@ -74,7 +81,7 @@ fn app() -> Arc<App> {
 }
 
 /// More than five in a minute, by the dimension of this name.
-fn by(dimension: &str) -> MetricAlarm {
+pub(crate) fn by(dimension: &str) -> MetricAlarm {
     let text = format!("SELECT SUM(Denied) FROM files GROUP BY {dimension}");
     MetricAlarm {
         arn: alarms::arn(REGION, ACCOUNT, "denied"),
