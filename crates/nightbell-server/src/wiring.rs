@@ -63,17 +63,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         .create(&config.data)
         .with_context(|| format!("cannot make the data folder {}", config.data.display()))?;
     installation::refuse_half_restored(&config.data)?;
-    let options = Options {
-        disk_bytes_max: config.disk_bytes_max.unwrap_or(0),
-        counted_beside: match &config.archive {
-            ArchivePlace::Folder(folder) => Some(folder.clone()),
-            ArchivePlace::Bucket(_) => None,
-        },
-        ..Options::default()
-    };
-    let store = LocalStore::open(&installation::store_folder(&config.data), options)
-        .with_context(|| format!("cannot open the store in {}", config.data.display()))?;
-    let store = Arc::new(store);
+    let store = open_store(config)?;
     // The store is ours now, so what a server that was killed has told of itself is over.
     let _ = std::fs::remove_file(crate::command::endpoint_file(&config.data));
     let (key, key_made) = credentials::find_or_make(&config.data)?;
@@ -129,6 +119,21 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     let loops = run::Loops::start(&app, &stopping)?;
     let server = tokio::spawn(crate::listen::serve(Arc::clone(&app), listener, stopping));
     Ok(Running { app, address, key_made, store, stop, loops, server })
+}
+
+/// Opens the store, which counts an archive on the same disk.
+fn open_store(config: &Config) -> Result<Arc<LocalStore>> {
+    let options = Options {
+        disk_bytes_max: config.disk_bytes_max.unwrap_or(0),
+        counted_beside: match &config.archive {
+            ArchivePlace::Folder(folder) => Some(folder.clone()),
+            ArchivePlace::Bucket(_) => None,
+        },
+        ..Options::default()
+    };
+    let store = LocalStore::open(&installation::store_folder(&config.data), options)
+        .with_context(|| format!("cannot open the store in {}", config.data.display()))?;
+    Ok(Arc::new(store))
 }
 
 /// Opens the archive, and takes into the catalog what a crash left undone.

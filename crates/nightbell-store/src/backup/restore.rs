@@ -78,15 +78,17 @@ fn refuse_taken(data: &Path) -> Result<(), StoreError> {
 /// Compares every file with the list; returns how many bytes there are.
 fn check(folder: &Path, manifest: &Manifest, reach: Reach<'_>) -> Result<u64, StoreError> {
     let path = folder.join(&manifest.list);
+    // Before it is followed: a damaged list would blame files that it misspells.
+    let list = FileList::read(&path, &mut |_, _| Ok(()))?;
+    if list.sha256 != manifest.list_sha256 || list.files != manifest.files {
+        return Err(Cause::backup_file(&path, "is not what was written"));
+    }
     let (mut bytes, mut done) = (0, 0);
-    let list = FileList::read(&path, &mut |file, sha256| {
+    FileList::read(&path, &mut |file, sha256| {
         bytes += check_file(&folder.join(file), sha256)?;
         done += 1;
         goes_on(reach(Progress { phase: Phase::Checking, done, total: manifest.files.max(done) }))
     })?;
-    if list.sha256 != manifest.list_sha256 || list.files != manifest.files {
-        return Err(Cause::backup_file(&path, "is not what was written"));
-    }
     Ok(bytes)
 }
 
