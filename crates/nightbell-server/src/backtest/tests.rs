@@ -159,7 +159,7 @@ async fn stored() -> World {
     world
 }
 
-fn asked(as_arrived: bool, from: Option<i64>, alarm: serde_json::Value) -> BacktestRequest {
+fn asked(as_arrived: bool, from: Option<i64>, alarm: &serde_json::Value) -> BacktestRequest {
     let filter = serde_json::json!({
         "logGroupName": "files",
         "filterName": "f",
@@ -212,7 +212,7 @@ async fn answers(world: &World) -> Vec<serde_json::Value> {
     let mut answers = Vec::new();
     for alarm in alarms {
         for (as_arrived, from) in [(false, None), (true, None), (false, Some(from)), (true, Some(from))] {
-            let request = asked(as_arrived, from, alarm.clone());
+            let request = asked(as_arrived, from, &alarm);
             let cx = Cx { app: Arc::clone(&world.app), region: "site".to_owned(), now: at(7_200) };
             let (progress, told) = watch::channel(Progress::default());
             let course = Course::new(progress, Arc::default(), cx.app.stopping.clone());
@@ -253,7 +253,7 @@ async fn what_was_not_found_is_told_of_the_archive_too() {
         let alarm = serde_json::json!({
             "Namespace": "files", "MetricName": "Six", "Statistic": "Sum", "Period": 10, "Threshold": 20,
         });
-        let request = asked(false, Some(at(7_100).as_millis()), alarm);
+        let request = asked(false, Some(at(7_100).as_millis()), &alarm);
         let cx = Cx { app: Arc::clone(&world.app), region: "site".to_owned(), now: at(7_200) };
         let (progress, _told) = watch::channel(Progress::default());
         let course = Course::new(progress, Arc::default(), cx.app.stopping.clone());
@@ -275,7 +275,7 @@ async fn a_backtest_that_nobody_waits_for_reads_no_further() {
     let alarm = serde_json::json!({
         "Namespace": "files", "MetricName": "Six", "Statistic": "Sum", "Period": 10, "Threshold": 20,
     });
-    let request = asked(false, None, alarm);
+    let request = asked(false, None, &alarm);
     let ended = tokio::task::spawn_blocking(move || run(&cx, &request, &course)).await.unwrap();
     assert!(matches!(ended, Err(Ended::Halted)));
 }
