@@ -192,9 +192,8 @@ fn a_damaged_byte_in_any_file_is_seen_and_named() {
     let folder = scratch();
     let written = store_of_all_files(folder.path());
     let files = files_of(folder.path());
-    for kind in ["/tables/", "/blobs/", "/v", "/current", ".jnl", "/version"] {
-        assert!(files.iter().any(|(path, _)| path.display().to_string().contains(kind)), "{kind}");
-    }
+    let paths: Vec<PathBuf> = files.iter().map(|(path, _)| path.clone()).collect();
+    assert!(has_all_kinds(&paths), "{paths:?}");
     let flips = if number_of("NIGHTBELL_SOAK_SECONDS").is_some() { 20 * FLIPS } else { FLIPS };
     let bytes: usize = files.iter().map(|(_, bytes)| bytes.written().len()).sum();
     let stride = |length: usize| if length <= SMALL_BYTES { 1 } else { bytes.div_ceil(flips) };
@@ -335,7 +334,11 @@ impl Written {
 /// A store that has flushed, merged and trimmed, closed.
 fn store_of_all_files(folder: &Path) -> Written {
     let store = LocalStore::open(folder, options()).unwrap();
-    for number in 0..60_u64 {
+    for number in 0..600_u64 {
+        // Tables are written in the background, on a busy machine later.
+        if number >= 60 && number.is_multiple_of(10) && has_all_kinds(&paths_below(folder)) {
+            break;
+        }
         let noise =
             |i: u64| format!("{:x}", (number + 1).wrapping_mul(i + 7).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let texts: Vec<_> = (0..200).map(noise).collect();
@@ -354,16 +357,27 @@ fn store_of_all_files(folder: &Path) -> Written {
     Written::of(&store)
 }
 
-/// All files below a folder.
+/// Whether there is a file of each kind that a store has.
+fn has_all_kinds(paths: &[PathBuf]) -> bool {
+    ["/tables/", "/blobs/", "/v", "/current", ".jnl", "/version"]
+        .iter()
+        .all(|kind| paths.iter().any(|path| path.display().to_string().contains(kind)))
+}
+
+/// All files below a folder, with what they hold.
 fn files_of(folder: &Path) -> Vec<(PathBuf, Bytes)> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    paths_below(folder).into_iter().map(|path| (path.clone(), Bytes::of(&path))).collect()
+}
+
+/// The paths of all files below a folder; a store at work may take some away meanwhile.
+fn paths_below(folder: &Path) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
         if path.is_dir() {
-            files.extend(files_of(&path))
+            paths.extend(paths_below(&path));
         } else {
-            files.push((path.clone(), Bytes::of(&path)))
+            paths.push(path);
         }
     }
-    files
+    paths
 }
