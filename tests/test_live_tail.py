@@ -418,8 +418,8 @@ class TestCommand:
         sent = []
 
         def send():
-            # Some of these are stored and live at the same time.
-            while not stop.is_set():
+            # Some of these are stored and live at the same time; all are fewer than a sample takes in a second.
+            while not stop.wait(0.005):
                 sent.append(f"live {len(sent)}")
                 put(sent[-1])
 
