@@ -14,6 +14,7 @@ import uuid
 import pytest
 from support import aws, windows
 from support.server import binary, environment, run
+from test_archive import GROUP, SOON, archived, make_group
 from test_docs import root_key
 
 ENDED_SECONDS_MAX = 60
@@ -406,6 +407,37 @@ class TestMany:
         assert resident_bytes(server) - before < 600 * MEBIBYTE
         rows = ended(logs, start(logs, "wide", "stats count(*) as n"))["results"]
         assert rows == [[{"field": "n", "value": "450"}]]
+
+
+class TestArchive:
+    def test_the_answer_is_the_same_from_the_archive_and_its_columns_do(self, fresh):
+        server = fresh(*SOON).start()
+        logs = make_group(server)
+        start_ms = aws.now_ms() - 3 * HOUR
+        messages = [windows.denied_open(user=f"user{n % 7}", at_ms=start_ms + n * 60_000) for n in range(100)]
+        messages += [E1, E4]
+        events = [{"timestamp": start_ms + n * 60_000, "message": m} for n, m in enumerate(messages)]
+        logs.put_log_events(logGroupName=GROUP, logStreamName="s", logEvents=events)
+        by_columns = [
+            "stats count(*) as n by Audit.User | sort n desc",
+            'filter Audit.User = "corp\\user3" and EventID = 4656 | fields @timestamp, Audit.File, Audit.Reason',
+            "stats count(*), count(Audit.Folder) by bin(1h)",
+        ]
+        by_messages = [
+            "filter user = 'ann'",
+            "stats count(*) as n by SubjectUserName",
+            "filter @message like 'plain' | display @message, @ptr",
+        ]
+        before = [ended(logs, start(logs, GROUP, text)) for text in by_columns + by_messages]
+        archived(server, len(messages))
+        for text, seen in zip(by_columns + by_messages, before):
+            answer = ended(logs, start(logs, GROUP, text))
+            assert answer["results"] == seen["results"] and answer["results"], text
+            assert answer["statistics"]["recordsMatched"] == seen["statistics"]["recordsMatched"], text
+            assert (answer["statistics"]["bytesScanned"] == 0) == (text in by_columns), (text, answer["statistics"])
+        # A pointer leads to its event wherever that lies now.
+        pointer = {f["field"]: f["value"] for f in before[-1]["results"][0]}["@ptr"]
+        assert logs.get_log_record(logRecordPointer=pointer)["logRecord"]["@message"] == E4
 
 
 @pytest.fixture
