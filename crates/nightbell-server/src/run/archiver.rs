@@ -135,7 +135,11 @@ impl Archiver<'_> {
         }
         let from = archived.max(self.app.journal.start());
         let to = self.step_end(from, *self.app.matched.borrow())?;
-        if from >= to || !self.is_due(from, to, now)? {
+        if from >= to {
+            self.app.telemetry.unarchived.set(0);
+            return Ok(false);
+        }
+        if !self.is_due(from, to, now)? {
             return Ok(false);
         }
         let mut blocks = match self.app.journal.read(from, STEP_BYTES_MAX) {
