@@ -134,11 +134,13 @@ impl Archiver<'_> {
             return Err(Failure::damaged(b"archive", &why));
         }
         let from = archived.max(self.app.journal.start());
-        let to = self.step_end(from, *self.app.matched.borrow())?;
-        if from >= to {
+        let matched = *self.app.matched.borrow();
+        if from >= matched {
             self.app.telemetry.unarchived.set(0);
             return Ok(false);
         }
+        // Reads every group, so only where something waits.
+        let to = self.step_end(from, matched)?;
         if !self.is_due(from, to, now)? {
             return Ok(false);
         }
