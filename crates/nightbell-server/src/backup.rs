@@ -5,17 +5,13 @@ The answer is lines of JSON: how far it is, then what it came to. Whoever closes
 server that stops; an earlier backup in the folder stays what it was.
 */
 
-use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use futures::stream;
 use http::StatusCode;
-use http::header::CONTENT_TYPE;
 use nightbell_core::time::Timestamp;
 use nightbell_store::archive::Archive;
 use nightbell_store::backup::{Made, Progress, Source, make};
@@ -27,6 +23,7 @@ use tracing::{error, info};
 
 use crate::app::App;
 use crate::installation::archive_folder;
+use crate::lines::Lines;
 use crate::run::Stopping;
 
 /// How often it is told how far the work is.
@@ -89,33 +86,33 @@ pub(crate) async fn answer(app: &Arc<App>, body: &[u8], now: Timestamp) -> Respo
         let text = format!("folder: the whole path is needed, of at most {FOLDER_BYTES_MAX} bytes");
         return refuse(StatusCode::BAD_REQUEST, &text);
     }
-    let work = Work::start(Arc::clone(app), request.folder, now);
-    let lines = Body::from_stream(stream::unfold(Some(work), next));
-    ([(CONTENT_TYPE, "application/x-ndjson")], lines).into_response()
+    let (app, folder) = (Arc::clone(app), request.folder);
+    Lines::answer(async move |lines| tell(Work::start(app, folder, now), &lines).await)
 }
 
 fn refuse(status: StatusCode, why: &str) -> Response {
     (status, format!("{why}\n")).into_response()
 }
 
-/// The next line, and what is left to be told.
-async fn next(work: Option<Work>) -> Option<(Result<String, Infallible>, Option<Work>)> {
-    let mut work = work?;
-    let (line, rest) = match tokio::time::timeout(EVERY, &mut work.task).await {
-        Ok(Ok(Ok(made))) => (Line::Made(Box::new(made)), None),
-        Ok(Ok(Err(why))) => (Line::Refused(why), None),
-        Ok(Err(failure)) => {
-            error!(error = %failure, "a backup ended badly");
-            (Line::Refused("the backup ended badly; see the server's log".to_owned()), None)
-        }
-        Err(_) => {
-            let progress = *work.progress.borrow();
-            (Line::Progress(progress), Some(work))
+/// Says how far the work is and what came of it, unless whoever asked leaves: then it ends.
+async fn tell(mut work: Work, lines: &Lines) {
+    let last = loop {
+        match tokio::time::timeout(EVERY, &mut work.task).await {
+            Ok(Ok(Ok(made))) => break Line::Made(Box::new(made)),
+            Ok(Ok(Err(why))) => break Line::Refused(why),
+            Ok(Err(failure)) => {
+                error!(error = %failure, "a backup ended badly");
+                break Line::Refused("the backup ended badly; see the server's log".to_owned());
+            }
+            Err(_) => {
+                let progress = *work.progress.borrow();
+                if lines.say(&Line::Progress(progress)).await.is_err() {
+                    return;
+                }
+            }
         }
     };
-    let mut text = serde_json::to_string(&line).expect("answers are plain data");
-    text.push('\n');
-    Some((Ok(text), rest))
+    let _ = lines.say(&last).await; // nobody may be there to hear it
 }
 
 /// A backup that is made; it ends when this is dropped.

@@ -204,15 +204,15 @@ impl Exporting {
         });
         let badly = |_| Ended::Failed("the search ended badly".to_owned());
         let search = planned.await.map_err(badly)??;
-        let mut halt = self.app.stopping.clone();
         let ended = tokio::select! {
             ended = search.run(None) => ended?,
             gone = told(&progress, lines) => return Err(gone.into()),
-            _ = halt.wait_for(|stops| *stops) => return Err(stopping()),
         };
-        if ended.halted_at.is_some() || ended.limit.is_some() {
-            let why = "the search ended before everything was read";
-            return Err(Ended::Failed(ended.limit.unwrap_or_else(|| why.to_owned())));
+        if let Some(limit) = ended.limit {
+            return Err(Ended::Failed(limit));
+        }
+        if ended.halted_at.is_some() {
+            return Err(stopping());
         }
         let gathered = search.taker().take_gathered();
         Ok((gathered.events.into_iter().collect(), gathered.bound.is_none()))
