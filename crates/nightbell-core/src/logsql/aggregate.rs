@@ -125,32 +125,35 @@ impl State {
         }
     }
 
-    /// Folds the value of one row in; a value that is missing, or no number where one is asked for, changes nothing.
-    pub(super) fn fold(&mut self, value: &Val<'_>, moment: Option<Moment<'_>>) {
+    /// Folds the value of `rows` rows in, to the same result as one by one; a value that is missing, or no number where
+    /// one is asked for, changes nothing.
+    pub(super) fn fold(&mut self, value: &Val<'_>, moment: Option<Moment<'_>>, rows: u64) {
         if value.is_null() {
             return;
         }
         // Sums stay finite and squares are still numbers.
         let sample = || value.number().filter(|number| number.abs() <= SAMPLE_MAGNITUDE_MAX);
         match self {
-            Self::Count(count) => *count += 1,
+            Self::Count(count) => *count += rows,
             Self::Distinct(keys) => keys.insert(key_of(&[&value.shown().unwrap_or_default()])),
             Self::Sum { sum, count, .. } => {
                 if let Some(number) = sample() {
-                    sum.add(number);
-                    *count += 1;
+                    sum.add_product(number, rows as f64);
+                    *count += rows;
                 }
             }
             Self::Deviation { sum, squares, count } => {
                 if let Some(number) = sample() {
-                    sum.add(number);
-                    squares.add_product(number, number);
-                    *count += 1;
+                    sum.add_product(number, rows as f64);
+                    let square = number * number;
+                    squares.add_product(square, rows as f64);
+                    squares.add_product(number.mul_add(number, -square), rows as f64);
+                    *count += rows;
                 }
             }
             Self::Percentile { samples, .. } => {
                 if let Some(number) = sample() {
-                    samples.add(number, 1.0);
+                    samples.add(number, rows as f64);
                 }
             }
             Self::Best(best) => best.offer(value),
@@ -310,7 +313,10 @@ impl ExactSum {
     fn add_product(&mut self, left: f64, right: f64) {
         let product = left * right;
         self.add(product);
-        self.add(left.mul_add(right, -product));
+        let rest = left.mul_add(right, -product);
+        if rest != 0.0 {
+            self.add(rest);
+        }
     }
 
     fn merge(&mut self, other: &Self) {

@@ -60,7 +60,7 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// Folds a row in.
+    /// Folds a row in that stands for `count` rows.
     ///
     /// # Errors
     /// When it needs a group more than there may be; bytes are for the caller to check.
@@ -69,6 +69,7 @@ impl Groups {
         fold: &'a Fold,
         environment: &Environment<'a, '_>,
         columns: &[Val<'a>],
+        count: u64,
         limits: Limits,
     ) -> Result<(), RunError> {
         let keys: Vec<Key> =
@@ -92,7 +93,7 @@ impl Groups {
                 Aggregation::Of { argument, .. } => environment.value(argument, columns),
             };
             let before = state.bytes();
-            state.fold(&value, moment);
+            state.fold(&value, moment, count);
             self.bytes = self.bytes + state.bytes() - before;
         }
         Ok(())

@@ -9,6 +9,7 @@ and what is read of them is the caller's business; [`Query::may_match`] and [`Qu
 */
 
 mod aggregate;
+mod alike;
 mod discover;
 mod evaluate;
 mod expression;
@@ -27,6 +28,7 @@ mod value;
 
 use std::sync::Arc;
 
+pub use alike::Alike;
 pub use discover::discover;
 pub use need::TimeRange;
 pub use run::{Feed, Limits, Row, Run, RunError, Statistics};

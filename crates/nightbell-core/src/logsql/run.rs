@@ -128,17 +128,27 @@ impl Run {
     /// # Errors
     /// The limit that it goes past.
     pub fn feed(&mut self, row: &Row<'_, '_>) -> Result<Feed, RunError> {
-        self.statistics.records_scanned += 1;
-        self.statistics.bytes_scanned += row.subject.message.len() as u64;
+        self.feed_many(row, 1)
+    }
+
+    /// Takes a row that stands for `count` rows which the query cannot tell apart ([`Query::alike`]).
+    ///
+    /// # Errors
+    /// The limit that it goes past.
+    pub fn feed_many(&mut self, row: &Row<'_, '_>, count: u64) -> Result<Feed, RunError> {
+        self.statistics.records_scanned += count;
+        self.statistics.bytes_scanned += row.subject.message.len() as u64 * count;
         let plan = Arc::clone(&self.plan);
         let environment = Environment { row: Some(row), now_s: self.now_s };
         let mut columns = Vec::new();
         if !environment.pass(&plan.scan, &mut columns) {
             return Ok(Feed::Filtered);
         }
-        self.statistics.records_matched += 1;
+        self.statistics.records_matched += count;
         match (&mut self.held, plan.folds.first()) {
-            (Held::Groups(groups), Some(fold)) => groups.take(fold, &environment, &columns, self.limits)?,
+            (Held::Groups(groups), Some(fold)) => {
+                groups.take(fold, &environment, &columns, count, self.limits)?;
+            }
             (Held::Rows(rows), _) => rows.take(&plan, &environment, &columns, self.limits.rows(&plan)),
             (Held::Groups(_), None) => {}
         }
@@ -202,7 +212,7 @@ impl Run {
             } else {
                 let mut again = Groups::default();
                 for row in &rows {
-                    again.take(fold, &environment, row, self.limits)?;
+                    again.take(fold, &environment, row, 1, self.limits)?;
                     self.limits.check_bytes(again.bytes)?;
                 }
                 self.after(fold, &environment, again.rows())?

@@ -3,6 +3,7 @@ Logs Insights queries: `vectors` holds queries over a few events and their rows,
 every refusal, `hints` what rules events out, `always` what holds for any text and any split of a scan.
 */
 
+mod alike;
 mod always;
 mod errors;
 mod functions;

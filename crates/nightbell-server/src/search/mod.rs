@@ -17,7 +17,7 @@ use nightbell_core::fields::{Fields, Selector, Subject, Value};
 use nightbell_core::pattern::facts::Facts;
 use nightbell_core::time::Timestamp;
 use nightbell_store::Position;
-use nightbell_store::archive::{Field, Row};
+use nightbell_store::archive::{Field, Row, WantedCodes};
 use nightbell_winevt::DialectReader;
 use tokio::sync::Notify;
 
@@ -34,12 +34,14 @@ pub(crate) mod record;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod shelves;
+mod tally;
 
 pub(crate) use pieces::{Area, Streams, range_of};
 pub(crate) use pool::{Pool, give_way};
 
 use pieces::Piece;
 use shelves::Hold;
+use tally::Counted;
 
 /// A place in the order of events: time, block, number inside the block.
 pub(crate) type Place = (i64, u64, u32);
@@ -122,6 +124,17 @@ pub(crate) trait Taker: Send + Sync + 'static {
     /// answered from columns wherever these say exactly what the message says.
     fn columns(&self) -> Option<&[Field]> {
         None
+    }
+
+    /// What it asks of row groups whose columns say everything, in place of their events; `None` when it wants events.
+    fn codes(&self) -> Option<WantedCodes> {
+        None
+    }
+
+    /// Looks at rows of a row group by the columns it asked for.
+    fn count(&self, part: &mut Self::Part, area: usize, rows: &Counted<'_>) -> Result<(), Over> {
+        let _ = (part, area, rows);
+        Ok(())
     }
 
     /// The arrival time from which on events are wanted.

@@ -19,10 +19,11 @@ use nightbell_core::logsql::{Limits, Query, Row, Run, Statistics};
 use nightbell_core::pattern::Pattern;
 use nightbell_core::pattern::facts::Facts;
 use nightbell_core::time::Timestamp;
-use nightbell_store::archive::Field;
+use nightbell_store::archive::{Field, WantedCodes};
 use tokio::sync::Notify;
 use tracing::error;
 
+use super::tally::{Counted, Looks, Tally};
 use super::{Area, Order, Over, Place, Progress, Search, Stored, Taker, place_text, read_place};
 use crate::app::App;
 use crate::catalog::Failure;
@@ -196,7 +197,10 @@ pub(crate) struct Asking {
     pub(crate) asked: Asked,
     /// Its number among all, as text that sorts as numbers do.
     pub(crate) number: String,
+    /// The columns that are all the queries look at.
     columns: Option<Vec<Field>>,
+    /// What each query looks at, where none tells all events apart.
+    looks: Option<Vec<Looks>>,
     state: Mutex<State>,
     progress: Arc<Progress>,
     stop: Notify,
@@ -242,9 +246,13 @@ impl Queries {
             statistics: Statistics::default(),
             ended: None,
         };
+        let columns = asked.columns();
+        let looks =
+            |columns: &Vec<Field>| asked.queries.iter().map(|query| Looks::of(query, columns)).collect();
         let asking = Arc::new(Asking {
             number: format!("{:020}", held.count),
-            columns: asked.columns(),
+            looks: columns.as_ref().and_then(looks),
+            columns,
             asked,
             state: Mutex::new(state),
             progress: Arc::default(),
@@ -478,8 +486,42 @@ struct Reading {
     asking: Arc<Asking>,
 }
 
+/// What one piece comes to.
+struct Gathered {
+    answers: Vec<Answer>,
+    /// Events alike, counted for each query, of the area with this number.
+    tallies: Vec<Tally>,
+    area: usize,
+}
+
+impl Reading {
+    /// Feeds what was counted to the queries, and hands it over once it is much.
+    fn pour(&self, part: &mut Gathered) -> Result<(), Over> {
+        let Some(looks) = &self.asking.looks else { return Ok(()) };
+        let asked = &self.asking.asked;
+        let group = asked.areas.get(part.area).map_or("", |(_, label)| label.as_str());
+        for ((tally, looks), answer) in part.tallies.iter_mut().zip(looks).zip(&mut part.answers) {
+            if answer.cut.is_none()
+                && let Err(limit) = tally.pour(looks, group, &mut answer.run)
+            {
+                answer.cut = Some(limit.to_string());
+            }
+        }
+        self.asking.go_on(&part.answers)?;
+        self.hand_over(part)
+    }
+
+    fn hand_over(&self, part: &mut Gathered) -> Result<(), Over> {
+        let held = part.answers.iter().map(|answer| answer.run.held_bytes()).sum::<usize>();
+        if held > PART_BYTES {
+            self.asking.join(std::mem::replace(&mut part.answers, self.asking.asked.runs()))?;
+        }
+        Ok(())
+    }
+}
+
 impl Taker for Reading {
-    type Part = Vec<Answer>;
+    type Part = Gathered;
 
     fn may_match(&self, facts: &dyn Facts) -> bool {
         let asked = &self.asking.asked;
@@ -495,26 +537,50 @@ impl Taker for Reading {
         self.asking.columns.as_deref()
     }
 
-    fn part(&self) -> Vec<Answer> {
-        self.asking.asked.runs()
+    fn codes(&self) -> Option<WantedCodes> {
+        let looks = self.asking.looks.as_ref()?;
+        Some(WantedCodes {
+            times: looks.iter().any(|looks| looks.timed),
+            streams: looks.iter().any(|looks| looks.stream),
+            fields: self.asking.columns.clone()?,
+        })
     }
 
-    fn take(&self, part: &mut Vec<Answer>, event: &Stored<'_>) -> Result<(), Over> {
+    fn part(&self) -> Gathered {
+        let asked = &self.asking.asked;
+        Gathered {
+            answers: asked.runs(),
+            tallies: asked.queries.iter().map(|_| Tally::default()).collect(),
+            area: 0,
+        }
+    }
+
+    fn count(&self, part: &mut Gathered, area: usize, rows: &Counted<'_>) -> Result<(), Over> {
+        let Some(looks) = &self.asking.looks else { return Ok(()) };
+        part.area = area;
+        let mut bytes = 0;
+        for ((tally, looks), query) in part.tallies.iter_mut().zip(looks).zip(&self.asking.asked.queries) {
+            tally.count(query, looks, rows);
+            bytes += tally.bytes();
+        }
+        if bytes > PART_BYTES { self.pour(part) } else { Ok(()) }
+    }
+
+    fn take(&self, part: &mut Gathered, event: &Stored<'_>) -> Result<(), Over> {
         let asked = &self.asking.asked;
         let subject = event.subject();
         if asked.pattern.as_ref().is_some_and(|pattern| !pattern.matches(&subject)) {
             return Ok(());
         }
-        feed(asked, part, event, &subject);
-        self.asking.go_on(part)?;
-        if part.iter().map(|answer| answer.run.held_bytes()).sum::<usize>() > PART_BYTES {
-            self.asking.join(std::mem::replace(part, asked.runs()))?;
-        }
-        Ok(())
+        feed(asked, &mut part.answers, event, &subject);
+        self.asking.go_on(&part.answers)?;
+        self.hand_over(part)
     }
 
-    fn join(&self, part: Vec<Answer>) -> Result<(), Over> {
-        self.asking.join(part)
+    fn join(&self, mut part: Gathered) -> Result<(), Over> {
+        let poured = self.pour(&mut part);
+        self.asking.join(part.answers)?;
+        poured
     }
 }
 

@@ -4,11 +4,13 @@ Reading one piece of a search: everything that can be passed over unread is.
 
 use std::sync::atomic::Ordering;
 
-use nightbell_store::archive::{Field, FileEntry, Wanted};
+use nightbell_core::time::Timestamp;
+use nightbell_store::archive::{Field, FileEntry, GroupSummary, Reader, Wanted, WantedCodes};
 use nightbell_store::{Block, Position};
 use tracing::warn;
 
-use super::pieces::{Area, From, Piece, Share};
+use super::pieces::{Area, From, Piece, Share, Streams};
+use super::tally::Counted;
 use super::{EndedBy, Search, Stored, Taker, is_of, since};
 
 /// The fields of both lists, each once.
@@ -71,17 +73,27 @@ impl<T: Taker> Search<T> {
             let exact = |columns: &&[Field]| columns.iter().all(|field| summary.is_exact(*field));
             let columns = self.taker.columns().filter(exact);
             let wanted = Wanted {
-                from: Some(nightbell_core::time::Timestamp::from_millis(first)),
-                to: Some(nightbell_core::time::Timestamp::from_millis(last.saturating_add(1))),
+                from: Some(Timestamp::from_millis(first)),
+                to: Some(Timestamp::from_millis(last.saturating_add(1))),
                 messages: columns.is_none(),
                 fields: with(&fields, columns.unwrap_or_default()),
             };
             let (Some(from), Some(to)) = (wanted.from, wanted.to) else { break };
             let has_stream = match &area.streams {
-                super::Streams::All(_) => true,
-                super::Streams::Named(names) => names.keys().any(|name| summary.may_hold_stream(name)),
+                Streams::All(_) => true,
+                Streams::Named(names) => names.keys().any(|name| summary.may_hold_stream(name)),
             };
             if first > last || !summary.overlaps(from, to) || !has_stream || !self.taker.may_match(summary) {
+                continue;
+            }
+            if self.over.load(Ordering::Acquire) {
+                return Ok(());
+            }
+            if columns.is_some()
+                && let Some(codes) = self.taker.codes()
+                && streams_are_whole(area, entry, summary)
+            {
+                self.count_rows((number, area), &reader, at, codes, part).await?;
                 continue;
             }
             let mut rows = reader.read(at, &wanted).await?;
@@ -111,6 +123,32 @@ impl<T: Taker> Search<T> {
                 self.count(batch.len() as u64, bytes);
             }
         }
+        Ok(())
+    }
+
+    /// Has a row group counted by its columns alone.
+    async fn count_rows(
+        &self,
+        (number, area): (usize, &Area),
+        reader: &Reader,
+        at: usize,
+        mut codes: WantedCodes,
+        part: &mut T::Part,
+    ) -> Result<(), EndedBy> {
+        let Some(summary) = reader.summary(at) else { return Ok(()) };
+        let (from, to) = self.times(area);
+        let (first, last) = summary.times();
+        let (from, to) = (Timestamp::from_millis(from), Timestamp::from_millis(to.saturating_add(1)));
+        codes.times |= first < from || last >= to;
+        let counts = |stream: &str| since(area, stream).is_some();
+        let is_part = matches!(area.streams, Streams::Named(_));
+        codes.streams |= is_part;
+        let columns = reader.codes(at, &codes).await?;
+        let rows = columns.between(from, to);
+        let read = rows.len() as u64;
+        let streams = is_part.then_some(&counts as &dyn Fn(&str) -> bool);
+        self.taker.count(part, number, &Counted { columns: &columns, rows, streams })?;
+        self.count(read, 0);
         Ok(())
     }
 
@@ -172,6 +210,19 @@ impl<T: Taker> Search<T> {
     fn count(&self, events: u64, bytes: u64) {
         self.progress.events.fetch_add(events, Ordering::Relaxed);
         self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Whether no stream that is wanted began anew within the file, so that it says of a row by its stream alone whether it
+/// counts.
+fn streams_are_whole(area: &Area, entry: &FileEntry, summary: &GroupSummary) -> bool {
+    let is_whole = |since: Position| since <= entry.from();
+    match (&area.streams, summary.streams()) {
+        (Streams::All(since), _) => is_whole(*since),
+        (Streams::Named(names), Some(held)) => {
+            held.iter().filter_map(|name| names.get(name)).all(|since| is_whole(*since))
+        }
+        (Streams::Named(names), None) => names.values().all(|since| is_whole(*since)),
     }
 }
 

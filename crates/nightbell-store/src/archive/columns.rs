@@ -23,6 +23,9 @@ pub const ROW_GROUP_MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of a page before compression.
 const PAGE_BYTES_MAX: usize = 1024 * 1024;
 
+/// Bytes of a page of messages before compression: what is unpacked for one event that is wanted.
+const MESSAGE_PAGE_BYTES_MAX: usize = 256 * 1024;
+
 /// The level of zstd for files: see the page on the archive for what was measured.
 const ZSTD_LEVEL: i32 = 9;
 
@@ -216,6 +219,7 @@ pub(super) fn properties(facts: Vec<(&str, String)>, blooms: BloomFilterPosition
             facts.into_iter().map(|(key, value)| KeyValue::new(format!("nightbell.{key}"), value)).collect(),
         ))
         .set_column_dictionary_enabled(column("message"), false)
+        .set_column_data_page_size_limit(column("message"), MESSAGE_PAGE_BYTES_MAX)
         .set_column_statistics_enabled(column("message"), EnabledStatistics::None);
     for name in DELTAS {
         properties = properties

@@ -19,6 +19,7 @@ chain, plan; the steps.
 
 mod bucket;
 mod chain;
+mod codes;
 mod columns;
 mod copy;
 mod decoded;
@@ -27,6 +28,7 @@ mod entry;
 mod export;
 mod fingerprint;
 mod grams;
+mod kinds;
 mod merge;
 mod objects;
 mod plan;
@@ -46,6 +48,7 @@ use tokio::sync::RwLock;
 
 pub use bucket::{Bucket, BucketKey};
 pub use chain::{ChainBlock, Head, Link, Removal, Step, Stub};
+pub use codes::{Coded, Codes, WantedCodes};
 pub use columns::{Field, ROW_GROUP_MESSAGE_BYTES_MAX, ROW_GROUP_ROWS_MAX};
 pub(crate) use copy::Witness;
 pub use copy::{ArchiveCopy, SweepHold};
@@ -55,6 +58,7 @@ pub use entry::{FileEntry, Part};
 pub use export::Export;
 pub(crate) use fingerprint::Hashing;
 pub use fingerprint::{Fingerprint, Placed};
+pub use kinds::Kinds;
 pub use merge::{MERGE_BYTES_MAX, MERGE_FILES_MAX, MERGE_ROWS_MAX, mergeable};
 use objects::Objects;
 use plan::Plan;

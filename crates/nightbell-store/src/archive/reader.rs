@@ -3,7 +3,7 @@
 
 What is read is checked against the checksums that the summary holds, so damage is seen before anything is decoded.
 Memory: the packed columns of one row group (those of the small columns, then those of the messages once a row is wanted),
-an unpacked page of about 1 MiB for each column, and one [`Batch`].
+the codes of the wanted fields, an unpacked page of each other column, and one [`Batch`].
 */
 
 use std::ops::Range;
@@ -23,9 +23,11 @@ use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 use tokio::sync::OnceCell;
 
-use super::columns::{self, FIELDS, Field, MESSAGE};
+use super::codes::{Coded, CodedValue, WantedCodes};
+use super::columns::{self, Field, MESSAGE};
 use super::entry::FileEntry;
 use super::fingerprint::{Fingerprint, Placed};
+use super::kinds::Kinds;
 use super::objects::{Objects, missing};
 use super::summary::{FileSummary, GroupSummary, Span, is_json_word};
 use crate::error::Cause;
@@ -103,6 +105,42 @@ impl Reader {
     /// `Broken` when there is no such row group or its bytes are not what was written; `Unavailable` when they cannot be
     /// read.
     pub async fn read(&self, row_group: usize, wanted: &Wanted) -> Result<Rows, StoreError> {
+        let (summary, metadata, piece) = self.small_columns(row_group).await?;
+        let broken = |error: ParquetError| self.broken(&error.to_string());
+        let codes = WantedCodes { times: true, streams: false, fields: wanted.fields.clone() };
+        let coded = Coded::read(&metadata, row_group, &piece, &codes).map_err(broken)?;
+        let rows = Rows {
+            objects: self.objects.clone(),
+            path: self.entry.path.clone(),
+            group: self.entry.group.clone(),
+            messages_span: summary.messages_span(),
+            row_group,
+            kept: None,
+            at: 0,
+            wanted: wanted.clone(),
+            coded: Arc::new(coded),
+            places: Places::open(&metadata, row_group, &piece).map_err(broken)?,
+            messages: None,
+            metadata,
+        };
+        Ok(rows)
+    }
+
+    /// Reads columns of a row group as codes. Decodes on the caller's thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::read`].
+    pub async fn codes(&self, row_group: usize, wanted: &WantedCodes) -> Result<Coded, StoreError> {
+        let (_, metadata, piece) = self.small_columns(row_group).await?;
+        Coded::read(&metadata, row_group, &piece, wanted).map_err(|error| self.broken(&error.to_string()))
+    }
+
+    /// The packed columns of a row group without the messages, and what says where each lies in them.
+    async fn small_columns(
+        &self,
+        row_group: usize,
+    ) -> Result<(&GroupSummary, Arc<ParquetMetaData>, Arc<Piece>), StoreError> {
         let Some(summary) = self.summary.groups.get(row_group) else {
             return Err(self.broken(&format!("has no row group {row_group}")));
         };
@@ -111,23 +149,8 @@ impl Reader {
         {
             return Err(self.broken("footer and summary disagree"));
         }
-        let fields = self.fetch(summary.fields_span()).await?;
-        let piece = Arc::new(Piece { start: summary.fields_span().start, bytes: fields });
-        let rows = Rows {
-            objects: self.objects.clone(),
-            path: self.entry.path.clone(),
-            group: self.entry.group.clone(),
-            messages_span: summary.messages_span(),
-            row_group,
-            count: summary.rows() as usize,
-            at: 0,
-            wanted: wanted.clone(),
-            small: Small::open(&metadata, row_group, &piece, &wanted.fields)
-                .map_err(|error| self.broken(&error.to_string()))?,
-            messages: None,
-            metadata,
-        };
-        Ok(rows)
+        let bytes = self.fetch(summary.fields_span()).await?;
+        Ok((summary, metadata, Arc::new(Piece { start: summary.fields_span().start, bytes })))
     }
 
     async fn read_metadata(&self) -> Result<Arc<ParquetMetaData>, StoreError> {
@@ -168,7 +191,7 @@ async fn fetch(objects: &Objects, path: &str, span: Span) -> Result<Bytes, Store
 }
 
 /// Some bytes of a file, at their place.
-struct Piece {
+pub(super) struct Piece {
     start: u64,
     bytes: Bytes,
 }
@@ -236,82 +259,26 @@ impl<T: DataType> Cursor<T> {
         self.at += read;
         if read == rows.len() { Ok(()) } else { Err(ParquetError::EOF("column ends too soon".to_owned())) }
     }
-
-    /// As [`Cursor::read`], of a column with gaps.
-    fn read_nullable(&mut self, rows: Range<usize>) -> Result<Vec<Option<T::T>>, ParquetError> {
-        self.skip_to(rows.start)?;
-        let (mut levels, mut values) = (Vec::with_capacity(rows.len()), Vec::new());
-        let (read, _, _) = self.column.read_records(rows.len(), Some(&mut levels), None, &mut values)?;
-        self.at += read;
-        if read != rows.len() {
-            return Err(ParquetError::EOF("column ends too soon".to_owned()));
-        }
-        let mut values = values.into_iter();
-        Ok(levels.into_iter().map(|level| if level > 0 { values.next() } else { None }).collect())
-    }
 }
 
-/// The columns of a row group without the messages.
-struct Small {
-    time: Cursor<Int64Type>,
+/// The columns of a row group that place a row, but for its time.
+struct Places {
     arrival: Cursor<Int64Type>,
     stream: Cursor<ByteArrayType>,
     block: Cursor<Int64Type>,
     number: Cursor<Int32Type>,
-    fields: Vec<(Field, FieldCursor)>,
 }
 
-enum FieldCursor {
-    Number(Cursor<Int64Type>),
-    Text(Cursor<ByteArrayType>),
-}
-
-impl Small {
-    fn open(
-        metadata: &ParquetMetaData,
-        row_group: usize,
-        piece: &Arc<Piece>,
-        fields: &[Field],
-    ) -> Result<Self, ParquetError> {
-        let field = |&field: &Field| {
-            let column = FIELDS + field as usize;
-            let cursor = if field.is_number() {
-                FieldCursor::Number(Cursor::open(metadata, row_group, piece, column)?)
-            } else {
-                FieldCursor::Text(Cursor::open(metadata, row_group, piece, column)?)
-            };
-            Ok((field, cursor))
-        };
+impl Places {
+    fn open(metadata: &ParquetMetaData, row_group: usize, piece: &Arc<Piece>) -> Result<Self, ParquetError> {
         Ok(Self {
-            time: Cursor::open(metadata, row_group, piece, columns::TIME)?,
             arrival: Cursor::open(metadata, row_group, piece, columns::ARRIVAL)?,
             stream: Cursor::open(metadata, row_group, piece, columns::STREAM)?,
             block: Cursor::open(metadata, row_group, piece, columns::BLOCK)?,
             number: Cursor::open(metadata, row_group, piece, columns::NUMBER)?,
-            fields: fields.iter().map(field).collect::<Result<_, ParquetError>>()?,
         })
     }
-
-    fn read_fields(&mut self, rows: &Range<usize>) -> Result<Vec<(Field, FieldValues)>, ParquetError> {
-        let read = |(field, cursor): &mut (Field, FieldCursor)| {
-            let values = match cursor {
-                FieldCursor::Number(cursor) => FieldValues::Numbers(cursor.read_nullable(rows.clone())?),
-                FieldCursor::Text(cursor) => FieldValues::Texts(cursor.read_nullable(rows.clone())?),
-            };
-            Ok((*field, values))
-        };
-        self.fields.iter_mut().map(read).collect()
-    }
 }
-
-#[derive(Debug)]
-enum FieldValues {
-    Numbers(Vec<Option<i64>>),
-    Texts(Vec<Option<ByteArray>>),
-}
-
-/// Rows and their times.
-type Timed = (Range<usize>, Vec<i64>);
 
 /// A row group being read.
 pub struct Rows {
@@ -321,10 +288,12 @@ pub struct Rows {
     metadata: Arc<ParquetMetaData>,
     row_group: usize,
     messages_span: Span,
-    count: usize,
-    at: usize,
     wanted: Wanted,
-    small: Small,
+    coded: Arc<Coded>,
+    /// The rows that are kept, once that was asked; those before `at` were read.
+    kept: Option<Vec<u32>>,
+    at: usize,
+    places: Places,
     /// Fetched when the first row is wanted.
     messages: Option<Cursor<ByteArrayType>>,
 }
@@ -332,8 +301,8 @@ pub struct Rows {
 impl Rows {
     /// The next rows for which `keep` holds, in order of time and place; `None` after the last.
     ///
-    /// `keep` sees the wanted fields and is asked before messages are read; a batch may be empty. Decodes on the caller's
-    /// thread.
+    /// `keep` sees the wanted fields and is asked before messages are read, once for all rows alike in these fields.
+    /// Decodes on the caller's thread.
     ///
     /// # Errors
     ///
@@ -342,69 +311,44 @@ impl Rows {
         &mut self,
         keep: &(dyn Fn(&RowFacts<'_>) -> bool + Sync),
     ) -> Result<Option<Batch>, StoreError> {
-        let Some((rows, time)) = self.next_times()? else { return Ok(None) };
-        let fields = self.small.read_fields(&rows).map_err(|error| self.broken(&error))?;
-        let kept: Vec<u32> = (0..rows.len())
-            .filter(|&at| keep(&RowFacts { fields: &fields, at }))
-            .map(|at| at as u32)
-            .collect();
-        let mut batch = Batch {
-            group: self.group.clone(),
-            kept,
-            time,
-            fields,
-            arrival: Vec::new(),
-            stream: Vec::new(),
-            block: Vec::new(),
-            number: Vec::new(),
-            messages: Vec::new(),
-        };
-        if batch.kept.is_empty() {
-            return Ok(Some(batch));
+        let kept = self.kept.get_or_insert_with(|| kept(&self.coded, &self.wanted, keep));
+        let next: Vec<u32> = kept[self.at..].iter().take(BATCH_ROWS_MAX).copied().collect();
+        if next.is_empty() {
+            return Ok(None);
         }
+        self.at += next.len();
         if self.wanted.messages && self.messages.is_none() {
             let bytes = fetch(&self.objects, &self.path, self.messages_span).await?;
             let piece = Arc::new(Piece { start: self.messages_span.start, bytes });
             let cursor = Cursor::open(&self.metadata, self.row_group, &piece, MESSAGE);
             self.messages = Some(cursor.map_err(|error| self.broken(&error))?);
         }
-        self.fill(&mut batch, &rows).map_err(|error| self.broken(&error))?;
-        Ok(Some(batch))
+        self.read(next).map(Some).map_err(|error| self.broken(&error))
     }
 
-    /// The next rows of wanted times, and these times.
-    fn next_times(&mut self) -> Result<Option<Timed>, StoreError> {
-        let from = self.wanted.from.map_or(i64::MIN, Timestamp::as_millis);
-        let to = self.wanted.to.map_or(i64::MAX, Timestamp::as_millis);
-        while self.at < self.count {
-            let rows = self.at..self.count.min(self.at + BATCH_ROWS_MAX);
-            let mut times = Vec::with_capacity(rows.len());
-            self.small.time.read(rows.clone(), &mut times).map_err(|error| self.broken(&error))?;
-            self.at = rows.end;
-            let first = times.partition_point(|&time| time < from);
-            let end =
-                if self.wanted.to.is_some() { times.partition_point(|&time| time < to) } else { times.len() };
-            if end < times.len() {
-                self.at = self.count; // times only grow
-            }
-            if first < end {
-                return Ok(Some((rows.start + first..rows.start + end, times[first..end].to_vec())));
-            }
-        }
-        Ok(None)
-    }
-
-    fn fill(&mut self, batch: &mut Batch, rows: &Range<usize>) -> Result<(), ParquetError> {
-        self.small.arrival.read(rows.clone(), &mut batch.arrival)?;
-        self.small.stream.read(rows.clone(), &mut batch.stream)?;
-        self.small.block.read(rows.clone(), &mut batch.block)?;
-        self.small.number.read(rows.clone(), &mut batch.number)?;
-        let Some(messages) = &mut self.messages else { return Ok(()) };
+    fn read(&mut self, kept: Vec<u32>) -> Result<Batch, ParquetError> {
+        let mut batch = Batch {
+            group: self.group.clone(),
+            coded: Arc::clone(&self.coded),
+            wanted: self.wanted.fields.clone(),
+            kept,
+            arrival: Vec::new(),
+            stream: Vec::new(),
+            block: Vec::new(),
+            number: Vec::new(),
+            messages: Vec::new(),
+        };
         for run in batch.kept.chunk_by(|one, next| one + 1 == *next) {
-            let start = rows.start + run[0] as usize;
-            messages.read(start..start + run.len(), &mut batch.messages)?;
+            let rows = run[0] as usize..run[0] as usize + run.len();
+            self.places.arrival.read(rows.clone(), &mut batch.arrival)?;
+            self.places.stream.read(rows.clone(), &mut batch.stream)?;
+            self.places.block.read(rows.clone(), &mut batch.block)?;
+            self.places.number.read(rows.clone(), &mut batch.number)?;
+            if let Some(messages) = &mut self.messages {
+                messages.read(rows, &mut batch.messages)?;
+            }
         }
-        Ok(())
+        Ok(batch)
     }
 
     fn broken(&self, error: &ParquetError) -> StoreError {
@@ -412,23 +356,39 @@ impl Rows {
     }
 }
 
+/// The rows of wanted times that `keep` keeps.
+fn kept(coded: &Coded, wanted: &Wanted, keep: &(dyn Fn(&RowFacts<'_>) -> bool + Sync)) -> Vec<u32> {
+    let before = |end: Timestamp| coded.times.partition_point(|time| *time < end.as_millis());
+    let rows = wanted.from.map_or(0, before)..wanted.to.map_or(coded.rows, before);
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let mut kinds = Kinds::all(rows.clone());
+    coded.fields.iter().for_each(|codes| kinds.split(&codes.codes()[rows.start..], codes.kinds()));
+    kinds.kept(|row| keep(&RowFacts { coded, fields: &wanted.fields, row }))
+}
+
 /// What is known of one row before its message is read: [`Facts`] over the wanted fields.
 pub struct RowFacts<'a> {
-    fields: &'a [(Field, FieldValues)],
-    at: usize,
+    coded: &'a Coded,
+    fields: &'a [Field],
+    row: usize,
 }
 
 impl RowFacts<'_> {
     /// What the row holds under the selector, of the fields that were wanted.
     fn ask(&self, selector: &Selector, text: impl Fn(&str) -> bool, number: impl Fn(i64) -> bool) -> bool {
-        let Some((_, values)) = self.fields.iter().find(|(field, _)| field.selector() == selector) else {
+        let place = self.fields.iter().position(|field| field.selector() == selector);
+        let Some((field, codes)) =
+            place.and_then(|at| Some((self.fields.get(at)?, self.coded.fields.get(at)?)))
+        else {
             return true;
         };
-        match values {
-            FieldValues::Numbers(numbers) => numbers[self.at].is_none_or(number),
-            FieldValues::Texts(texts) => {
-                texts[self.at].as_ref().is_some_and(|held| text(held.as_utf8().unwrap_or_default()))
-            }
+        match codes.value(codes.codes()[self.row]) {
+            Some(CodedValue::Text(held)) => text(held),
+            Some(CodedValue::Number(held)) => number(held),
+            // A number may stand in the message in a form that the column does not take.
+            None => field.is_number(),
         }
     }
 }
@@ -461,14 +421,15 @@ impl Facts for RowFacts<'_> {
 #[derive(Debug)]
 pub struct Batch {
     group: Group,
-    /// Which of the rows read were kept; messages stand for these alone.
+    coded: Arc<Coded>,
+    /// The fields that were wanted.
+    wanted: Vec<Field>,
+    /// Which rows of the row group they are.
     kept: Vec<u32>,
-    time: Vec<i64>,
     arrival: Vec<i64>,
     stream: Vec<ByteArray>,
     block: Vec<i64>,
     number: Vec<i32>,
-    fields: Vec<(Field, FieldValues)>,
     messages: Vec<ByteArray>,
 }
 
@@ -508,33 +469,29 @@ impl Batch {
 }
 
 impl<'a> Row<'a> {
-    fn place(&self) -> usize {
-        self.batch.kept[self.at] as usize
-    }
-
     /// When it happened.
     pub fn time(&self) -> Timestamp {
-        Timestamp::from_millis(self.batch.time[self.place()])
+        Timestamp::from_millis(self.batch.coded.times[self.batch.kept[self.at] as usize])
     }
 
     /// When it arrived.
     pub fn arrival(&self) -> Timestamp {
-        Timestamp::from_millis(self.batch.arrival[self.place()])
+        Timestamp::from_millis(self.batch.arrival[self.at])
     }
 
     /// The log stream.
     pub fn stream(&self) -> &'a str {
-        self.batch.stream[self.place()].as_utf8().unwrap_or_default()
+        self.batch.stream[self.at].as_utf8().unwrap_or_default()
     }
 
     /// The block of the journal that it came in.
     pub fn block(&self) -> Position {
-        Position::new(self.batch.block[self.place()] as u64)
+        Position::new(self.batch.block[self.at] as u64)
     }
 
     /// Its number in that block, counted over all batches.
     pub fn number(&self) -> u32 {
-        self.batch.number[self.place()] as u32
+        self.batch.number[self.at] as u32
     }
 
     /// The message; empty where messages were not wanted.
@@ -544,27 +501,16 @@ impl<'a> Row<'a> {
 
     /// A field that was wanted, as text; `None` where the event has none.
     pub fn field(&self, field: Field) -> Option<String> {
-        let (_, values) = self.batch.fields.iter().find(|(held, _)| *held == field)?;
-        match values {
-            FieldValues::Numbers(numbers) => numbers[self.place()].map(|number| number.to_string()),
-            FieldValues::Texts(texts) => Some(texts[self.place()].as_ref()?.as_utf8().ok()?.to_owned()),
-        }
+        let mut found = None;
+        self.show(field, &mut |text| found = Some(text.to_owned()));
+        found
     }
 
     /// Shows a field that was wanted, as text; nothing where the event has none.
     pub fn show(&self, field: Field, see: &mut dyn FnMut(&str)) {
-        let Some((_, values)) = self.batch.fields.iter().find(|(held, _)| *held == field) else { return };
-        match values {
-            FieldValues::Numbers(numbers) => {
-                if let Some(number) = numbers[self.place()] {
-                    see(&number.to_string());
-                }
-            }
-            FieldValues::Texts(texts) => {
-                if let Some(text) = &texts[self.place()] {
-                    see(text.as_utf8().unwrap_or_default());
-                }
-            }
+        let Some(place) = self.batch.wanted.iter().position(|wanted| *wanted == field) else { return };
+        if let Some(codes) = self.batch.coded.fields.get(place) {
+            codes.show(codes.codes()[self.batch.kept[self.at] as usize], see);
         }
     }
 

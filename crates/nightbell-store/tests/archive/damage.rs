@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use nightbell_core::pattern::facts::Facts;
 use nightbell_store::Kind;
-use nightbell_store::archive::{Archive, Depth, Findings, Fingerprint, Removal, Trouble};
+use nightbell_store::archive::{Archive, Depth, Field, Findings, Fingerprint, Removal, Trouble, WantedCodes};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
@@ -230,6 +230,8 @@ async fn try_read(
     let mut messages = Vec::new();
     for at in 0..reader.row_groups() {
         reader.summary(at).unwrap().may_hold_text("whatever");
+        let codes = WantedCodes { times: true, streams: true, fields: Field::ALL.to_vec() };
+        reader.codes(at, &codes).await.map_err(kind)?;
         let mut rows = reader.read(at, &everything()).await.map_err(kind)?;
         while let Some(batch) = rows.next(&|_| true).await.map_err(kind)? {
             messages.extend(batch.rows().map(|row| row.message().to_owned()));

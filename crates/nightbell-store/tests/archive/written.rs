@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use nightbell_core::fields::Subject;
 use nightbell_core::time::Timestamp;
-use nightbell_store::archive::{Archive, Depth, Field, Wanted};
+use nightbell_store::archive::{Archive, Coded, Codes, Depth, Field, FileEntry, Wanted, WantedCodes};
 use nightbell_store::{Catalog, Durability, MemoryStore, Write};
 use object_store::ObjectStoreExt;
 
@@ -63,6 +63,74 @@ fn columns_hold_what_the_selectors_reach() {
         }
         assert_eq!(rows, 988);
         assert_eq!((users, numbers), (934, 987), "users, record ids");
+    });
+}
+
+/// Holds the codes of a file's columns against its rows; how many values the column has that has most of them.
+async fn check_codes(archive: &Archive, entry: &FileEntry) -> usize {
+    let reader = archive.open_file(entry).await.unwrap();
+    let wanted = WantedCodes { times: true, streams: true, fields: Field::ALL.to_vec() };
+    let mut kinds = 0;
+    for at in 0..reader.row_groups() {
+        let coded = reader.codes(at, &wanted).await.unwrap();
+        let shown = |codes: &Codes, row: usize| {
+            let mut shown = None;
+            codes.show(codes.codes()[row], &mut |text| shown = Some(text.to_owned()));
+            shown
+        };
+        let (mut read, mut number) = (reader.read(at, &everything()).await.unwrap(), 0);
+        while let Some(batch) = read.next(&|_| true).await.unwrap() {
+            for row in batch.rows() {
+                assert_eq!(coded.times[number], row.time().as_millis());
+                assert_eq!(shown(coded.streams.as_ref().unwrap(), number).as_deref(), Some(row.stream()));
+                for (field, codes) in Field::ALL.iter().zip(&coded.fields) {
+                    assert_eq!(shown(codes, number), row.field(*field), "{field:?}");
+                }
+                number += 1;
+            }
+        }
+        assert_eq!((coded.rows, coded.times.len()), (number, number));
+        for codes in &coded.fields {
+            assert!(codes.codes().iter().all(|code| (*code as usize) < codes.kinds()));
+            assert!(codes.codes().len() == number);
+            kinds = kinds.max(codes.kinds() - 1);
+        }
+        let (first, last) = (row_time(&coded, 0), row_time(&coded, number - 1));
+        assert_eq!(coded.between(first, last.plus_millis(1)), 0..number);
+        assert_eq!(coded.between(first, first), 0..0);
+    }
+    kinds
+}
+
+fn row_time(coded: &Coded, row: usize) -> Timestamp {
+    Timestamp::from_millis(coded.times[row])
+}
+
+#[test]
+fn codes_stand_for_what_the_columns_hold() {
+    wait(async {
+        let world = World::new();
+        world.write(&recorded(), 1).await;
+        for entry in world.archive.all_files().unwrap() {
+            assert!(check_codes(&world.archive, &entry).await > 0);
+        }
+        // So many long names that the column's dictionary is given up on the way.
+        let long = "x".repeat(300);
+        let messages: Vec<String> = (0..20_000)
+            .map(|n| match n % 7 {
+                0 => "nothing".to_owned(),
+                _ => {
+                    format!(r#"{{"EventID":{},"Audit":{{"File":"{long}{n}","User":"u{}"}}}}"#, n % 5, n % 11)
+                }
+            })
+            .collect();
+        let texts: Vec<&str> = messages.iter().map(String::as_str).collect();
+        world.write(&[block(9, "many", "s", 0, &texts)], 10).await;
+        let mut names = 0;
+        for entry in world.archive.files_of(&group("many")).unwrap() {
+            names += check_codes(&world.archive, &entry).await;
+        }
+        assert!(names > 17_000, "{names}");
     });
 }
 

@@ -1,0 +1,324 @@
+/*!
+[`Codes`]: a column as numbers that stand for its values, one for each row, beside the list of the values.
+
+Parquet keeps columns of few values in this form, so whole columns are counted without making a text for each row. The
+parquet crate decodes: it is given a dictionary of the numbers 0, 1, 2 … in place of the texts. Where a column was not
+written by a dictionary, values are numbered here.
+*/
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+use nightbell_core::time::Timestamp;
+use parquet::basic::{Encoding, Repetition, Type as Physical};
+use parquet::column::page::{Page, PageMetadata, PageReader};
+use parquet::column::reader::{get_column_reader, get_typed_column_reader};
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::serialized_reader::SerializedPageReader;
+use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor, ColumnPath, Type};
+
+use super::columns::{self, FIELDS, Field};
+use super::reader::Piece;
+
+/// The columns of a row group that were asked for, as codes.
+#[derive(Debug)]
+pub struct Coded {
+    /// How many rows there are.
+    pub rows: usize,
+    /// Event times in milliseconds, growing; empty unless they were asked for.
+    pub times: Vec<i64>,
+    /// The log stream of each row, where it was asked for.
+    pub streams: Option<Codes>,
+    /// The fields, in the order asked.
+    pub fields: Vec<Codes>,
+}
+
+/// What is asked of a row group as codes.
+#[derive(Clone, Debug, Default)]
+pub struct WantedCodes {
+    /// Whether event times are wanted.
+    pub times: bool,
+    /// Whether log streams are wanted.
+    pub streams: bool,
+    /// Which fields are wanted.
+    pub fields: Vec<Field>,
+}
+
+/// A column: for each row the number of its value.
+#[derive(Debug)]
+pub struct Codes {
+    codes: Vec<u32>,
+    values: Values,
+}
+
+#[derive(Debug)]
+enum Values {
+    Texts(Vec<ByteArray>),
+    Numbers(Vec<i64>),
+}
+
+impl Codes {
+    /// For each row the number of its value: below [`Codes::kinds`].
+    pub fn codes(&self) -> &[u32] {
+        &self.codes
+    }
+
+    /// How many numbers there are: 0, which stands for no value, and one for each value.
+    pub fn kinds(&self) -> usize {
+        1 + match &self.values {
+            Values::Texts(texts) => texts.len(),
+            Values::Numbers(numbers) => numbers.len(),
+        }
+    }
+
+    /// Shows the value of a number as text; nothing for 0.
+    pub fn show(&self, code: u32, see: &mut dyn FnMut(&str)) {
+        match self.value(code) {
+            Some(CodedValue::Text(text)) => see(text),
+            Some(CodedValue::Number(number)) => see(&number.to_string()),
+            None => {}
+        }
+    }
+
+    /// The value of a number; none for 0.
+    pub(super) fn value(&self, code: u32) -> Option<CodedValue<'_>> {
+        let at = (code as usize).checked_sub(1)?;
+        match &self.values {
+            Values::Texts(texts) => Some(CodedValue::Text(texts.get(at)?.as_utf8().unwrap_or_default())),
+            Values::Numbers(numbers) => Some(CodedValue::Number(*numbers.get(at)?)),
+        }
+    }
+}
+
+/// What a code stands for.
+#[derive(Clone, Copy)]
+pub(super) enum CodedValue<'c> {
+    Text(&'c str),
+    Number(i64),
+}
+
+impl Coded {
+    /// The rows whose times are at or after `from` and before `to`; all, where times were not asked for.
+    pub fn between(&self, from: Timestamp, to: Timestamp) -> std::ops::Range<usize> {
+        if self.times.is_empty() {
+            return 0..self.rows;
+        }
+        let before = |end: Timestamp| self.times.partition_point(|time| *time < end.as_millis());
+        before(from)..before(to)
+    }
+
+    /// Decodes a row group out of its packed small columns.
+    pub(super) fn read(
+        metadata: &ParquetMetaData,
+        row_group: usize,
+        piece: &Arc<Piece>,
+        wanted: &WantedCodes,
+    ) -> Result<Self, ParquetError> {
+        let rows = metadata.row_group(row_group).num_rows() as usize;
+        let column = |at: usize| Packed { metadata, row_group, piece, column: at };
+        let mut times = Vec::new();
+        if wanted.times {
+            let time = column(columns::TIME);
+            times = read_values::<Int64Type>(time.pages()?, time.shape(), rows)?.1;
+        }
+        let streams = wanted.streams.then(|| column(columns::STREAM).codes(rows)).transpose()?;
+        let field = |field: &Field| column(FIELDS + *field as usize).codes(rows);
+        let fields = wanted.fields.iter().map(field).collect::<Result<_, ParquetError>>()?;
+        Ok(Self { rows, times, streams, fields })
+    }
+}
+
+/// One column of a row group, not yet decoded.
+struct Packed<'a> {
+    metadata: &'a ParquetMetaData,
+    row_group: usize,
+    piece: &'a Arc<Piece>,
+    column: usize,
+}
+
+impl Packed<'_> {
+    fn shape(&self) -> ColumnDescPtr {
+        self.metadata.row_group(self.row_group).column(self.column).column_descr_ptr()
+    }
+
+    fn pages(&self) -> Result<Pages, ParquetError> {
+        let group = self.metadata.row_group(self.row_group);
+        let rows = group.num_rows() as usize;
+        let pages = SerializedPageReader::new(Arc::clone(self.piece), group.column(self.column), rows, None)?;
+        Ok(Pages(pages.collect::<Result<_, _>>()?))
+    }
+
+    fn codes(&self, rows: usize) -> Result<Codes, ParquetError> {
+        let (shape, mut pages) = (self.shape(), self.pages()?);
+        let texts = match shape.physical_type() {
+            Physical::BYTE_ARRAY => true,
+            Physical::INT64 => false,
+            other => return Err(ParquetError::General(format!("column {} is of type {other}", self.column))),
+        };
+        if pages.are_by_dictionary() {
+            let values = match pages.0.pop_front() {
+                Some(dictionary) if texts => Values::Texts(values_of::<ByteArrayType>(&dictionary)?),
+                Some(dictionary) => Values::Numbers(values_of::<Int64Type>(&dictionary)?),
+                None => Values::Numbers(Vec::new()),
+            };
+            let codes = pages.codes(&shape, rows, values.len())?;
+            return Ok(Codes { codes, values });
+        }
+        if texts {
+            let (codes, values) =
+                numbered::<ByteArrayType, _>(pages, shape, rows, |text| text.data().to_vec())?;
+            Ok(Codes { codes, values: Values::Texts(values) })
+        } else {
+            let (codes, values) = numbered::<Int64Type, _>(pages, shape, rows, |number| *number)?;
+            Ok(Codes { codes, values: Values::Numbers(values) })
+        }
+    }
+}
+
+impl Values {
+    fn len(&self) -> usize {
+        match self {
+            Self::Texts(texts) => texts.len(),
+            Self::Numbers(numbers) => numbers.len(),
+        }
+    }
+}
+
+/// The unpacked pages of a column; the dictionary is the first, if there is one.
+struct Pages(VecDeque<Page>);
+
+impl Pages {
+    fn are_by_dictionary(&self) -> bool {
+        let mut pages = self.0.iter();
+        let by_dictionary = |page: &Page| matches!(page.encoding(), Encoding::RLE_DICTIONARY);
+        pages.next().is_some_and(Page::is_dictionary_page) && pages.all(by_dictionary)
+    }
+
+    /// The numbers of the values, from 1 on, and 0 where a row has none; the dictionary has been taken out.
+    fn codes(
+        mut self,
+        shape: &ColumnDescriptor,
+        rows: usize,
+        values: usize,
+    ) -> Result<Vec<u32>, ParquetError> {
+        let numbers: Vec<u8> = (1..=values as i32).flat_map(i32::to_le_bytes).collect();
+        self.0.push_front(Page::DictionaryPage {
+            buf: Bytes::from(numbers),
+            num_values: values as u32,
+            encoding: Encoding::PLAIN,
+            is_sorted: false,
+        });
+        let is_optional = shape.max_def_level() > 0;
+        let shape = if is_optional { &OPTIONAL_NUMBER } else { &NUMBER };
+        let (present, numbers) = read_values::<Int32Type>(self, Arc::clone(shape), rows)?;
+        let Some(present) = present else {
+            return Ok(numbers.into_iter().map(|number| number as u32).collect());
+        };
+        let mut numbers = numbers.into_iter();
+        Ok(present
+            .into_iter()
+            .map(|level| if level > 0 { numbers.next().unwrap_or(0) as u32 } else { 0 })
+            .collect())
+    }
+}
+
+impl Iterator for Pages {
+    type Item = Result<Page, ParquetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.pop_front().map(Ok)
+    }
+}
+
+impl PageReader for Pages {
+    fn get_next_page(&mut self) -> Result<Option<Page>, ParquetError> {
+        Ok(self.0.pop_front())
+    }
+
+    fn peek_next_page(&mut self) -> Result<Option<PageMetadata>, ParquetError> {
+        let metadata = |page: &Page| PageMetadata {
+            num_rows: None,
+            num_levels: Some(page.num_values() as usize),
+            is_dict: page.is_dictionary_page(),
+        };
+        Ok(self.0.front().map(metadata))
+    }
+
+    fn skip_next_page(&mut self) -> Result<(), ParquetError> {
+        self.0.pop_front();
+        Ok(())
+    }
+}
+
+/// The shapes of columns of numbers without and with gaps.
+static NUMBER: LazyLock<ColumnDescPtr> = LazyLock::new(|| shape(Physical::INT32, Repetition::REQUIRED));
+static OPTIONAL_NUMBER: LazyLock<ColumnDescPtr> =
+    LazyLock::new(|| shape(Physical::INT32, Repetition::OPTIONAL));
+
+fn shape(physical: Physical, repetition: Repetition) -> ColumnDescPtr {
+    let column = Type::primitive_type_builder("code", physical).with_repetition(repetition).build();
+    let levels = i16::from(repetition == Repetition::OPTIONAL);
+    let column = Arc::new(column.expect("is a type"));
+    Arc::new(ColumnDescriptor::new(column, levels, 0, ColumnPath::from("code")))
+}
+
+/// The values of a dictionary.
+fn values_of<T: DataType>(dictionary: &Page) -> Result<Vec<T::T>, ParquetError> {
+    let count = dictionary.num_values();
+    let page = Page::DataPage {
+        buf: dictionary.buffer().clone(),
+        num_values: count,
+        encoding: Encoding::PLAIN,
+        def_level_encoding: Encoding::RLE,
+        rep_level_encoding: Encoding::RLE,
+        statistics: None,
+    };
+    let shape = shape(T::get_physical_type(), Repetition::REQUIRED);
+    Ok(read_values::<T>(Pages(VecDeque::from([page])), shape, count as usize)?.1)
+}
+
+/// Numbers the values of a column that was written without a dictionary.
+fn numbered<T: DataType, K: Eq + Hash>(
+    pages: Pages,
+    shape: ColumnDescPtr,
+    rows: usize,
+    key: impl Fn(&T::T) -> K,
+) -> Result<(Vec<u32>, Vec<T::T>), ParquetError> {
+    let (present, values) = read_values::<T>(pages, shape, rows)?;
+    let (mut numbers, mut distinct) = (HashMap::new(), Vec::new());
+    let mut codes = Vec::with_capacity(rows);
+    let mut values = values.into_iter();
+    for row in 0..rows {
+        let value = if present.as_ref().is_none_or(|levels| levels[row] > 0) { values.next() } else { None };
+        codes.push(value.map_or(0, |value| {
+            *numbers.entry(key(&value)).or_insert_with(|| {
+                distinct.push(value);
+                distinct.len() as u32
+            })
+        }));
+    }
+    Ok((codes, distinct))
+}
+
+/// The values of a column, and for a column with gaps which of the rows have one.
+fn read_values<T: DataType>(
+    pages: Pages,
+    shape: ColumnDescPtr,
+    rows: usize,
+) -> Result<(Option<Vec<i16>>, Vec<T::T>), ParquetError> {
+    let mut levels = (shape.max_def_level() > 0).then(|| Vec::with_capacity(rows));
+    let mut values = Vec::with_capacity(rows);
+    let mut column = get_typed_column_reader::<T>(get_column_reader(shape, Box::new(pages)));
+    let (read, _, _) = column.read_records(rows, levels.as_mut(), None, &mut values)?;
+    let expected =
+        levels.as_ref().map_or(rows, |levels: &Vec<i16>| levels.iter().filter(|level| **level > 0).count());
+    if read == rows && values.len() == expected {
+        Ok((levels, values))
+    } else {
+        Err(ParquetError::EOF("column ends too soon".to_owned()))
+    }
+}
