@@ -17,6 +17,7 @@ use nightbell_store::{Block, Durability, Kind, Position, StoreError, Stream, Sum
 use tracing::{debug, error, info, warn};
 
 use super::Stopping;
+use crate::adoption;
 use crate::app::App;
 use crate::catalog::{Failure, GroupRecord, Key};
 use crate::clock;
@@ -129,10 +130,6 @@ impl Archiver<'_> {
     fn archive_step(&self, now: Timestamp) -> Result<bool, Failure> {
         let _turn = self.app.shelves.turn();
         let archived = self.archive().head()?.archived;
-        if archived > *self.app.journal.end().borrow() {
-            let why = "the archive holds events that the store never had: it belongs to another store";
-            return Err(Failure::damaged(b"archive", &why));
-        }
         let from = archived.max(self.app.journal.start());
         let matched = *self.app.matched.borrow();
         if from >= matched {
@@ -179,11 +176,15 @@ impl Archiver<'_> {
 
     /// Brings archive and catalog to agree. The border is held only where it will move: storage may be slow to answer.
     fn recover(&self) -> Result<(), Failure> {
+        let held = (self.app.journal.start(), *self.app.journal.end().borrow());
+        if let Some(why) = self.wait(adoption::refuse_other(self.archive(), held))? {
+            return Err(Failure::damaged(b"archive", &why));
+        }
         let next = self.archive().head()?.next;
         let is_behind = self.wait(self.archive().chain_block(next))?.is_some();
         let _moving = is_behind.then(|| self.app.shelves.moving());
         self.wait(self.archive().recover())?;
-        Ok(())
+        Ok(self.archive().set_together()?)
     }
 
     /// Whether the events from `from` on have waited long enough, or are many.
