@@ -24,6 +24,7 @@ use crate::installation::{self, Installation};
 use crate::manage::filters::Compiled;
 use crate::run;
 use crate::search::Pool;
+use crate::search::lookup::Owners;
 use crate::search::queries::Queries;
 use crate::search::shelves::Shelves;
 use crate::tail::TailRoom;
@@ -97,6 +98,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         channel,
         origin,
         shelves: Shelves::new(archive),
+        owners: Owners::default(),
         search_pool: Pool::start(&tokio::runtime::Handle::current())
             .context("the search threads cannot start")?,
         queries: Queries::default(),
