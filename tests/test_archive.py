@@ -303,3 +303,66 @@ def test_an_archive_in_a_bucket_comes_and_goes(fresh, bucket, tmp_path):
     assert [f"site/one/{wrong['path']}" for wrong in bad["findings"]] == [name]
     log = server.log.read_text()
     assert SECRET not in log and KEY not in log
+
+
+def test_retention_takes_events_out_of_answers_at_once_and_off_the_disk_soon(fresh, bucket, tmp_path):
+    """Days that have gone by, by events of past days; in a folder, and in a bucket."""
+    day = 86_400_000
+    key = tmp_path / "key"
+    key.write_text(f"{KEY}\n{SECRET}\n")
+    place = ["--archive", f"s3://{BUCKET}/days", "--archive-endpoint", bucket.url, "--archive-key-file", str(key)]
+    in_folder, in_bucket = fresh(*SOON).start(), fresh(*SOON, *place).start()
+    objects = {
+        in_folder: lambda: {
+            str(path.relative_to(in_folder.data / "archive"))
+            for path in (in_folder.data / "archive").rglob("*")
+            if path.suffix in (".parquet", ".summary")
+        },
+        in_bucket: lambda: {
+            name.removeprefix("days/")
+            for name in bucket.objects()
+            if name.startswith("days/") and name.endswith((".parquet", ".summary"))
+        },
+    }
+    now = aws.now_ms()
+    for server in objects:
+        make_group(server)
+        make_group(server, "/kept")
+        for days, message in [(6, "six"), (2, "two"), (0, "today")]:
+            put(server, [f"{message} days"], now - days * day)
+            put(server, [f"{message} days"], now - days * day, "/kept")
+    for server, listed in objects.items():
+        deadline = time.monotonic() + ARCHIVE_SECONDS_MAX
+        while verdict(server)["events"] < 6:
+            assert time.monotonic() < deadline, server.tail()
+            time.sleep(0.5)
+        assert len(listed()) == 12
+
+    def expires(days, left, files):
+        heads = {}
+        for server in objects:
+            heads[server] = command(server, "verify", "--print-head").strip()
+            aws.client(server, "logs").put_retention_policy(logGroupName=GROUP, retentionInDays=days)
+            assert found(server) == left, "at once"
+        for server, listed in objects.items():
+            deadline = time.monotonic() + 3 * ARCHIVE_SECONDS_MAX
+            while len(listed()) > files:
+                assert time.monotonic() < deadline, (listed(), server.tail())
+                time.sleep(0.5)
+            after = verdict(server, "--head", heads[server], "--deep")
+            assert after["sound"] and after["events"] == files // 2
+            assert found(server) == left and len(found(server, group="/kept")) == 3
+
+    expires(3, ["two days", "today days"], 10)
+    expires(1, ["today days"], 8)
+    chain = (in_folder.data / "archive" / "chain").glob("*.json")
+    steps = [json.loads(path.read_text())["step"] for path in sorted(chain)]
+    removed = [step["removed"] for step in steps if "removed" in step]
+    assert [(step["reason"], len(step["files"])) for step in removed] == [("retention", 1), ("retention", 1)]
+    # A longer time brings nothing back, and the start finds all in order.
+    for server in objects:
+        aws.client(server, "logs").put_retention_policy(logGroupName=GROUP, retentionInDays=30)
+        assert found(server) == ["today days"]
+        server.kill()
+        server.start()
+        assert found(server) == ["today days"] and verdict(server)["sound"]

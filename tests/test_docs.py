@@ -122,7 +122,7 @@ def test_every_flag_of_the_commands_is_documented(tmp_path):
 def served() -> set[str]:
     """The operations that the router knows."""
     route = (REPOSITORY / "crates" / "nightbell-server" / "src" / "aws" / "route.rs").read_text()
-    found = set(re.findall(r'^\s+"(\w+)" => asked\.(?:by|going_on)\(', route, flags=re.MULTILINE))
+    found = set(re.findall(r'^\s+"(\w+)" => asked\.(?:by|going_on|reading)\(', route, flags=re.MULTILINE))
     assert found
     return found
 

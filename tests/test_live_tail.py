@@ -473,12 +473,20 @@ class TestCommand:
             for end in (server.stop, server.kill):
                 put("before")
                 assert tail.line().endswith("  s  before")
+                # The next update would come within a second; the server may be gone by then.
+                put("at the end")
                 end()
                 tail.note("waiting for the server")
                 server.start()
+                # It looks for the server every second, so it is not there yet, as a rule.
+                put("meanwhile")
+                put("meanwhile")
                 tail.note("following g again")
                 put("after")
-                assert tail.line().endswith("  s  after")
+                shown = [tail.line().rsplit("  ", 1)[1] for _ in range(4)]
+                assert shown == ["at the end", "meanwhile", "meanwhile", "after"]
+                put("later")
+                assert tail.line().endswith("  s  later"), "nothing came twice"
 
     @pytest.mark.parametrize(
         ("arguments", "text"),

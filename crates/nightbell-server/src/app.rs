@@ -19,6 +19,7 @@ use crate::manage::filters::Compiled;
 use crate::manage::topics::Links;
 use crate::run::Stopping;
 use crate::search::Pool;
+use crate::search::lookup::Owners;
 use crate::search::queries::Queries;
 use crate::search::shelves::Shelves;
 use crate::tail::TailRoom;
@@ -57,6 +58,8 @@ pub(crate) struct App {
     pub(crate) origin: Origin,
     /// Where stored events are.
     pub(crate) shelves: Shelves,
+    /// The groups whose events mails quote.
+    pub(crate) owners: Owners,
     /// The threads that read stored events for searches.
     pub(crate) search_pool: Pool,
     /// Queries that run and have run.

@@ -23,7 +23,7 @@ use crate::catalog::Failure;
 use crate::lines::{Gone, Lines, add_line};
 use crate::manage::{Refusal, groups};
 use crate::search::page::{Found, Page, Wanted};
-use crate::search::{Area, Order, Place, Progress, Search, Streams};
+use crate::search::{Area, LeftOut, Order, Place, Progress, Search, Streams};
 
 /// Events of a page.
 const PAGE_EVENTS_MAX: usize = 50_000;
@@ -90,7 +90,7 @@ pub(crate) struct ExportedEvent<'a> {
 pub(crate) struct Whole {
     /// Events handed over.
     pub(crate) events: u64,
-    /// Damaged files that reads met meanwhile: some events may be missing.
+    /// Damaged files of the archive and blocks of the journal that were left out: their events are missing.
     pub(crate) damaged: u64,
 }
 
@@ -109,7 +109,7 @@ struct Exporting {
     pattern: Option<Pattern>,
     from: i64,
     to: i64,
-    damaged_before: u64,
+    left_out: LeftOut,
 }
 
 /// Why it ended before its end.
@@ -155,16 +155,13 @@ impl Exporting {
             pattern,
             from: request.from.unwrap_or(0),
             to: request.to.map_or(i64::MAX, |to| to.saturating_sub(1)),
-            damaged_before: damaged(app),
+            left_out: LeftOut::default(),
         })
     }
 
     async fn send(self, lines: &Lines) {
         let last = match Box::pin(self.send_pages(lines)).await {
-            Ok(events) => {
-                let damaged = damaged(&self.app).saturating_sub(self.damaged_before);
-                ExportLine::End(Whole { events, damaged })
-            }
+            Ok(events) => ExportLine::End(Whole { events, damaged: self.left_out.count() }),
             Err(Ended::Gone) => return,
             Err(Ended::Failed(why)) => ExportLine::Refused(why),
         };
@@ -214,6 +211,7 @@ impl Exporting {
         if ended.halted_at.is_some() {
             return Err(stopping());
         }
+        self.left_out.add(&progress.left_out);
         let gathered = search.taker().take_gathered();
         Ok((gathered.events.into_iter().collect(), gathered.bound.is_none()))
     }
@@ -250,9 +248,4 @@ async fn told(progress: &Progress, lines: &Lines) -> Gone {
             return gone;
         }
     }
-}
-
-/// Damaged files that reads have met since the server started.
-fn damaged(app: &App) -> u64 {
-    app.telemetry.broken_files.get()
 }

@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 
 mod admin;
 mod admission;
+mod adoption;
 mod app;
 mod auth;
 mod aws;

@@ -5,26 +5,26 @@ The one wiring place: opens the store, makes the parts, starts the loops, and st
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use nightbell_deliver::{Channel, Mailbox, Origin, Smtp};
-use nightbell_store::archive::Archive;
-use nightbell_store::{Catalog, Journal, Kind, LocalStore, Options, Position};
+use nightbell_store::{Catalog, Journal, LocalStore, Options, Position};
 use nightbell_winevt::DialectReader;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
 use tracing::{info, warn};
 
+use crate::adoption;
 use crate::app::App;
 use crate::catalog::Records;
-use crate::config::{self, ArchivePlace, Config};
+use crate::config::{ArchivePlace, Config};
 use crate::credentials;
 use crate::health::Health;
 use crate::installation::{self, Installation};
 use crate::manage::filters::Compiled;
 use crate::run;
 use crate::search::Pool;
+use crate::search::lookup::Owners;
 use crate::search::queries::Queries;
 use crate::search::shelves::Shelves;
 use crate::tail::TailRoom;
@@ -35,8 +35,6 @@ const STUDIES_MAX: usize = 2;
 /// Pages of events that are gathered at one time; each holds a page for every thread that searches.
 const PAGES_MAX: usize = 32;
 
-/// How long the start waits for the archive's bucket.
-const BUCKET_TIMEOUT: Duration = Duration::from_secs(5);
 /// Results of queries that are made ready at one time.
 const RESULTS_MAX: usize = 2;
 
@@ -77,7 +75,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     if !address.ip().is_loopback() {
         warn!(%address, "listening beyond this machine without TLS; put a TLS proxy in front");
     }
-    let archive = open_archive(config, &store).await?;
+    let archive = adoption::open_archive(config, &store).await?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let channel = channel(config)?;
     // The console has no pages yet, so messages carry no link to it.
@@ -100,6 +98,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         channel,
         origin,
         shelves: Shelves::new(archive),
+        owners: Owners::default(),
         search_pool: Pool::start(&tokio::runtime::Handle::current())
             .context("the search threads cannot start")?,
         queries: Queries::default(),
@@ -134,35 +133,6 @@ fn open_store(config: &Config) -> Result<Arc<LocalStore>> {
     let store = LocalStore::open(&installation::store_folder(&config.data), options)
         .with_context(|| format!("cannot open the store in {}", config.data.display()))?;
     Ok(Arc::new(store))
-}
-
-/// Opens the archive, and takes into the catalog what a crash left undone.
-async fn open_archive(config: &Config, store: &Arc<LocalStore>) -> Result<Archive> {
-    let archive = config::open_archive(config, Arc::clone(store) as Arc<dyn Catalog>)?;
-    let recovered = match config.archive {
-        ArchivePlace::Folder(_) => Ok(archive.recover().await),
-        ArchivePlace::Bucket(_) => tokio::time::timeout(BUCKET_TIMEOUT, archive.recover()).await,
-    };
-    let head = match recovered {
-        Ok(Err(error)) if error.kind() != Kind::Unavailable => {
-            return Err(error).context("the archive cannot be recovered; `nightbell verify` tells more");
-        }
-        Ok(Ok(head)) => head,
-        // What comes in goes into the journal, and the archiver recovers later what is to be recovered.
-        Ok(Err(_)) | Err(_) => {
-            warn!(archive = %config.archive, "the archive cannot be reached; events stay in the journal until it can");
-            archive.head().context("the archive's head cannot be read")?
-        }
-    };
-    let end = *store.end().borrow();
-    if head.archived > end {
-        bail!(
-            "the archive in {} holds events up to position {} and the store ends at {end}: it belongs to another store; restore a backup of both, or move one of them away",
-            config.archive,
-            head.archived
-        );
-    }
-    Ok(archive)
 }
 
 fn channel(config: &Config) -> Result<Channel> {

@@ -18,7 +18,7 @@ use super::logs::{group_name, need};
 use crate::catalog::{Failure, GroupRecord};
 use crate::manage::groups;
 use crate::search::page::{self, Page, Wanted};
-use crate::search::{Area, Order, Place, Search, Streams, place_text, read_place};
+use crate::search::{Area, Order, Place, Progress, Search, Streams, place_text, read_place};
 
 /// Most events of a page.
 const PAGE_EVENTS_MAX: usize = 10_000;
@@ -52,6 +52,8 @@ struct Found {
     is_last: bool,
     /// The place the next page lies beyond.
     reached: Option<Place>,
+    /// Damaged files and blocks that were left out.
+    left_out: u64,
 }
 
 /// The events of one page of an area in their order; fewer than there are when [`PAGE_PATIENCE`] is over.
@@ -62,9 +64,10 @@ async fn search(cx: &Cx, area: Area, wanted: Wanted) -> Result<Found, ApiError> 
     let backwards = wanted.backwards;
     let order = if backwards { Order::Newest } else { Order::Oldest };
     let app = Arc::clone(&cx.app);
-    let planned = tokio::task::spawn_blocking(move || {
-        Search::plan(&app, vec![area], order, Page::new(wanted), Arc::default())
-    });
+    let progress: Arc<Progress> = Arc::default();
+    let seen = Arc::clone(&progress);
+    let planned =
+        tokio::task::spawn_blocking(move || Search::plan(&app, vec![area], order, Page::new(wanted), seen));
     let no = |failure: Failure| stored(Service::Logs, &failure);
     let search = planned.await.map_err(|_| unavailable("The search ended badly"))?.map_err(no)?;
     let ended = search.run(Some(PAGE_PATIENCE)).await.map_err(no)?;
@@ -80,7 +83,7 @@ async fn search(cx: &Cx, area: Area, wanted: Wanted) -> Result<Found, ApiError> 
     let events: Vec<_> = gathered.events.into_iter().collect();
     let farthest = if backwards { events.first() } else { events.last() };
     let reached = halted.or(farthest.map(|(place, _)| *place));
-    Ok(Found { events, is_last, reached })
+    Ok(Found { events, is_last, reached, left_out: progress.left_out.count() })
 }
 
 fn unavailable(message: &str) -> ApiError {
@@ -107,6 +110,31 @@ pub(super) struct GetLogEventsResponse {
     events: Vec<OutputLogEvent>,
     next_forward_token: String,
     next_backward_token: String,
+    #[serde(skip_serializing_if = "is_none")]
+    left_out: u64,
+}
+
+/// An answer of stored events.
+pub(super) trait MayLeaveOut {
+    /// Damaged files and blocks that were left out.
+    fn left_out(&self) -> u64;
+}
+
+impl MayLeaveOut for GetLogEventsResponse {
+    fn left_out(&self) -> u64 {
+        self.left_out
+    }
+}
+
+impl MayLeaveOut for FilterLogEventsResponse {
+    fn left_out(&self) -> u64 {
+        self.left_out
+    }
+}
+
+/// Nightbell's own member `leftOut` is there only where something is damaged.
+fn is_none(left_out: &u64) -> bool {
+    *left_out == 0
 }
 
 #[derive(Serialize)]
@@ -137,7 +165,8 @@ pub(super) async fn get_log_events(
         events_max: limit(request.limit)?,
         bytes_max: PAGE_BYTES_MAX,
     };
-    let Found { events, reached, .. } = search(&cx, Area::of(&owner, streams, cx.now), wanted).await?;
+    let Found { events, reached, left_out, .. } =
+        search(&cx, Area::of(&owner, streams, cx.now), wanted).await?;
     // At an end the same token comes back, which is how a client knows that it is one.
     let here = token.and_then(|(_, place)| place);
     let ends = if backwards {
@@ -156,6 +185,7 @@ pub(super) async fn get_log_events(
         events: events.into_iter().map(event).collect(),
         next_forward_token: format!("f/{forward}/s"),
         next_backward_token: format!("b/{backward}/s"),
+        left_out,
     })
 }
 
@@ -196,6 +226,8 @@ pub(super) struct FilterLogEventsResponse {
     searched_log_streams: [(); 0],
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<String>,
+    #[serde(skip_serializing_if = "is_none")]
+    left_out: u64,
 }
 
 #[derive(Serialize)]
@@ -230,7 +262,8 @@ pub(super) async fn filter_log_events(
         events_max: limit(request.limit)?,
         bytes_max: PAGE_BYTES_MAX,
     };
-    let Found { events, is_last, reached } = search(&cx, Area::of(&owner, streams, cx.now), wanted).await?;
+    let Found { events, is_last, reached, left_out } =
+        search(&cx, Area::of(&owner, streams, cx.now), wanted).await?;
     let next_token = reached.filter(|_| !is_last).map(place_text);
     let event = |(place, found): (Place, page::Found)| FilteredLogEvent {
         log_stream_name: found.stream,
@@ -243,6 +276,7 @@ pub(super) async fn filter_log_events(
         events: events.into_iter().map(event).collect(),
         searched_log_streams: [],
         next_token,
+        left_out,
     })
 }
 

@@ -76,8 +76,8 @@ async fn route_logs(asked: Asked<'_>) -> Response {
         "DeleteLogStream" => asked.by(logs::delete_log_stream).await,
         "DescribeLogStreams" => asked.by(logs::describe_log_streams).await,
         "PutLogEvents" => asked.by(logs::put_log_events).await,
-        "GetLogEvents" => asked.by(reads::get_log_events).await,
-        "FilterLogEvents" => asked.by(reads::filter_log_events).await,
+        "GetLogEvents" => asked.reading(reads::get_log_events).await,
+        "FilterLogEvents" => asked.reading(reads::filter_log_events).await,
         "StartLiveTail" => asked.going_on(livetail::start_live_tail).await,
         "StartQuery" => asked.by(insights::start_query).await,
         "StopQuery" => asked.by(insights::stop_query).await,
@@ -151,6 +151,25 @@ pub(crate) fn may_be_unsigned(service: Service, operation: &str) -> bool {
     service == Service::Sns && matches!(operation, "ConfirmSubscription" | "Unsubscribe")
 }
 
+/// How many damaged files and blocks an answer has left out.
+const LEFT_OUT_HEADER: &str = "x-nightbell-left-out";
+
+/// An answer as the protocol writes it.
+fn encoded(service: Service, frame: &Frame<'_>, answer: &impl Serialize) -> Response {
+    match encode(frame, answer) {
+        Ok(encoded) => encoded.into_response::<Body>(),
+        Err(error) => {
+            error!(%error, operation = frame.operation, "an answer could not be written");
+            let inside = ApiError {
+                status: 500,
+                code: "InternalFailure",
+                message: "The answer could not be written".into(),
+            };
+            refuse(frame, Some(service), &inside)
+        }
+    }
+}
+
 struct Asked<'a> {
     cx: Cx,
     service: Service,
@@ -169,21 +188,28 @@ impl Asked<'_> {
         W: Future<Output = Result<A, E>>,
     {
         let (service, frame) = (self.service, self.frame);
-        let answer = match self.answer(serve).await {
-            Ok(answer) => answer,
-            Err(told) => return refuse_with(frame, Some(service), &told),
-        };
-        match encode(frame, &answer) {
-            Ok(encoded) => encoded.into_response::<Body>(),
-            Err(error) => {
-                error!(%error, operation = frame.operation, "an answer could not be written");
-                let inside = ApiError {
-                    status: 500,
-                    code: "InternalFailure",
-                    message: "The answer could not be written".into(),
-                };
-                refuse(frame, Some(service), &inside)
+        match self.answer(serve).await {
+            Ok(answer) => encoded(service, frame, &answer),
+            Err(told) => refuse_with(frame, Some(service), &told),
+        }
+    }
+
+    /// The same for an answer of stored events; a header says what damage has left out of it, for clients that see no
+    /// members but AWS's.
+    async fn reading<Q, A, W>(self, serve: impl FnOnce(Cx, Q) -> W) -> Response
+    where
+        Q: DeserializeOwned,
+        A: Serialize + reads::MayLeaveOut,
+        W: Future<Output = Result<A, ApiError>>,
+    {
+        let (service, frame) = (self.service, self.frame);
+        match self.answer(serve).await {
+            Ok(answer) if answer.left_out() == 0 => encoded(service, frame, &answer),
+            Ok(answer) => {
+                let left_out = answer.left_out().to_string();
+                ([(LEFT_OUT_HEADER, left_out)], encoded(service, frame, &answer)).into_response()
             }
+            Err(told) => refuse_with(frame, Some(service), &told),
         }
     }
 

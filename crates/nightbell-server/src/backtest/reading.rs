@@ -124,6 +124,12 @@ impl<'a> Reading<'a> {
         if ended.halted_at.is_some() {
             return Err(Ended::Halted);
         }
+        let left_out = progress.left_out.count();
+        if left_out > 0 {
+            self.notes.push(format!(
+                "not all events were read: damaged files of the archive or blocks of the journal were left out: {left_out}"
+            ));
+        }
         let gathered = search.taker().take_gathered();
         self.events = gathered.events.values().sum();
         self.past = gathered.past;

@@ -143,7 +143,7 @@ fn tell(told: &Told) -> Result<()> {
     }
     ensure!(
         damaged == 0,
-        "damaged files of the archive were left out: {damaged}; `nightbell verify` names them"
+        "damaged files of the archive or blocks of the journal were left out: {damaged}; `nightbell verify` names them"
     );
     Ok(())
 }

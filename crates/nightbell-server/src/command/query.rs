@@ -104,7 +104,15 @@ impl Query {
     /// Asks the server and prints its answer.
     pub(crate) fn run(&self) -> Result<()> {
         let (text, groups) = self.words.split_last().context("a query is needed")?;
-        let query = Insights::parse(text).map_err(|error| misread(text, &error))?;
+        let query =
+            Insights::parse(text).map_err(|error| match groups.iter().find(|word| is_query(word)) {
+                Some(query) => anyhow::anyhow!(
+                    "log groups come first, the query last: {} is read as a log group and {} as the query",
+                    super::printable(query),
+                    super::printable(text)
+                ),
+                None => misread(text, &error),
+            })?;
         let client = self.server.client()?;
         let runtime = super::runtime()?;
         let (id, results, stopped) = runtime.block_on(self.ask(&client, groups, text))?;
@@ -174,6 +182,11 @@ impl Query {
         });
         Ok(format!("{}\n", serde_json::to_string_pretty(&answer)?))
     }
+}
+
+/// Whether a word that stands for a log group reads as a query, and not as the name of one.
+fn is_query(word: &str) -> bool {
+    word.contains([' ', '|']) && Insights::parse(word).is_ok()
 }
 
 /// The error with the place it is about under the query.
@@ -306,6 +319,12 @@ mod tests {
         assert_eq!(lines[1].trim_start(), text);
         let marks = lines[2].find('^').unwrap();
         assert!(lines[1][marks..].starts_with("filtre"), "{error}");
+    }
+
+    #[test]
+    fn a_query_among_the_groups_is_seen() {
+        assert!(is_query("stats count(*) by user") && is_query("fields @message|limit 1"));
+        assert!(!is_query("/aws/fsx/windows") && !is_query("stats") && !is_query("two words"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 `nightbell tail`: events as they come in, a line each.
 
 A client of StartLiveTail, and of FilterLogEvents for what is stored already. `lines` writes an event down, `history` reads
-the stored ones. A session that ends is begun anew, also after a restart of the server.
+the stored ones. A session that ends is begun anew, also after a restart of the server; `gap` finds what came meanwhile.
 */
 
 use std::io::{self, Write as _};
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
+use nightbell_core::time::MINUTE_MS;
 use nightbell_wire::eventstream::Message;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,9 +20,11 @@ use super::ServerPlace;
 use super::backtest::moment;
 use crate::client::{Client, Messages, Refused};
 use crate::clock;
+use gap::{Gap, LATE_MS, Shown};
 use history::{History, Told};
 use lines::{Field, Lines};
 
+mod gap;
 mod history;
 mod lines;
 
@@ -155,17 +158,26 @@ impl Tail {
 
     async fn follow(&self, mut client: Client) -> Result<()> {
         let groups = self.wanted_groups(&client).await?;
-        let mut screen = Screen::new(Lines::new(groups.len() > 1, self.json, &self.field));
+        let lines = Lines::new(groups.len() > 1, self.json, &self.field);
+        let mut screen = Screen::new(lines, clock::now().as_millis());
         let mut messages = client.logs_messages("StartLiveTail", &self.request(&groups)).await?;
         note(&format!("following {}", names(&groups)));
-        let mut since = self.since;
+        let mut stored = self
+            .since
+            .map(|since| Stored { history: History::new(client.clone(), &groups, self, since), gap: None });
         loop {
-            let history = since.take().map(|since| History::new(client.clone(), &groups, self, since));
-            if let Ended::Lost(why) = session(messages, history, &groups, &mut screen).await? {
+            if let Ended::Lost(why) = session(messages, stored, &groups, &mut screen).await? {
                 note(&format!("{why}; waiting for the server"));
             }
             (client, messages) = self.again(&groups).await?;
-            note(&format!("following {} again; what came meanwhile is not shown", names(&groups)));
+            let minutes = LATE_MS / MINUTE_MS;
+            note(&format!(
+                "following {} again; what came meanwhile is shown, but for events that are more than {minutes} minutes older",
+                names(&groups)
+            ));
+            let gap = screen.shown.gap();
+            let history = History::new(client.clone(), &groups, self, gap.since());
+            stored = Some(Stored { history, gap: Some(gap) });
         }
     }
 
@@ -239,7 +251,7 @@ async fn list_groups(client: &Client, prefix: &str) -> Result<Vec<Group>> {
 /// Shows a session to its end, after the stored events that were asked for.
 async fn session(
     messages: Messages,
-    history: Option<History>,
+    stored: Option<Stored>,
     groups: &[Group],
     screen: &mut Screen,
 ) -> Result<Ended> {
@@ -247,11 +259,10 @@ async fn session(
     // Read from the start: what comes while stored events are shown has to wait somewhere.
     tokio::spawn(read(messages, sender));
     let mut told = Told::default();
-    if let Some(mut history) = history {
-        while let Some(events) = history.next().await? {
-            screen.show(&events)?;
-            events.iter().for_each(|event| told.note(event, history.begun()));
-        }
+    if let Some(stored) = stored
+        && let Some(lost) = show_stored(stored, screen, &mut told).await?
+    {
+        return Ok(lost);
     }
     while let Some(message) = waiting.recv().await {
         let message = match message {
@@ -271,6 +282,34 @@ async fn session(
         }
     }
     Ok(Ended::Lost("the server has ended the session".to_owned()))
+}
+
+/// Stored events that are shown before live ones.
+struct Stored {
+    history: History,
+    /// Of these only the ones that came between two sessions.
+    gap: Option<Gap>,
+}
+
+/// Shows stored events; how the session ended where the server was lost again while a gap was read.
+async fn show_stored(stored: Stored, screen: &mut Screen, told: &mut Told) -> Result<Option<Ended>> {
+    let Stored { mut history, mut gap } = stored;
+    loop {
+        let mut events = match history.next().await {
+            Ok(Some(events)) => events,
+            Ok(None) => break,
+            Err(error) if gap.is_some() && !is_lasting(&error) => {
+                return Ok(Some(Ended::Lost(format!("{error:#}"))));
+            }
+            Err(error) => return Err(error),
+        };
+        // Those shown before the gap may come as live ones no more.
+        events.retain(|event| gap.as_mut().is_none_or(|gap| gap.holds(event)));
+        screen.show(&events)?;
+        events.iter().for_each(|event| told.note(event, history.begun()));
+    }
+    screen.shown.closed();
+    Ok(None)
 }
 
 /// Hands messages over as they come, until the session ends or nobody wants them.
@@ -310,17 +349,20 @@ impl UpdateEvent {
 struct Screen {
     lines: Lines,
     sampled: bool,
+    shown: Shown,
 }
 
 impl Screen {
-    fn new(lines: Lines) -> Self {
-        Self { lines, sampled: false }
+    /// Nothing was shown yet; what came before `begun` (in milliseconds since 1970) need not be.
+    fn new(lines: Lines, begun: i64) -> Self {
+        Self { lines, sampled: false, shown: Shown::since(begun) }
     }
 
     fn show(&mut self, events: &[Event]) -> Result<()> {
         let mut out = io::BufWriter::new(io::stdout().lock());
         for event in events {
             out.write_all(self.lines.line(event).as_bytes())?;
+            self.shown.note(event);
         }
         Ok(out.flush()?)
     }

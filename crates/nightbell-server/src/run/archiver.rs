@@ -11,12 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nightbell_core::event::Group;
-use nightbell_core::time::{HOUR_MS, MINUTE_MS, Timestamp};
+use nightbell_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use nightbell_store::archive::{Archive, Change, FileEntry, Removal, mergeable};
 use nightbell_store::{Block, Durability, Kind, Position, StoreError, Stream, Summary, Write};
 use tracing::{debug, error, info, warn};
 
 use super::Stopping;
+use crate::adoption;
 use crate::app::App;
 use crate::catalog::{Failure, GroupRecord, Key};
 use crate::clock;
@@ -38,8 +39,12 @@ const MERGE_FILES_MIN: usize = 4;
 const MERGES_PER_ROUND: usize = 64;
 /// Time between two looks for files that are expired, to be merged, or to be deleted, at most.
 const TIDY_EVERY_MS: i64 = 10 * MINUTE_MS;
-/// How long files stay that were taken out, after the oldest search under way began; longer than a step takes.
-const GONE_KEPT_MS: i64 = HOUR_MS;
+/// How long files stay that were taken out, after the oldest search under way began: as long as events wait to be archived,
+/// within these bounds; longer than reading single events for a mail takes.
+const GONE_KEPT_MS_MIN: i64 = 15 * SECOND_MS;
+const GONE_KEPT_MS_MAX: i64 = HOUR_MS;
+/// Heads that stay noted in the store, at least; up to twice as many do. The chain's documents have all of them.
+const HEADS_NOTED: u64 = 5_000;
 /// Summaries read at once.
 const SUMMARIES_AT_ONCE: usize = 10_000;
 
@@ -98,7 +103,8 @@ impl Archiver<'_> {
             self.merge(now)?;
             let _turn = self.app.shelves.turn();
             let read_since = self.app.shelves.held_since().map_or(now, |since| since.min(now));
-            let swept = self.wait(self.archive().sweep(read_since.plus_millis(-GONE_KEPT_MS)))?;
+            let kept_ms = self.app.archive_after_ms.clamp(GONE_KEPT_MS_MIN, GONE_KEPT_MS_MAX);
+            let swept = self.wait(self.archive().sweep(read_since.plus_millis(-kept_ms)))?;
             if swept > 0 {
                 info!(objects = swept, "what was taken out of the archive is deleted");
             }
@@ -129,10 +135,6 @@ impl Archiver<'_> {
     fn archive_step(&self, now: Timestamp) -> Result<bool, Failure> {
         let _turn = self.app.shelves.turn();
         let archived = self.archive().head()?.archived;
-        if archived > *self.app.journal.end().borrow() {
-            let why = "the archive holds events that the store never had: it belongs to another store";
-            return Err(Failure::damaged(b"archive", &why));
-        }
         let from = archived.max(self.app.journal.start());
         let matched = *self.app.matched.borrow();
         if from >= matched {
@@ -149,6 +151,7 @@ impl Archiver<'_> {
             // The matcher has told of it, and a search passes it over, too: the rest must not wait for it.
             Err(error) if error.position() == Some(from) => {
                 warn!(position = %from, %error, "a damaged block stays out of the archive");
+                self.app.telemetry.broken_blocks.inc();
                 let change = self.wait(self.archive().pass_over(from, now))?;
                 return self.commit(&change).map(|()| true);
             }
@@ -179,11 +182,15 @@ impl Archiver<'_> {
 
     /// Brings archive and catalog to agree. The border is held only where it will move: storage may be slow to answer.
     fn recover(&self) -> Result<(), Failure> {
+        let held = (self.app.journal.start(), *self.app.journal.end().borrow());
+        if let Some(why) = self.wait(adoption::refuse_other(self.archive(), held))? {
+            return Err(Failure::damaged(b"archive", &why));
+        }
         let next = self.archive().head()?.next;
         let is_behind = self.wait(self.archive().chain_block(next))?.is_some();
         let _moving = is_behind.then(|| self.app.shelves.moving());
         self.wait(self.archive().recover())?;
-        Ok(())
+        Ok(self.archive().set_together()?)
     }
 
     /// Whether the events from `from` on have waited long enough, or are many.
@@ -212,7 +219,13 @@ impl Archiver<'_> {
         write.push(Stream::Audit, head.to_string());
         change.commit(&mut write);
         let _moving = self.app.shelves.moving();
-        self.app.records.store().commit(write, Durability::Disk)?;
+        let store = self.app.records.store();
+        store.commit(write, Durability::Disk)?;
+        let (start, end) = (store.stream_start(Stream::Audit), *store.stream_end(Stream::Audit).borrow());
+        // Some at a time: each step would have to delete one otherwise.
+        if end.number().saturating_sub(start.number()) >= 2 * HEADS_NOTED {
+            store.trim_stream(Stream::Audit, Position::new(end.number() - HEADS_NOTED))?;
+        }
         Ok(())
     }
 

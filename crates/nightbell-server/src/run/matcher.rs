@@ -60,7 +60,9 @@ fn position_key() -> Key {
 impl Matcher {
     /// The matcher where it was left.
     pub(super) fn open(app: Arc<App>) -> Result<Self, Failure> {
-        let position = app.records.get(&position_key())?.unwrap_or_default();
+        let saved: Position = app.records.get(&position_key())?.unwrap_or_default();
+        // A store that came back older than its archive goes on behind what is archived.
+        let position = saved.max(app.journal.start());
         app.matched.send_replace(position);
         let marks = RecordReader::default();
         Ok(Self { app, position, scratch: Scratch::default(), marks, care: Care::default(), surplus: 0 })

@@ -5,10 +5,11 @@ Blocks; within limits of bytes, files and time, so that storage that is slow or 
 any more, or cannot be read, is left out.
 */
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use nightbell_core::event::Event;
+use nightbell_core::event::{Event, Group};
 use nightbell_core::evidence::Place;
 use nightbell_core::time::Timestamp;
 use nightbell_store::archive::{FileEntry, Reader, Wanted as Rows};
@@ -26,6 +27,9 @@ const FILES_MAX: usize = 20;
 /// The longest that one call reads in the archive.
 const ARCHIVE_TIME_MAX: Duration = Duration::from_secs(5);
 
+/// Digests whose groups are remembered.
+const OWNERS_KEPT_MAX: usize = 1_000;
+
 /// Where an event is stored and when it happened: after the store was emptied another one may stand there.
 pub(crate) type Wanted = (Place, Timestamp);
 
@@ -40,7 +44,7 @@ pub(crate) fn messages(
     lookup.read_journal(&*app.journal);
     let archived = app.shelves.archive().head().map(|head| head.archived).unwrap_or_default();
     if lookup.missing().any(|(_, (place, _))| Position::new(place.block) < archived) {
-        let reading = lookup.read_archive(&app.shelves, &app.records, now);
+        let reading = lookup.read_archive(&app.shelves, &app.records, &app.owners, now);
         let limited = async { tokio::time::timeout(ARCHIVE_TIME_MAX, reading).await };
         match tokio::runtime::Handle::current().block_on(limited) {
             Ok(Ok(())) => {}
@@ -49,6 +53,41 @@ pub(crate) fn messages(
         }
     }
     lookup.found
+}
+
+/// The groups that events were asked of before, by digest: a place names its group no better.
+#[derive(Default)]
+pub(crate) struct Owners(Mutex<HashMap<u32, Vec<Group>>>);
+
+impl Owners {
+    /// The groups of these digests that are there. All groups are listed only for a digest that no known one has.
+    fn of(&self, records: &Records, digests: &BTreeSet<u32>) -> Result<Vec<GroupRecord>, Failure> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut owners, mut unknown) = (Vec::new(), BTreeSet::new());
+        for digest in digests {
+            let before = owners.len();
+            for group in held.get(digest).into_iter().flatten() {
+                owners.extend(records.get::<GroupRecord>(&Key::group(group))?);
+            }
+            if owners.len() == before {
+                unknown.insert(*digest);
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(owners);
+        }
+        if held.len() + unknown.len() > OWNERS_KEPT_MAX {
+            held.clear();
+        }
+        held.retain(|digest, _| !unknown.contains(digest));
+        let mut all: Vec<GroupRecord> = records.list(&Key::prefix(&["group"], ""))?;
+        all.retain(|owner| unknown.contains(&owner.group.digest()));
+        for owner in &all {
+            held.entry(owner.group.digest()).or_default().push(owner.group.clone());
+        }
+        owners.extend(all);
+        Ok(owners)
+    }
 }
 
 struct Lookup<'w> {
@@ -100,9 +139,11 @@ impl<'w> Lookup<'w> {
         &mut self,
         shelves: &Shelves,
         records: &Records,
+        owners: &Owners,
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let owners: Vec<GroupRecord> = records.list(&Key::prefix(&["group"], ""))?;
+        let digests = self.missing().map(|(_, (place, _))| place.group).collect();
+        let owners = owners.of(records, &digests)?;
         let mut readers: HashMap<String, Reader> = HashMap::new();
         for (n, wanted) in self.missing().collect::<Vec<_>>() {
             for entry in files(shelves, &owners, wanted, now)? {

@@ -167,6 +167,36 @@ pub(crate) struct Progress {
     pub(crate) pieces: AtomicU64,
     /// All pieces.
     pub(crate) pieces_total: AtomicU64,
+    /// What is damaged and was left out.
+    pub(crate) left_out: LeftOut,
+}
+
+/// What a search has left out because it is damaged: files of the archive and blocks of the journal, each once.
+#[derive(Debug, Default)]
+pub(crate) struct LeftOut(Mutex<BTreeSet<String>>);
+
+/// Damaged files and blocks that a search counts; more are as bad as these.
+const LEFT_OUT_MAX: usize = 10_000;
+
+impl LeftOut {
+    /// Notes a file's path or a block's position.
+    pub(crate) fn note(&self, what: &impl ToString) {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if names.len() < LEFT_OUT_MAX {
+            names.insert(what.to_string());
+        }
+    }
+
+    /// How many.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+    }
+
+    /// Takes over what another search has left out.
+    pub(crate) fn add(&self, other: &Self) {
+        let others = other.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        others.into_iter().for_each(|what| self.note(&what));
+    }
 }
 
 /// A search under way.

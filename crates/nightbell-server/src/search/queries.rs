@@ -57,7 +57,7 @@ pub(crate) enum Status {
     Running,
     /// It has read everything.
     Complete,
-    /// It met a limit or could not read; the text says which.
+    /// It met a limit, or could not read all there is; the text says which.
     Failed(String),
     /// It was stopped.
     Cancelled,
@@ -470,9 +470,20 @@ async fn read(app: &Arc<App>, asking: &Arc<Asking>) -> Status {
             None if ended.halted_at.is_some() => {
                 Status::Failed("the search ended before everything was read".to_owned())
             }
-            None => Status::Complete,
+            None => whole(asking.progress.left_out.count()),
         },
         Err(failure) => failed(&failure),
+    }
+}
+
+/// How a query ends that has read everything but `left_out` damaged files and blocks: rows that are not of all events must
+/// not be taken for whole, and clients look at nothing but the status.
+fn whole(left_out: u64) -> Status {
+    match left_out {
+        0 => Status::Complete,
+        left_out => Status::Failed(format!(
+            "damaged files of the archive or blocks of the journal were left out: {left_out}; the rows are of all other events, and `nightbell verify` names what is damaged"
+        )),
     }
 }
 

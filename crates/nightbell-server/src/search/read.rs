@@ -50,6 +50,7 @@ impl<T: Taker> Search<T> {
             Err(EndedBy::Failure(failure)) if failure.kind() == nightbell_store::Kind::Broken => {
                 // The rest is worth reading; `nightbell verify` tells what is wrong with the file.
                 self.app.telemetry.broken_files.inc();
+                self.progress.left_out.note(&entry.path);
                 warn!(file = entry.path, error = %failure, "a damaged file is left out of a search");
                 Ok(())
             }
@@ -170,8 +171,12 @@ impl<T: Taker> Search<T> {
                         self.take_block(block, part)?;
                     }
                 }
-                // The rest of the log is worth reading; the matcher has told of the damage.
-                Err(error) if error.position().is_some() => {}
+                // The rest of the journal is worth reading.
+                Err(error) if error.position().is_some() => {
+                    self.app.telemetry.broken_blocks.inc();
+                    self.progress.left_out.note(&position);
+                    warn!(%error, "a damaged block is left out of a search");
+                }
                 Err(error) => return Err(error.into()),
             }
         }

@@ -17,6 +17,7 @@ and no retention. Lower modules never use higher ones: fingerprint, entry, grams
 chain, plan; the steps.
 */
 
+mod apart;
 mod bucket;
 mod chain;
 mod codes;
@@ -46,6 +47,7 @@ use nightbell_core::time::Timestamp;
 use object_store::ObjectStore;
 use tokio::sync::RwLock;
 
+pub use apart::Apart;
 pub use bucket::{Bucket, BucketKey};
 pub use chain::{ChainBlock, Head, Link, Removal, Step, Stub};
 pub use codes::{Coded, Codes, WantedCodes};
@@ -113,6 +115,11 @@ impl Archive {
     /// An archive on an object store.
     pub fn open(store: Arc<dyn ObjectStore>, catalog: Arc<dyn Catalog>) -> Self {
         Self { objects: Objects::new(store), catalog, sweeps: Arc::default() }
+    }
+
+    /// The catalog that lists its files.
+    pub fn catalog(&self) -> Arc<dyn Catalog> {
+        Arc::clone(&self.catalog)
     }
 
     /// How far the chain and the archived part of the journal go.

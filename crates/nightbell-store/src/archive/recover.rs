@@ -25,9 +25,10 @@ impl Archive {
     pub async fn recover(&self) -> Result<Head, StoreError> {
         let (mut head, mut before) = self.stored_head()?;
         let was_known = before.is_some();
+        let mut live = None;
         while let Some(block) = self.chain_block(head.next).await? {
             check_link(&head, &block)?;
-            let replaced = self.entries_of(&block)?;
+            let replaced = self.entries_of(&block, &mut live)?;
             let change = Change::of(&head, before, block, replaced);
             let mut write = Write::new();
             change.commit(&mut write);
@@ -41,15 +42,37 @@ impl Archive {
         Ok(head)
     }
 
-    /// The entries of the files that a block takes away.
-    fn entries_of(&self, block: &ChainBlock) -> Result<Vec<FileEntry>, StoreError> {
-        let paths: BTreeSet<&str> = block.stubs().iter().map(|stub| stub.path.as_str()).collect();
-        if paths.is_empty() {
+    /// How far the chain's documents go, from the head on; takes nothing into the catalog.
+    ///
+    /// # Errors
+    ///
+    /// As [`Archive::recover`].
+    pub async fn reach(&self) -> Result<Head, StoreError> {
+        let mut head = self.head()?;
+        while let Some(block) = self.chain_block(head.next).await? {
+            check_link(&head, &block)?;
+            head = head.after(&block);
+        }
+        Ok(head)
+    }
+
+    /// The entries of the files that a block takes away. `live` is what the catalog holds: read once, then kept up.
+    fn entries_of(
+        &self,
+        block: &ChainBlock,
+        live: &mut Option<BTreeMap<String, FileEntry>>,
+    ) -> Result<Vec<FileEntry>, StoreError> {
+        if live.is_none() && block.stubs().is_empty() {
             return Ok(Vec::new());
         }
-        let mut files = self.all_files()?;
-        files.retain(|entry| paths.contains(entry.path.as_str()));
-        Ok(files)
+        let mut known = match live.take() {
+            Some(known) => known,
+            None => self.all_files()?.into_iter().map(|entry| (entry.path.clone(), entry)).collect(),
+        };
+        let replaced = block.stubs().iter().filter_map(|stub| known.remove(&stub.path)).collect();
+        known.extend(block.files().iter().map(|entry| (entry.path.clone(), entry.clone())));
+        *live = Some(known);
+        Ok(replaced)
     }
 
     /// Deletes what a step has put that came to no document. Files of more than one step cannot be that and are left.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::manifest::{self, FileList, MANIFEST_FILE, Manifest};
 use super::{ARCHIVE_FOLDER, LOST_AND_FOUND, Phase, Progress, Reach, STORE_FOLDER, remove_folder};
-use crate::archive::{Archive, Fingerprint, Hashing};
+use crate::archive::{Apart, Archive, Fingerprint, Hashing};
 use crate::error::Cause;
 use crate::files;
 use crate::{Catalog, Journal, LocalStore, Options, StoreError};
@@ -209,6 +209,8 @@ async fn verify(inner: &Path, reach: Reach<'_>) -> Result<(), StoreError> {
             .check_files(&mut |done, total| reach(Progress { phase: Phase::Verifying, done, total }))
             .await?;
     }
+    // The archive may lie elsewhere and have gone on since.
+    Apart { since: end, restored: true }.set(&*store)?;
     store.close();
     Ok(())
 }

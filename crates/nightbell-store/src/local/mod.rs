@@ -150,6 +150,15 @@ impl LocalStore {
         copy::copy(&self.inner, folder, reach)
     }
 
+    /// Forgets all blocks and goes on at `position`, if the journal ends before it. For a store that nobody else uses yet.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` when the disk refuses; then it may be called again.
+    pub fn go_on_at(&self, position: Position) -> Result<(), StoreError> {
+        self.inner.go_on_at(position)
+    }
+
     /// Stores what waits, syncs, and gives the folder back; every call after it is `Unavailable`.
     ///
     /// Dropping the store does the same. Blocks until done.
@@ -318,6 +327,22 @@ impl Inner {
             }
         })?;
         if self.usage.is_full() { self.reclaim() } else { Ok(()) }
+    }
+
+    fn go_on_at(&self, position: Position) -> Result<(), StoreError> {
+        let end = self.tail.end();
+        if position <= end {
+            return Ok(());
+        }
+        self.trim(end)?;
+        self.disk.with(|engine| {
+            let mut batch = engine.batch(Durability::Disk);
+            engine.set_events_start(&mut batch, position);
+            self.commit_batch(engine, batch)
+        })?;
+        self.start.fetch_max(position.number(), Ordering::AcqRel);
+        self.tail.reset(position);
+        Ok(())
     }
 
     /// Gives the disk back what was trimmed, at once: at its limit the store takes no batches that would lead to it.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nightbell_core::event::Batch;
 use nightbell_core::time::Timestamp;
-use nightbell_store::archive::{Archive, Depth, Removal};
+use nightbell_store::archive::{Apart, Archive, Depth, Removal};
 use nightbell_store::backup::{Made, Phase, Source, make, restore};
 use nightbell_store::{
     Catalog, Durability, Journal, Kind, LocalStore, Options, Position, Space, StoreError, Stream, Write,
@@ -179,6 +179,35 @@ async fn a_backup_is_of_one_moment_while_everything_goes_on() {
     let written = writer.await.unwrap();
     let all: Vec<i64> = (0..written).collect();
     assert_eq!(events(&installation.store, &installation.archive).await, all, "nothing was lost meanwhile");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_store_says_that_its_archive_may_have_gone_on() {
+    let installation = Installation::new();
+    installation.append(0..5).await;
+    installation.archive_all(100).await;
+    installation.append(5..6).await;
+    let to = tempfile::tempdir().unwrap();
+    installation.back_up(to.path()).await.unwrap();
+    installation.archive_all(200).await;
+    let reached = installation.archive.head().unwrap();
+    assert_eq!(installation.archive.apart().unwrap(), None);
+
+    let data = restored(to.path()).await.unwrap();
+    let (store, archive) = open(&data.path().join("data"));
+    let end = *store.end().borrow();
+    assert_eq!(archive.apart().unwrap(), Some(Apart { since: end, restored: true }));
+    archive.set_apart(Position::new(99)).unwrap();
+    assert_eq!(archive.apart().unwrap().map(|apart| apart.since), Some(end), "the first note stands");
+    archive.set_together().unwrap();
+    assert_eq!(archive.apart().unwrap(), None);
+    // Beside the archive that has gone on, it learns how far that goes, and takes it in.
+    let elsewhere = installation.folder.path().join("archive");
+    let outlived = Archive::open_folder(&elsewhere, Arc::clone(&store) as Arc<dyn Catalog>).unwrap();
+    assert_eq!(outlived.reach().await.unwrap(), reached);
+    assert!(outlived.head().unwrap().archived <= end, "nothing is taken in by looking");
+    assert_eq!(outlived.recover().await.unwrap(), reached);
+    assert_eq!(events(&store, &outlived).await, [0, 1, 2, 3, 4, 5]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

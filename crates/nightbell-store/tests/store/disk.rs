@@ -44,6 +44,29 @@ fn everything_is_there_after_opening_again() {
 }
 
 #[test]
+fn a_journal_that_goes_on_further_on_has_let_go_of_what_was_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder, Options::default());
+    for text in ["a", "b", "c"] {
+        append(&store, one("host", text)).unwrap();
+    }
+    store.go_on_at(Position::new(2)).unwrap();
+    assert_eq!(messages(&store).len(), 3, "it does not go back");
+    let far = Position::new(1 << 40);
+    store.go_on_at(far).unwrap();
+    assert_eq!((store.start(), *store.end().borrow()), (far, far));
+    assert_eq!(store.read(Position::FIRST, 1).unwrap(), []);
+    drop(store);
+    let store = open(&folder, Options::default());
+    assert_eq!((store.start(), *store.end().borrow()), (far, far));
+    assert_eq!(append(&store, one("host", "d")).unwrap(), far);
+    assert_eq!(store.read(Position::FIRST, 1).unwrap()[0].position, far);
+    assert_eq!(store.summaries(Position::FIRST, far.next(), 10).unwrap().len(), 1);
+    store.trim(far.next()).unwrap();
+    assert_eq!(*store.end().borrow(), far.next());
+}
+
+#[test]
 fn positions_are_not_used_again_after_a_trim_and_opening_again() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder, Options::default());

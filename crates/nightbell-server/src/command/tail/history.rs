@@ -149,7 +149,8 @@ impl Told {
     }
 }
 
-fn digest(event: &Event) -> u64 {
+/// What tells an event from others.
+pub(super) fn digest(event: &Event) -> u64 {
     let mut hasher = DefaultHasher::new();
     event.hash(&mut hasher);
     hasher.finish()

@@ -116,3 +116,22 @@ async fn files_stay_as_long_as_they_are_held_and_go_with_their_group() {
     assert_eq!(world.found("g").await, expected(0..2));
     assert!(world.is_sound().await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_the_heads_that_were_noted_the_newest_stay() {
+    let world = World::with_groups(&["g"]);
+    let store = world.app.records.store();
+    let mut write = Write::new();
+    (0..2 * HEADS_NOTED).for_each(|n| _ = write.push(Stream::Audit, n.to_string()));
+    store.commit(write, Durability::Process).unwrap();
+    let (_stop, halt) = watch::channel(false);
+    let runtime = tokio::runtime::Handle::current();
+    let mut archiver = archiver(&world.app, &halt, &runtime);
+    append(&world, "g", 0..1).await;
+    round(&mut archiver, LATER_S).unwrap();
+    let end = store.stream_end(Stream::Audit).borrow().number();
+    assert_eq!(end, 2 * HEADS_NOTED + 1);
+    assert_eq!(store.stream_start(Stream::Audit).number(), end - HEADS_NOTED);
+    let last = store.read_stream(Stream::Audit, Position::new(end - 1), 1_000).unwrap();
+    assert!(String::from_utf8_lossy(&last[0].1).contains("archiveHead"));
+}

@@ -24,6 +24,7 @@ use crate::health::Health;
 use crate::manage::filters::Compiled;
 use crate::run::tiers;
 use crate::search::Pool;
+use crate::search::lookup::Owners;
 use crate::search::shelves::Shelves;
 use crate::telemetry::Telemetry;
 
@@ -63,6 +64,7 @@ pub(crate) fn app_in(folder: &Path, search_pool: Pool) -> Arc<App> {
         channel: Channel::Mailbox(Mailbox::open(folder).unwrap()),
         origin: Origin::new("nightbell@example.org", None).unwrap(),
         shelves: Shelves::new(archive),
+        owners: Owners::default(),
         search_pool,
         queries: crate::search::queries::Queries::default(),
         results: Semaphore::new(1),

@@ -83,6 +83,27 @@ async fn what_a_group_keeps_no_more_is_not_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn groups_are_listed_once_and_followed_when_they_go_and_come() {
+    let world = world().await;
+    world.archive_to(Position::new(3)).await;
+    let (records, owners) = (&world.app.records, Owners::default());
+    let digests = |names: &[&str]| names.iter().map(|name| group(name).digest()).collect();
+    let names = |digests: &BTreeSet<u32>| {
+        let found = owners.of(records, digests).unwrap();
+        found.into_iter().map(|owner| owner.group.name).collect::<Vec<_>>()
+    };
+    let both = digests(&["one", "two"]);
+    assert_eq!(names(&digests(&["one", "nowhere"])), ["one"]);
+    assert_eq!(owners.0.lock().unwrap().len(), 1, "only what was asked for is remembered");
+    let found = names(&both);
+    assert!(found.len() == 2 && found.contains(&"one".to_owned()) && found.contains(&"two".to_owned()));
+    groups::remove(records, &group("one")).unwrap();
+    assert_eq!(names(&both), ["two"]);
+    world.make("one");
+    assert_eq!(names(&both).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn storage_that_is_away_costs_the_events_alone() {
     let world = world().await;
     world.archive_to(Position::new(2)).await;
