@@ -304,12 +304,15 @@ fn numbered<T: DataType, K: Eq + Hash>(
     Ok((codes, distinct))
 }
 
+/// For each row of a column with gaps, whether it has a value: more than 0.
+type Levels = Option<Vec<i16>>;
+
 /// The values of a column, and for a column with gaps which of the rows have one.
 fn read_values<T: DataType>(
     pages: Pages,
     shape: ColumnDescPtr,
     rows: usize,
-) -> Result<(Option<Vec<i16>>, Vec<T::T>), ParquetError> {
+) -> Result<(Levels, Vec<T::T>), ParquetError> {
     let mut levels = (shape.max_def_level() > 0).then(|| Vec::with_capacity(rows));
     let mut values = Vec::with_capacity(rows);
     let mut column = get_typed_column_reader::<T>(get_column_reader(shape, Box::new(pages)));

@@ -38,7 +38,10 @@ use crate::catalog::{Catalog, Durability, Entry, KEY_BYTES_MAX, Scan, Space, Str
 use crate::codec::{self, BlockEncoder};
 use crate::error::Cause;
 use crate::journal::{self, Appending, Block, Journal, SUMMARIES_MAX, Summary};
-use crate::{Position, StoreError};
+use crate::{Kind, Position, StoreError};
+
+/// Bytes of blocks that are read at once to make their summaries anew.
+const SUMMARIZED_BYTES: usize = 8 << 20;
 
 /// Entries that one commit of a trim deletes.
 const TRIM_ENTRIES: u64 = 1_000;
@@ -487,16 +490,15 @@ impl Journal for LocalStore {
         if from >= to {
             return Ok(Vec::new());
         }
-        self.inner.disk.with(|engine| {
-            let entries = engine.summaries.range(from.key()..to.key());
-            let summary = |entry: fjall::Guard| {
-                let read_error = |error: fjall::Error| self.inner.disk.read_error("summaries", &error);
-                let (key, value) = engine::unpack(entry).map_err(read_error)?;
-                let position = Position::from_key(&key).unwrap_or(from);
-                codec::decode_summary(position, &value)
-            };
-            entries.take(limit.min(SUMMARIES_MAX)).map(summary).collect()
-        })
+        let limit = limit.min(SUMMARIES_MAX);
+        match self.stored_summaries(from, to, limit) {
+            // The blocks tell themselves what they hold.
+            Err(error) if error.kind() == Kind::Broken => {
+                tracing::warn!(%error, "a damaged summary is made anew out of its block for as long as it is needed");
+                self.summaries_of_blocks(from, to, limit)
+            }
+            found => found,
+        }
     }
 
     fn start(&self) -> Position {
@@ -509,6 +511,51 @@ impl Journal for LocalStore {
 
     fn trim(&self, before: Position) -> Result<(), StoreError> {
         self.inner.trim(before)
+    }
+}
+
+impl LocalStore {
+    fn stored_summaries(
+        &self,
+        from: Position,
+        to: Position,
+        limit: usize,
+    ) -> Result<Vec<Summary>, StoreError> {
+        self.inner.disk.with(|engine| {
+            let entries = engine.summaries.range(from.key()..to.key());
+            let summary = |entry: fjall::Guard| {
+                let read_error = |error: fjall::Error| self.inner.disk.read_error("summaries", &error);
+                let (key, value) = engine::unpack(entry).map_err(read_error)?;
+                let position = Position::from_key(&key).unwrap_or(from);
+                codec::decode_summary(position, &value)
+            };
+            entries.take(limit).map(summary).collect()
+        })
+    }
+
+    /// Makes summaries out of blocks, where those on the disk are damaged; damaged blocks are passed over.
+    fn summaries_of_blocks(
+        &self,
+        from: Position,
+        to: Position,
+        limit: usize,
+    ) -> Result<Vec<Summary>, StoreError> {
+        let (mut at, mut found) = (from, Vec::new());
+        while at < to && found.len() < limit {
+            match self.read(at, SUMMARIZED_BYTES) {
+                Ok(blocks) => {
+                    let Some(last) = blocks.last() else { break };
+                    at = last.position.next();
+                    let blocks = blocks.iter().filter(|block| block.position < to);
+                    found.extend(blocks.map(|block| Summary::of(block)).take(limit - found.len()));
+                }
+                Err(error) => match error.position() {
+                    Some(position) if position >= at => at = position.next(),
+                    _ => return Err(error),
+                },
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -28,8 +28,12 @@ fn store_of_four(folder: &tempfile::TempDir) {
 }
 
 fn change_events(folder: &Path, change: impl FnOnce(&fjall::Keyspace)) {
+    change_space(folder, "events", change);
+}
+
+fn change_space(folder: &Path, name: &str, change: impl FnOnce(&fjall::Keyspace)) {
     let db = engine(folder);
-    change(&db.keyspace("events", fjall::KeyspaceCreateOptions::default).unwrap());
+    change(&db.keyspace(name, fjall::KeyspaceCreateOptions::default).unwrap());
 }
 
 #[test]
@@ -43,6 +47,29 @@ fn a_damaged_block_is_named_and_the_others_stay_readable() {
         events.insert(key, value).unwrap();
     });
     assert_second_is_lost(&folder, "damaged");
+}
+
+#[test]
+fn damaged_summaries_are_made_anew_out_of_blocks() {
+    let folder = tempfile::tempdir().unwrap();
+    store_of_four(&folder);
+    let all = |store: &LocalStore, limit| store.summaries(Position::FIRST, Position::new(3), limit).unwrap();
+    let written = all(&open(&folder, Options::default()), usize::MAX);
+    assert_eq!(written.len(), 3);
+    let flip = |keyspace: &fjall::Keyspace| {
+        let key = 1_u64.to_be_bytes();
+        let mut value = keyspace.get(key).unwrap().unwrap().to_vec();
+        value[1] ^= 0x40;
+        keyspace.insert(key, value).unwrap();
+    };
+    change_space(folder.path(), "summaries", flip);
+    let store = open(&folder, Options::default());
+    assert_eq!(all(&store, usize::MAX), written);
+    assert_eq!(all(&store, 2), written[..2]);
+    drop(store);
+    change_events(folder.path(), flip);
+    let left = all(&open(&folder, Options::default()), usize::MAX);
+    assert_eq!(left, [written[0].clone(), written[2].clone()], "the damaged block has none");
 }
 
 #[test]
