@@ -38,7 +38,9 @@ fn main() {
         text_bytes / events,
         root.display()
     );
-    println!("writers  blocks  journal ev/s  bare ev/s  ratio  (least to most)  folder B/ev  bare B/ev  read ev/s");
+    println!(
+        "writers  blocks  journal ev/s  bare ev/s  ratio  (least to most)  folder B/ev  bare B/ev  read ev/s"
+    );
     for writers in writers_asked {
         let mut turns: Vec<Turn> = (0..turns_asked).map(|_| Turn::of(&root, writers)).collect();
         turns.sort_by(|a, b| a.ratio().total_cmp(&b.ratio()));

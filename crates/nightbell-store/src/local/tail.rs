@@ -63,7 +63,9 @@ impl Tail {
     /// Lets the blocks before `before` go.
     pub(super) fn trim(&self, before: Position) {
         let mut state = self.write();
-        while state.blocks.front().is_some_and(|(block, _)| block.position < before) && state.pop().is_some() {}
+        while state.blocks.front().is_some_and(|(block, _)| block.position < before) && state.pop().is_some()
+        {
+        }
     }
 
     /// Forgets everything; the stream ends at `end`.
