@@ -44,7 +44,8 @@ pub(crate) async fn open_archive(config: &Config, store: &Arc<LocalStore>) -> Re
     let known = archive.head().context("the archive's head cannot be read")?;
     match course(&known, &reached, apart.since, (store.start(), end)) {
         Course::Together => {
-            if door.reached(archive.recover()).await?.is_none() {
+            // The archiver's first round clears up the rest: it looks at every file, and listening must not wait for that.
+            if door.reached(archive.catch_up()).await?.is_none() {
                 return out_of_reach(archive, config, end);
             }
         }

@@ -23,13 +23,14 @@ use nightbell_store::{Journal, LocalStore, Options, Position};
 const BATCH_EVENTS: usize = 500;
 const BATCHES: usize = 256;
 const WRITERS: [usize; 3] = [1, 8, 64];
-const TURNS: usize = 5;
+const TURNS: usize = 15;
 
 /// The length that the log is given before it is written.
 const LOG_BYTES: u64 = 64 * 1024 * 1024;
 
 fn main() {
     let root = std::env::var_os("NIGHTBELL_BENCH_FOLDER").map_or_else(std::env::temp_dir, Into::into);
+    let (writers_asked, turns_asked) = asked(std::env::args().skip(1));
     let events = BATCHES * BATCH_EVENTS;
     let text_bytes: usize = (0..BATCHES).map(|i| batch(i).message_bytes()).sum();
     println!(
@@ -37,14 +38,17 @@ fn main() {
         text_bytes / events,
         root.display()
     );
-    println!("writers  blocks  journal ev/s  bare ev/s  ratio  folder B/ev  bare B/ev  read ev/s");
-    for writers in WRITERS {
-        let mut turns: Vec<Turn> = (0..TURNS).map(|_| Turn::of(&root, writers)).collect();
+    println!(
+        "writers  blocks  journal ev/s  bare ev/s  ratio  (least to most)  folder B/ev  bare B/ev  read ev/s"
+    );
+    for writers in writers_asked {
+        let mut turns: Vec<Turn> = (0..turns_asked).map(|_| Turn::of(&root, writers)).collect();
         turns.sort_by(|a, b| a.ratio().total_cmp(&b.ratio()));
-        let Turn { journal, blocks, folder_bytes, bare } = &turns[TURNS / 2];
+        let (least, most) = (turns[0].ratio(), turns[turns_asked - 1].ratio());
+        let Turn { journal, blocks, folder_bytes, bare } = &turns[turns_asked / 2];
         let rate = |seconds: f64| events as f64 / seconds;
         println!(
-            "{writers:>7}  {:>6}  {:>12.0}  {:>9.0}  {:>5.2}  {:>11.1}  {:>9.1}  {:>9.0}",
+            "{writers:>7}  {:>6}  {:>12.0}  {:>9.0}  {:>5.2}  ({least:.2} to {most:.2})  {:>13.1}  {:>9.1}  {:>9.0}",
             blocks.sizes.len(),
             rate(*journal),
             rate(bare.seconds),
@@ -54,6 +58,21 @@ fn main() {
             rate(blocks.seconds),
         );
     }
+}
+
+/// The numbers of writers, and the turns of each: those on the command line (`--writers LIST --turns N`), or all.
+fn asked(arguments: impl Iterator<Item = String>) -> (Vec<usize>, usize) {
+    let (mut writers, mut turns) = (WRITERS.to_vec(), TURNS);
+    let mut arguments = arguments.filter(|argument| argument != "--bench");
+    while let Some(name) = arguments.next() {
+        let value = arguments.next().unwrap_or_default();
+        match name.as_str() {
+            "--writers" => writers = value.split(',').map(|n| n.parse().expect("a number")).collect(),
+            "--turns" => turns = value.parse::<usize>().expect("a number").max(1),
+            other => panic!("no option {other}; there are --writers, --turns"),
+        }
+    }
+    (writers, turns)
 }
 
 /// What one turn of both came to.
@@ -136,12 +155,16 @@ fn measure_bare(folder: &Path, blocks: &[usize]) -> Bare {
     let mut file = File::create(folder.join("bare")).unwrap();
     file.set_len(LOG_BYTES).unwrap();
     file.sync_all().unwrap();
-    let mut bytes = 0;
+    let mut compressor = zstd::bulk::Compressor::new(1).unwrap();
+    let (mut plain, mut packed, mut bytes) = (Vec::new(), Vec::new(), 0);
     let begin = Instant::now();
     for &size in blocks {
         let block: Vec<Batch> = batches.drain(..size).collect();
-        let plain = postcard::to_stdvec(&block).unwrap();
-        let packed = zstd::bulk::compress(&plain, 1).unwrap();
+        plain.clear();
+        plain = postcard::to_extend(&block, plain).unwrap();
+        packed.clear();
+        packed.reserve(zstd::zstd_safe::compress_bound(plain.len()));
+        compressor.compress_to_buffer(&plain, &mut packed).unwrap();
         file.write_all(&packed).unwrap();
         file.sync_data().unwrap();
         bytes += packed.len() as u64;

@@ -23,8 +23,23 @@ impl Archive {
     ///
     /// `Broken` for a document that does not follow the head; `Unavailable` when something cannot be read or written.
     pub async fn recover(&self) -> Result<Head, StoreError> {
+        let (_, before) = self.stored_head()?;
+        let head = self.catch_up().await?;
+        if before.is_some() {
+            self.clear_unfinished(&head).await?;
+        }
+        Ok(head)
+    }
+
+    /// The first half of [`Archive::recover`]: takes steps into the catalog, and leaves files of unfinished steps alone.
+    ///
+    /// Asks for one document where nothing is to be done, however large the archive is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Archive::recover`].
+    pub async fn catch_up(&self) -> Result<Head, StoreError> {
         let (mut head, mut before) = self.stored_head()?;
-        let was_known = before.is_some();
         let mut live = None;
         while let Some(block) = self.chain_block(head.next).await? {
             check_link(&head, &block)?;
@@ -35,9 +50,6 @@ impl Archive {
             self.catalog.commit(write, Durability::Disk)?;
             tracing::info!(number = change.block.number, "archive: step taken into the catalog");
             (head, before) = self.stored_head()?;
-        }
-        if was_known {
-            self.clear_unfinished(&head).await?;
         }
         Ok(head)
     }

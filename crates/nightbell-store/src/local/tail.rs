@@ -41,22 +41,31 @@ impl Tail {
         self.end.subscribe()
     }
 
-    /// Adds the block at the end, lets old ones go, then tells who follows.
-    pub(super) fn push(&self, block: Arc<Block>, bytes: usize) {
+    /// Adds the block at the end, then tells who follows; returns the old ones that leave, for letting go when nobody waits.
+    #[must_use = "freeing the events of a block takes a while"]
+    pub(super) fn push(&self, block: Arc<Block>, bytes: usize) -> Vec<Arc<Block>> {
         let end = block.position.next();
+        let mut left = Vec::new();
         {
             let mut state = self.write();
             state.blocks.push_back((block, bytes));
             state.bytes += bytes;
-            while state.bytes > self.bytes_max && state.pop() {}
+            while state.bytes > self.bytes_max
+                && let Some(old) = state.pop()
+            {
+                left.push(old);
+            }
         }
         self.end.send_replace(end);
+        left
     }
 
     /// Lets the blocks before `before` go.
     pub(super) fn trim(&self, before: Position) {
         let mut state = self.write();
-        while state.blocks.front().is_some_and(|(block, _)| block.position < before) && state.pop() {}
+        while state.blocks.front().is_some_and(|(block, _)| block.position < before) && state.pop().is_some()
+        {
+        }
     }
 
     /// Forgets everything; the stream ends at `end`.
@@ -94,10 +103,10 @@ impl Tail {
 }
 
 impl State {
-    fn pop(&mut self) -> bool {
-        let Some((_, bytes)) = self.blocks.pop_front() else { return false };
+    fn pop(&mut self) -> Option<Arc<Block>> {
+        let (block, bytes) = self.blocks.pop_front()?;
         self.bytes -= bytes;
-        true
+        Some(block)
     }
 }
 
@@ -107,7 +116,7 @@ mod tests {
 
     fn push(tail: &Tail, position: u64, bytes: usize) {
         let position = Position::new(position);
-        tail.push(Arc::new(Block { position, batches: Vec::new() }), bytes);
+        drop(tail.push(Arc::new(Block { position, batches: Vec::new() }), bytes));
     }
 
     fn numbers(tail: &Tail, from: u64, bytes_max: usize) -> Option<Vec<u64>> {

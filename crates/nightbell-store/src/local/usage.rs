@@ -2,12 +2,14 @@
 [`Usage`]: how much disk the folder takes, and the limit at which no more batches are accepted.
 
 The files are added up when a share of what is there has been written since, not at every write; what was written since
-counts as it is. Knows nothing of what the files hold.
+counts as it is. Where there is a limit, the figure is exact when it is asked for; where there is none, nobody waits for a
+look at all files of a large archive: a thread takes it. Knows nothing of what the files hold.
 */
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::StoreError;
 use crate::error::Cause;
@@ -23,27 +25,38 @@ const DEPTH_MAX: usize = 4;
 
 /// The disk use of a folder.
 pub(super) struct Usage {
+    files: Arc<Files>,
+    /// 0 for no limit.
+    bytes_max: u64,
+}
+
+/// What is measured.
+struct Files {
     folder: PathBuf,
     /// A second folder that counts.
     beside: Option<PathBuf>,
-    /// 0 for no limit.
-    bytes_max: u64,
     measured: AtomicU64,
     since: AtomicU64,
+    /// A thread is at it.
+    is_measuring: AtomicBool,
 }
 
 impl Usage {
-    /// Measures a folder and, where there is one, the one beside it.
+    /// Measures a folder and, where there is one, the one beside it; the latter a little later where there is no limit.
     pub(super) fn new(folder: &Path, beside: Option<PathBuf>, bytes_max: u64) -> Self {
-        let folder = folder.to_owned();
-        let usage = Self { folder, beside, bytes_max, measured: 0.into(), since: 0.into() };
-        usage.measure();
+        let measured = AtomicU64::new(bytes_below(folder, DEPTH_MAX));
+        let (folder, since, is_measuring) = (folder.to_owned(), 0.into(), false.into());
+        let files = Files { folder, beside, measured, since, is_measuring };
+        let usage = Self { files: Arc::new(files), bytes_max };
+        if usage.files.beside.is_some() {
+            usage.measure_soon();
+        }
         usage
     }
 
     /// Bytes on disk.
     pub(super) fn bytes(&self) -> u64 {
-        self.measured.load(Ordering::Relaxed) + self.since.load(Ordering::Relaxed)
+        self.files.measured.load(Ordering::Relaxed) + self.files.since.load(Ordering::Relaxed)
     }
 
     /// Whether the limit is reached.
@@ -61,14 +74,38 @@ impl Usage {
 
     /// Counts bytes that were written.
     pub(super) fn add(&self, bytes: u64) {
-        let since = self.since.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if since >= MEASURE_BYTES.max(self.measured.load(Ordering::Relaxed) / MEASURE_SHARE) {
-            self.measure();
+        let since = self.files.since.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if since >= MEASURE_BYTES.max(self.files.measured.load(Ordering::Relaxed) / MEASURE_SHARE) {
+            self.measure_soon();
         }
     }
 
     /// Adds the files up.
     pub(super) fn measure(&self) {
+        self.files.measure();
+    }
+
+    /// Adds the files up: now, or by a thread where there is no limit.
+    fn measure_soon(&self) {
+        if self.bytes_max > 0 {
+            return self.measure();
+        }
+        if self.files.is_measuring.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let files = Arc::clone(&self.files);
+        let started = std::thread::Builder::new().name("disk-usage".to_owned()).spawn(move || {
+            files.measure();
+            files.is_measuring.store(false, Ordering::Release);
+        });
+        if started.is_err() {
+            self.files.is_measuring.store(false, Ordering::Release); // the next write tries again
+        }
+    }
+}
+
+impl Files {
+    fn measure(&self) {
         self.since.store(0, Ordering::Relaxed);
         let beside = self.beside.as_ref().map_or(0, |folder| bytes_below(folder, DEPTH_MAX));
         self.measured.store(bytes_below(&self.folder, DEPTH_MAX) + beside, Ordering::Relaxed);
@@ -124,5 +161,10 @@ mod tests {
         std::fs::write(inner().join("file"), vec![1; 60_000]).expect("written");
         let beside = Usage::new(&inner(), Some(inner()), 100_000);
         assert!(beside.is_full(), "the folder beside counts: {}", beside.bytes());
+        let unlimited = Usage::new(&inner(), Some(inner()), 0);
+        while unlimited.bytes() < beside.bytes() {
+            std::thread::yield_now(); // the thread that looks comes to it
+        }
+        assert_eq!(unlimited.bytes(), beside.bytes());
     }
 }

@@ -214,17 +214,19 @@ fn store_block(store: &Inner, encoder: &mut BlockEncoder, waiting: Vec<Waiting>)
         waiting.into_iter().map(|waiting| (waiting.batch, waiting.answer)).unzip();
     let block = Arc::new(Block { position: store.tail.end(), batches });
     let stored = write(store, encoder, &block).map(|()| block.position);
-    match &stored {
+    let left = match &stored {
         Ok(_) => store.tail.push(block, bytes),
         Err(error) => {
             tracing::error!(%error, "events could not be stored");
             store.queue.refuse(error.clone());
+            Vec::new()
         }
-    }
+    };
     store.queue.release(bytes);
     for answer in answers {
         let _ = answer.send(stored.clone()); // the caller may have gone
     }
+    drop(left); // its events are freed while the callers go on
 }
 
 fn write(store: &Inner, encoder: &mut BlockEncoder, block: &Block) -> Result<(), StoreError> {
