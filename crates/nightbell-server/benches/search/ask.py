@@ -65,9 +65,10 @@ class Asked:
             return None, None
         begin = time.monotonic()
         ran = subprocess.run(
-            f"zstdcat {self.text} | rg --fixed-strings -- '{words}'", shell=True, capture_output=True, text=True
+            f"zstdcat {self.text} | rg --fixed-strings -- '{words}'", shell=True, capture_output=True
         )
-        lines = ran.stdout.splitlines()
+        # A message may hold characters that Python, unlike rg, takes for the end of a line.
+        lines = ran.stdout.decode().split("\n")[:-1]
         if is_last_hour:
             start, end = self.times(True)
             lines = [line for line in lines if start <= time_of(line) < end]

@@ -44,6 +44,8 @@ pub(crate) const RESULT_BYTES_KEPT_MAX: usize = 64 << 20;
 pub(crate) const RUNNING_BYTES_MAX: usize = 256 << 20;
 /// Bytes that one thread gathers before it hands them over, beyond one event.
 const PART_BYTES: usize = 1 << 20;
+/// Pieces whose events alike are counted together before a query sees them: what is shown meanwhile lags by as many.
+const COUNTED_PIECES_MAX: usize = 8;
 /// Bytes that a value of a result is counted with beyond its text and its column's name.
 const VALUE_BYTES: usize = 48;
 
@@ -457,15 +459,23 @@ async fn read(app: &Arc<App>, asking: &Arc<Asking>) -> Status {
     let planned = tokio::task::spawn_blocking(move || {
         let areas = asked.asked.areas.iter().map(|(area, _)| area.clone()).collect();
         let progress = Arc::clone(&asked.progress);
-        Search::plan(&worker, areas, Order::Newest, Reading { asking: asked }, progress)
+        Search::plan(
+            &worker,
+            areas,
+            Order::Newest,
+            Reading { asking: asked, idle: Mutex::default() },
+            progress,
+        )
     });
     let search = match planned.await {
         Ok(Ok(search)) => search,
         Ok(Err(failure)) => return failed(&failure),
         Err(failure) => return Status::Failed(failure.to_string()),
     };
-    match search.run(None).await {
-        Ok(ended) => match ended.limit {
+    let ended = search.run(None).await;
+    let finished = tokio::task::block_in_place(|| search.taker().finish());
+    match ended {
+        Ok(ended) => match ended.limit.or(finished.err().and_then(|Over(limit)| limit)) {
             Some(limit) => Status::Failed(limit),
             None if ended.halted_at.is_some() => {
                 Status::Failed("the search ended before everything was read".to_owned())
@@ -495,39 +505,79 @@ fn failed(failure: &Failure) -> Status {
 /// Reads events into the runs of a query.
 struct Reading {
     asking: Arc<Asking>,
+    /// Counts that no thread is at.
+    idle: Mutex<Vec<Counts>>,
 }
 
 /// What one piece comes to.
 struct Gathered {
     answers: Vec<Answer>,
-    /// Events alike, counted for each query, of the area with this number.
-    tallies: Vec<Tally>,
+    counted: Option<Counts>,
+}
+
+/// Events alike of one area, counted for each query, and how many pieces went in.
+struct Counts {
     area: usize,
+    tallies: Vec<Tally>,
+    pieces: usize,
+}
+
+impl Counts {
+    fn bytes(&self) -> usize {
+        self.tallies.iter().map(Tally::bytes).sum()
+    }
 }
 
 impl Reading {
-    /// Feeds what was counted to the queries, and hands it over once it is much.
-    fn pour(&self, part: &mut Gathered) -> Result<(), Over> {
+    /// Counts that go on: those of another piece of the area, or new ones.
+    fn counts(&self, area: usize) -> Counts {
+        let mut idle = self.idle();
+        let found = idle.iter().position(|counts| counts.area == area);
+        found.map(|at| idle.swap_remove(at)).unwrap_or_else(|| Counts {
+            area,
+            tallies: self.asking.asked.queries.iter().map(|_| Tally::default()).collect(),
+            pieces: 0,
+        })
+    }
+
+    /// Feeds what was counted to the queries.
+    fn pour(&self, counts: &mut Counts, answers: &mut [Answer]) -> Result<(), Over> {
         let Some(looks) = &self.asking.looks else { return Ok(()) };
-        let asked = &self.asking.asked;
-        let group = asked.areas.get(part.area).map_or("", |(_, label)| label.as_str());
-        for ((tally, looks), answer) in part.tallies.iter_mut().zip(looks).zip(&mut part.answers) {
+        let group = self.asking.asked.areas.get(counts.area).map_or("", |(_, label)| label.as_str());
+        for ((tally, looks), answer) in counts.tallies.iter_mut().zip(looks).zip(&mut *answers) {
             if answer.cut.is_none()
                 && let Err(limit) = tally.pour(looks, group, &mut answer.run)
             {
                 answer.cut = Some(limit.to_string());
             }
         }
-        self.asking.go_on(&part.answers)?;
-        self.hand_over(part)
+        counts.pieces = 0;
+        self.asking.go_on(answers)
     }
 
-    fn hand_over(&self, part: &mut Gathered) -> Result<(), Over> {
-        let held = part.answers.iter().map(|answer| answer.run.held_bytes()).sum::<usize>();
-        if held > PART_BYTES {
-            self.asking.join(std::mem::replace(&mut part.answers, self.asking.asked.runs()))?;
+    /// Feeds the rest of what was counted, once all is read.
+    fn finish(&self) -> Result<(), Over> {
+        let idle = std::mem::take(&mut *self.idle());
+        for mut counts in idle {
+            let mut answers = self.asking.asked.runs();
+            let poured = self.pour(&mut counts, &mut answers);
+            self.asking.join(answers)?;
+            poured?;
         }
         Ok(())
+    }
+
+    /// Hands over what queries hold, once it is much.
+    fn hand_over(&self, answers: &mut Vec<Answer>) -> Result<(), Over> {
+        if answers.iter().map(|answer| answer.run.held_bytes()).sum::<usize>() > PART_BYTES {
+            self.asking.join(std::mem::replace(answers, self.asking.asked.runs()))?;
+        }
+        Ok(())
+    }
+
+    /// A panic elsewhere leaves whole counts.
+    fn idle(&self) -> MutexGuard<'_, Vec<Counts>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -558,23 +608,20 @@ impl Taker for Reading {
     }
 
     fn part(&self) -> Gathered {
-        let asked = &self.asking.asked;
-        Gathered {
-            answers: asked.runs(),
-            tallies: asked.queries.iter().map(|_| Tally::default()).collect(),
-            area: 0,
-        }
+        Gathered { answers: self.asking.asked.runs(), counted: None }
     }
 
     fn count(&self, part: &mut Gathered, area: usize, rows: &Counted<'_>) -> Result<(), Over> {
         let Some(looks) = &self.asking.looks else { return Ok(()) };
-        part.area = area;
-        let mut bytes = 0;
-        for ((tally, looks), query) in part.tallies.iter_mut().zip(looks).zip(&self.asking.asked.queries) {
+        let counts = part.counted.get_or_insert_with(|| self.counts(area));
+        for ((tally, looks), query) in counts.tallies.iter_mut().zip(looks).zip(&self.asking.asked.queries) {
             tally.count(query, looks, rows);
-            bytes += tally.bytes();
         }
-        if bytes > PART_BYTES { self.pour(part) } else { Ok(()) }
+        if counts.bytes() > PART_BYTES {
+            self.pour(counts, &mut part.answers)?;
+            self.hand_over(&mut part.answers)?;
+        }
+        Ok(())
     }
 
     fn take(&self, part: &mut Gathered, event: &Stored<'_>) -> Result<(), Over> {
@@ -585,11 +632,18 @@ impl Taker for Reading {
         }
         feed(asked, &mut part.answers, event, &subject);
         self.asking.go_on(&part.answers)?;
-        self.hand_over(part)
+        self.hand_over(&mut part.answers)
     }
 
     fn join(&self, mut part: Gathered) -> Result<(), Over> {
-        let poured = self.pour(&mut part);
+        let mut poured = Ok(());
+        if let Some(mut counts) = part.counted {
+            counts.pieces += 1;
+            if counts.pieces >= COUNTED_PIECES_MAX {
+                poured = self.pour(&mut counts, &mut part.answers);
+            }
+            self.idle().push(counts);
+        }
         self.asking.join(part.answers)?;
         poured
     }

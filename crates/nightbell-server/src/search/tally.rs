@@ -2,13 +2,14 @@
 [`Tally`]: events that one query cannot tell apart, counted by columns of the archive and fed to the query once for all.
 
 A row group is counted by the numbers its columns keep for their values, without a look at single events. What is counted
-goes into the query's run when [`Tally::pour`] is called, so a piece of many row groups feeds each kind of event once.
+goes into the query's run when [`Tally::pour`] is called, so several pieces feed each kind of event once.
 */
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use nightbell_core::fields::{Fields, Selector, Subject, Value};
 use nightbell_core::logsql::{Alike, Query, Row, Run, RunError};
 use nightbell_core::time::Timestamp;
@@ -61,14 +62,14 @@ pub(super) struct Tally {
     streams: Texts,
     fields: Vec<Texts>,
     /// By the numbers of time, stream and fields.
-    counts: HashMap<Box<[u32]>, u64>,
+    counts: HashMap<Box<[u32]>, u64, RandomState>,
     bytes: usize,
 }
 
 /// Different texts, numbered from 1; 0 stands for none.
 #[derive(Debug, Default)]
 struct Texts {
-    numbers: HashMap<Arc<str>, u32>,
+    numbers: HashMap<Arc<str>, u32, RandomState>,
     texts: Vec<Arc<str>>,
 }
 
@@ -111,8 +112,9 @@ impl Tally {
         // The number here of each number there, as far as it was needed.
         let mut known: Vec<Vec<Option<u32>>> = fields.iter().map(|codes| vec![None; codes.kinds()]).collect();
         let mut known_streams = vec![None; streams.map_or(0, Codes::kinds)];
+        let mut key = Vec::with_capacity(2 + fields.len());
         for (row, count) in kinds.counts() {
-            let mut key = Vec::with_capacity(2 + fields.len());
+            key.clear();
             key.push(self.time_number(counted.columns, &spans, row));
             let bytes = &mut self.bytes;
             if let Some(codes) = streams {
@@ -144,7 +146,7 @@ impl Tally {
                 *held += count;
             } else {
                 *bytes += KIND_BYTES + size_of_val(key.as_slice());
-                self.counts.insert(key.into_boxed_slice(), count);
+                self.counts.insert(key.as_slice().into(), count);
             }
         }
     }

@@ -11,6 +11,7 @@ use std::hash::Hash;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use nightbell_core::time::Timestamp;
 use parquet::basic::{Encoding, Repetition, Type as Physical};
 use parquet::column::page::{Page, PageMetadata, PageReader};
@@ -289,7 +290,7 @@ fn numbered<T: DataType, K: Eq + Hash>(
     key: impl Fn(&T::T) -> K,
 ) -> Result<(Vec<u32>, Vec<T::T>), ParquetError> {
     let (present, values) = read_values::<T>(pages, shape, rows)?;
-    let (mut numbers, mut distinct) = (HashMap::new(), Vec::new());
+    let (mut numbers, mut distinct) = (HashMap::<K, u32, RandomState>::default(), Vec::new());
     let mut codes = Vec::with_capacity(rows);
     let mut values = values.into_iter();
     for row in 0..rows {

@@ -24,7 +24,7 @@ pub const ROW_GROUP_MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 const PAGE_BYTES_MAX: usize = 1024 * 1024;
 
 /// Bytes of a page of messages before compression: what is unpacked for one event that is wanted.
-const MESSAGE_PAGE_BYTES_MAX: usize = 256 * 1024;
+const MESSAGE_PAGE_BYTES_MAX: usize = 512 * 1024;
 
 /// The level of zstd for files: see the page on the archive for what was measured.
 const ZSTD_LEVEL: i32 = 9;

@@ -6,6 +6,8 @@ alike.
 use std::collections::HashMap;
 use std::ops::Range;
 
+use foldhash::fast::RandomState;
+
 /// Pairs of codes that are told apart by a table; of more, those that occur are looked up one by one.
 const PAIRS_MAX: usize = 1 << 18;
 
@@ -45,7 +47,7 @@ impl Kinds {
                 *kind = number(&mut table[*kind as usize * count + *code as usize]);
             }
         } else {
-            let mut table: HashMap<u64, u32> = HashMap::new();
+            let mut table: HashMap<u64, u32, RandomState> = HashMap::default();
             for (kind, code) in kinds.iter_mut().zip(codes) {
                 *kind = number(table.entry(u64::from(*kind) << 32 | u64::from(*code)).or_default());
             }
