@@ -5,13 +5,12 @@ Follows "IAM JSON policy elements: Condition operators" and "Multivalued context
 of a statement must hold; of the values of one key any will do, and none where the operator is negated.
 */
 
-use std::net::IpAddr;
-
 use super::PolicyError;
 use super::facts::{self, Facts, Value};
 use super::template::{Template, Wildcards};
-use super::wildcard::Case;
+use crate::cidr::Cidr;
 use crate::json::Json;
+use crate::wildcard::Case;
 
 /// One key of one operator.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,7 +67,7 @@ enum Operand {
     Number(f64),
     Millis(i64),
     Bool(bool),
-    Net(IpAddr, u8),
+    Range(Cidr),
 }
 
 impl Condition {
@@ -245,9 +244,9 @@ impl Test {
             Self::Bool | Self::Null => {
                 facts::truth(text).map(Operand::Bool).ok_or_else(|| "is neither true nor false".to_owned())
             }
-            Self::Address => {
-                net(text).ok_or_else(|| "is no IP address and no range, as 203.0.113.0/24".to_owned())
-            }
+            Self::Address => Cidr::parse(text)
+                .map(Operand::Range)
+                .ok_or_else(|| "is no IP address and no range, as 203.0.113.0/24".to_owned()),
         }
     }
 
@@ -267,8 +266,8 @@ impl Test {
                 Some(value.time().is_some_and(|millis| order.holds(&millis, wanted)))
             }
             (Self::Bool, Operand::Bool(wanted)) => Some(value.bool() == Some(*wanted)),
-            (Self::Address, Operand::Net(net, bits)) => {
-                Some(value.address().is_some_and(|address| inside(address, *net, *bits)))
+            (Self::Address, Operand::Range(range)) => {
+                Some(value.address().is_some_and(|address| range.contains(address)))
             }
             _ => Some(false),
         }
@@ -284,30 +283,5 @@ impl Order {
             Self::Greater => left > right,
             Self::GreaterOrEqual => left >= right,
         }
-    }
-}
-
-/// An address, or a range in CIDR notation.
-fn net(text: &str) -> Option<Operand> {
-    let (address, bits) = match text.split_once('/') {
-        Some((address, bits)) => (address, Some(bits.parse::<u8>().ok()?)),
-        None => (text, None),
-    };
-    let address: IpAddr = address.parse().ok()?;
-    let width = if address.is_ipv4() { 32 } else { 128 };
-    let bits = bits.unwrap_or(width);
-    (bits <= width).then_some(Operand::Net(address, bits))
-}
-
-/// Whether the first `bits` bits of both are the same.
-fn inside(address: IpAddr, net: IpAddr, bits: u8) -> bool {
-    match (address, net) {
-        (IpAddr::V4(address), IpAddr::V4(net)) => {
-            (address.to_bits() ^ net.to_bits()).checked_shr(32 - u32::from(bits)).unwrap_or(0) == 0
-        }
-        (IpAddr::V6(address), IpAddr::V6(net)) => {
-            (address.to_bits() ^ net.to_bits()).checked_shr(128 - u32::from(bits)).unwrap_or(0) == 0
-        }
-        _ => false,
     }
 }

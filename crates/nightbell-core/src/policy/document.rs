@@ -12,9 +12,9 @@ use super::condition::Condition;
 use super::evaluate::Request;
 use super::principals::{Grant, Principals};
 use super::template::{Template, Wildcards};
-use super::wildcard::Case;
 use super::{POLICY_BYTES_MAX, PolicyError};
 use crate::json::Json;
+use crate::wildcard::Case;
 
 /// What a policy is attached to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

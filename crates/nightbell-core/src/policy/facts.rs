@@ -134,8 +134,8 @@ impl<'a> Value<'a> {
 
     pub(super) fn address(self) -> Option<IpAddr> {
         match self {
-            Self::Address(address) => Some(address.to_canonical()),
-            Self::Text(text) => text.parse::<IpAddr>().ok().map(|address| address.to_canonical()),
+            Self::Address(address) => Some(address),
+            Self::Text(text) => text.parse().ok(),
             _ => None,
         }
     }

@@ -22,7 +22,6 @@ mod principals;
 mod template;
 #[cfg(test)]
 mod tests;
-mod wildcard;
 
 /// Bytes of a document as it was sent, white space and all; each kind of policy has a smaller limit of its own.
 pub const POLICY_BYTES_MAX: usize = 65_536;

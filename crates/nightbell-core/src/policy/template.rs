@@ -6,8 +6,8 @@ Variables are read by "IAM policy elements: Variables and tags" (IAM User Guide)
 */
 
 use super::facts::Facts;
-use super::wildcard::{self, Case, Token};
 use super::{POLICY_PATTERN_BYTES_MAX, POLICY_SUBJECT_BYTES_MAX};
+use crate::wildcard::{self, Case, Token};
 
 /// What `*` and `?` mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::super::wildcard::{Case, Token, matches};
 use super::*;
+use crate::wildcard::{Case, Token, matches};
 
 /// What a pattern means, without cleverness: every way to go on is tried.
 fn naive(pattern: &[Token], text: &[char]) -> bool {

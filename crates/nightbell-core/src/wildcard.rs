@@ -8,7 +8,7 @@ always starts in the same segment, and a free run makes up for whatever came bef
 
 /// One step of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Token {
+pub(crate) enum Token {
     /// This byte.
     Byte(u8),
     /// Any one character.
@@ -23,7 +23,7 @@ pub(super) enum Token {
 
 /// Whether case matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Case {
+pub(crate) enum Case {
     /// It does.
     Exact,
     /// ASCII letters are equal in both cases; the pattern is in lower case.
@@ -31,7 +31,7 @@ pub(super) enum Case {
 }
 
 /// Whether the whole text matches the pattern.
-pub(super) fn matches(pattern: &[Token], text: &str, case: Case) -> bool {
+pub(crate) fn matches(pattern: &[Token], text: &str, case: Case) -> bool {
     let text = text.as_bytes();
     let (mut at, mut position) = (0, 0);
     // Where to go on after the last run of each kind: its next token, and how far it has reached.
