@@ -28,6 +28,7 @@ pub mod logsql;
 pub mod math;
 pub mod metric;
 pub mod mute;
+pub mod object_key;
 pub mod pattern;
 pub mod policy;
 pub mod recipe;
