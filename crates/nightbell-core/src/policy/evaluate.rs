@@ -8,6 +8,7 @@ names the caller itself. Neither the order of policies nor that of statements ma
 
 use std::sync::Arc;
 
+use super::POLICY_SUBJECT_BYTES_MAX;
 use super::document::{Effect, Policy};
 use super::facts::Facts;
 use super::principals::{Grant, Principal};
@@ -77,6 +78,14 @@ pub enum Decision<'a> {
     ImplicitDeny(PolicyType),
 }
 
+impl Request<'_> {
+    /// Whether everything that patterns are held against is inside the limit.
+    fn is_bounded(&self) -> bool {
+        let longest = self.action.len().max(self.resource.len()).max(self.facts.text_bytes_max());
+        longest <= POLICY_SUBJECT_BYTES_MAX
+    }
+}
+
 impl PolicyType {
     /// `identity-based policy` and its like, with the article messages put before it.
     const fn words(self) -> (&'static str, &'static str) {
@@ -113,6 +122,9 @@ impl Decision<'_> {
 
 /// What the policies say to the request.
 pub fn evaluate<'a>(policies: &Policies<'a>, request: &Request<'_>) -> Decision<'a> {
+    if !request.is_bounded() {
+        return Decision::ImplicitDeny(PolicyType::Identity);
+    }
     let boundary = policies.boundary.map(std::slice::from_ref).unwrap_or_default();
     let identity = match weigh(policies.identity.iter().map(Arc::as_ref), request) {
         Ok(grant) => grant,

@@ -71,6 +71,12 @@ impl<'a> Facts<'a> {
         (!matches!(fact, Fact::Texts(texts) if texts.is_empty())).then_some(fact)
     }
 
+    /// Bytes of the longest text among the values.
+    pub(super) fn text_bytes_max(&self) -> usize {
+        let bytes = |value: Value<'_>| if let Value::Text(text) = value { text.len() } else { 0 };
+        self.entries.iter().flat_map(|(_, fact)| fact.values()).map(bytes).max().unwrap_or(0)
+    }
+
     /// What a policy variable stands for; keys with many values cannot be variables.
     pub(super) fn variable(&self, key: &str) -> Option<Cow<'_, str>> {
         match self.get(key)? {

@@ -37,8 +37,9 @@ pub const TRUST_POLICY_CHARS_MAX: usize = 2_048;
 pub const SESSION_POLICY_CHARS_MAX: usize = 2_048;
 /// Bytes of one pattern of an action, a resource or a condition.
 pub const POLICY_PATTERN_BYTES_MAX: usize = 2_048;
-/// Bytes of an action, a resource or one value of a fact that a pattern is held against; what is longer matches none.
-pub const POLICY_SUBJECT_BYTES_MAX: usize = 8_192;
+/// Bytes of an action, of a resource and of each value of a fact. A request with more is refused, whatever policies say:
+/// nobody escapes a Deny by length.
+pub const POLICY_SUBJECT_BYTES_MAX: usize = 4_096;
 
 /// Why a document is refused: what a client reads, and where the mistake stands.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -5,8 +5,8 @@ Variables are read by "IAM policy elements: Variables and tags" (IAM User Guide)
 `${*}`, `${?}`, `${$}` for the characters themselves. What a variable stands for is text: a `*` in it is no wildcard.
 */
 
+use super::POLICY_PATTERN_BYTES_MAX;
 use super::facts::Facts;
-use super::{POLICY_PATTERN_BYTES_MAX, POLICY_SUBJECT_BYTES_MAX};
 use crate::wildcard::{self, Case, Token};
 
 /// What `*` and `?` mean.
@@ -79,9 +79,8 @@ impl Template {
 
     /// Whether the text is what the value says; `None` where a variable has neither value nor default.
     pub(super) fn matches(&self, text: &str, facts: &Facts<'_>, case: Case) -> Option<bool> {
-        let short = text.len() <= POLICY_SUBJECT_BYTES_MAX;
         if let [Part::Fixed(tokens)] = self.parts.as_slice() {
-            return Some(short && wildcard::matches(tokens, text, case));
+            return Some(wildcard::matches(tokens, text, case));
         }
         let mut tokens = Vec::new();
         for part in &self.parts {
@@ -96,7 +95,7 @@ impl Template {
                 }
             }
         }
-        Some(short && wildcard::matches(&tokens, text, case))
+        Some(wildcard::matches(&tokens, text, case))
     }
 }
 

@@ -288,3 +288,22 @@ fn says_who_may_not_do_what_and_why() {
          arn:aws:sns:us-east-1:123456789012:alarms because no identity-based policy allows the sns:Publish action"
     );
 }
+
+#[test]
+fn no_deny_is_escaped_by_length() {
+    let deny = "{'Effect': 'Deny', 'Action': '*', 'Resource': '*', 'Condition': {'StringLike': {'k:agent': 'bad*'}}}";
+    let policies = [identity(&format!("{ALL}, {deny}"))];
+    let all = Policies { identity: &policies, resource_account: ACCOUNT, ..Policies::default() };
+    for (agent, expected) in [
+        ("good".to_owned(), true),
+        ("bad".to_owned(), false),
+        (format!("bad{}", "x".repeat(POLICY_SUBJECT_BYTES_MAX)), false),
+        ("g".repeat(POLICY_SUBJECT_BYTES_MAX), true),
+        ("g".repeat(POLICY_SUBJECT_BYTES_MAX + 1), false),
+    ] {
+        let mut facts = Facts::of(&NINA, NOW);
+        facts.put("k:agent", Fact::Texts(vec!["x".into(), agent.as_str().into()]));
+        let request = Request { principal: &NINA, action: "sns:Publish", resource: TOPIC, facts: &facts };
+        assert_eq!(evaluate(&all, &request).is_allowed(), expected, "{} bytes", agent.len());
+    }
+}

@@ -7,156 +7,115 @@ fn refused(text: &str, kind: PolicyKind) -> PolicyError {
     }
 }
 
+const SYNTAX: &str = "Syntax errors in policy.";
+const VENDOR: &str = "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.";
+
+/// A document, the message, and a word of the detail.
+const DOCUMENTS: &[(&str, &str, &str)] = &[
+    ("", SYNTAX, "no JSON"),
+    ("[]", SYNTAX, "must be an object"),
+    ("{'Version': '2012-10-17'}", SYNTAX, "Statement is required"),
+    ("{'Version': '2012-10-17', 'Statement': []}", SYNTAX, "at least one member"),
+    ("{'Version': '2012-10-17', 'Statement': [1]}", SYNTAX, "Statement[0] must be an object"),
+    ("{'Version': '2012-10-17', 'Statements': []}", SYNTAX, "no element \"Statements\""),
+    ("{'Version': '2013-10-17', 'Statement': []}", SYNTAX, "Version must be"),
+    ("{'Version': '2012-10-17', 'Id': 1, 'Statement': []}", SYNTAX, "Id must be a string"),
+    ("{'Version': '2012-10-17', 'Version': '2008-10-17'}", SYNTAX, "stands twice"),
+    (
+        "{'Statement': {'Effect': 'Allow', 'Action': '*', 'Resource': '*'}}",
+        "Policy document must be version 2012-10-17 or greater.",
+        "2012-10-17",
+    ),
+];
+
+/// The same for what stands in one statement.
+const STATEMENTS: &[(&str, &str, &str)] = &[
+    ("'Action': '*', 'Resource': '*'", SYNTAX, ".Effect"),
+    ("'Effect': 'allow', 'Action': '*', 'Resource': '*'", SYNTAX, ".Effect"),
+    ("'Effect': 'Allow', 'Effect': 'Deny', 'Action': '*', 'Resource': '*'", SYNTAX, "stands twice"),
+    ("'Effect': 'Allow', 'Resource': '*'", "Policy statement must contain actions.", "Action"),
+    ("'Effect': 'Allow', 'Action': [], 'Resource': '*'", "Policy statement must contain actions.", "Action"),
+    ("'Effect': 'Allow', 'Action': 's3:Get*'", "Policy statement must contain resources.", "Resource"),
+    (
+        "'Effect': 'Allow', 'Action': '*', 'NotAction': '*', 'Resource': '*'",
+        SYNTAX,
+        "both Action and NotAction",
+    ),
+    ("'Effect': 'Allow', 'Action': [1], 'Resource': '*'", SYNTAX, "list of strings"),
+    ("'Effect': 'Allow', 'Action': 'GetObject', 'Resource': '*'", VENDOR, "GetObject"),
+    (
+        "'Effect': 'Allow', 'Action': 's3:a:b', 'Resource': '*'",
+        "Actions/Condition can contain only one colon.",
+        "",
+    ),
+    ("'Effect': 'Allow', 'Action': 's_3:Get', 'Resource': '*'", "Vendor s_3 is not valid", ""),
+    (
+        "'Effect': 'Allow', 'Action': '*', 'Resource': 'bucket'",
+        "Resource bucket must be in ARN format or \"*\".",
+        "bucket",
+    ),
+    (
+        "'Effect': 'Allow', 'Action': '*', 'Resource': 'arn:moon:s3:::b'",
+        "Partition \"moon\" is not valid for resource \"arn:moon:s3:::b\".",
+        "",
+    ),
+    (
+        "'Effect': 'Allow', 'Action': '*', 'Resource': 'arn:aws:s*:::b'",
+        "Resource vendor must be fully qualified and cannot contain regexes.",
+        "",
+    ),
+    (
+        "'Effect': 'Allow', 'Action': '*', 'Resource': 'arn:aws:iam:x:123456789012:user/a'",
+        "IAM resource arn:aws:iam:x:123456789012:user/a cannot contain region information.",
+        "",
+    ),
+    (
+        "'Effect': 'Allow', 'Principal': '*', 'Action': '*', 'Resource': '*'",
+        "Policy document should not specify a principal.",
+        "",
+    ),
+    (
+        "'Sid': 'a b', 'Effect': 'Allow', 'Action': '*', 'Resource': '*'",
+        "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*",
+        "a b",
+    ),
+];
+
+/// The same for the conditions of one.
+const CONDITIONS: &[(&str, &str, &str)] = &[
+    ("[]", SYNTAX, "Condition must be an object"),
+    ("{'Equals': {}}", SYNTAX, "no condition operator"),
+    ("{'Bool': {'secure': true}}", VENDOR, "secure"),
+    ("{'Bool': {'aws:s': 'yes'}}", SYNTAX, "neither true nor false"),
+    ("{'BinaryEquals': {'k:k': 'QQ=='}}", SYNTAX, "binary values"),
+    ("{'IpAddress': {'aws:SourceIp': '10.0.0.0/33'}}", SYNTAX, "no IP address"),
+    ("{'NumericEquals': {'k:k': 'inf'}}", SYNTAX, "no number"),
+    ("{'DateLessThan': {'k:k': 'soon'}}", SYNTAX, "no date"),
+    ("{'ArnLike': {'k:k': 'arn:aws:s3'}}", SYNTAX, "six parts"),
+    ("{'StringLike': {'k:k': '${aws:x'}}", SYNTAX, "without its"),
+    ("{'StringLike': {'k:k': '${aws:x, d}'}}", SYNTAX, "single quotes"),
+    ("{'StringLike': {'k:k': null}}", SYNTAX, "list of these"),
+    ("{'NullIfExists': {'k:k': true}}", SYNTAX, "Null"),
+];
+
 #[test]
 fn says_in_the_words_of_iam_what_is_wrong() {
-    let syntax = "Syntax errors in policy.";
-    let vendor = "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.";
-    let rows = [
-        ("", syntax, "no JSON"),
-        ("[]", syntax, "must be an object"),
-        ("{'Version': '2012-10-17'}", syntax, "Statement is required"),
-        ("{'Version': '2012-10-17', 'Statement': []}", syntax, "at least one member"),
-        ("{'Version': '2012-10-17', 'Statement': [1]}", syntax, "Statement[0] must be an object"),
-        ("{'Version': '2012-10-17', 'Statements': []}", syntax, "no element \"Statements\""),
-        ("{'Version': '2013-10-17', 'Statement': []}", syntax, "Version must be"),
-        ("{'Version': '2012-10-17', 'Id': 1, 'Statement': []}", syntax, "Id must be a string"),
-        ("{'Version': '2012-10-17', 'Version': '2008-10-17'}", syntax, "stands twice"),
-        (
-            "{'Statement': {'Effect': 'Allow', 'Action': '*', 'Resource': '*'}}",
-            "Policy document must be version 2012-10-17 or greater.",
-            "2012-10-17",
-        ),
-    ];
-    for (text, message, detail) in rows {
+    let check = |text: &str, message: &str, detail: &str| {
         let error = refused(text, PolicyKind::Identity);
         assert_eq!(error.message, message, "{text}");
         assert!(error.detail.contains(detail), "{text}: {error}");
+    };
+    for (text, message, detail) in DOCUMENTS {
+        check(text, message, detail);
     }
-    let rows = [
-        ("'Action': '*', 'Resource': '*'", syntax, ".Effect"),
-        ("'Effect': 'allow', 'Action': '*', 'Resource': '*'", syntax, ".Effect"),
-        ("'Effect': 'Allow', 'Effect': 'Deny', 'Action': '*', 'Resource': '*'", syntax, "stands twice"),
-        ("'Effect': 'Allow', 'Resource': '*'", "Policy statement must contain actions.", "Action"),
-        (
-            "'Effect': 'Allow', 'Action': [], 'Resource': '*'",
-            "Policy statement must contain actions.",
-            "Action",
-        ),
-        ("'Effect': 'Allow', 'Action': 's3:Get*'", "Policy statement must contain resources.", "Resource"),
-        (
-            "'Effect': 'Allow', 'Action': '*', 'NotAction': '*', 'Resource': '*'",
-            syntax,
-            "both Action and NotAction",
-        ),
-        ("'Effect': 'Allow', 'Action': [1], 'Resource': '*'", syntax, "list of strings"),
-        ("'Effect': 'Allow', 'Action': 'GetObject', 'Resource': '*'", vendor, "GetObject"),
-        (
-            "'Effect': 'Allow', 'Action': 's3:a:b', 'Resource': '*'",
-            "Actions/Condition can contain only one colon.",
-            "",
-        ),
-        ("'Effect': 'Allow', 'Action': 's_3:Get', 'Resource': '*'", "Vendor s_3 is not valid", ""),
-        (
-            "'Effect': 'Allow', 'Action': '*', 'Resource': 'bucket'",
-            "Resource bucket must be in ARN format or \"*\".",
-            "bucket",
-        ),
-        (
-            "'Effect': 'Allow', 'Action': '*', 'Resource': 'arn:moon:s3:::b'",
-            "Partition \"moon\" is not valid for resource \"arn:moon:s3:::b\".",
-            "",
-        ),
-        (
-            "'Effect': 'Allow', 'Action': '*', 'Resource': 'arn:aws:s*:::b'",
-            "Resource vendor must be fully qualified and cannot contain regexes.",
-            "",
-        ),
-        (
-            "'Effect': 'Allow', 'Action': '*', 'Resource': 'arn:aws:iam:x:123456789012:user/a'",
-            "IAM resource arn:aws:iam:x:123456789012:user/a cannot contain region information.",
-            "",
-        ),
-        (
-            "'Effect': 'Allow', 'Principal': '*', 'Action': '*', 'Resource': '*'",
-            "Policy document should not specify a principal.",
-            "",
-        ),
-        (
-            "'Sid': 'a b', 'Effect': 'Allow', 'Action': '*', 'Resource': '*'",
-            "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*",
-            "a b",
-        ),
-        (
-            "'Effect': 'Allow', 'Action': '*', 'Resource': '*', 'Condition': []",
-            syntax,
-            "Condition must be an object",
-        ),
-        (
-            "'Effect': 'Allow', 'Action': '*', 'Resource': '*', 'Condition': {'Equals': {}}",
-            syntax,
-            "no condition operator",
-        ),
-        (
-            "'Effect': 'Allow', 'Action': '*', 'Resource': '*', 'Condition': {'Bool': {'secure': true}}",
-            vendor,
-            "secure",
-        ),
-        (
-            "'Effect': 'Allow', 'Action': '*', 'Resource': '*', 'Condition': {'Bool': {'aws:s': 'yes'}}",
-            syntax,
-            "neither true nor false",
-        ),
-        (
-            "'Effect': 'Allow', 'Action': '*', 'Resource': '*', 'Condition': {'BinaryEquals': {'k:k': 'QQ=='}}",
-            syntax,
-            "binary values",
-        ),
-        (
-            "'Effect': 'Allow', 'Action': '*', 'Resource': '*', 'Condition': {'IpAddress': {'aws:SourceIp': '10.0.0.0/33'}}",
-            syntax,
-            "no IP address",
-        ),
-        (
-            "'Effect': 'Allow', 'Action': '*', 'Resource': '*', 'Condition': {'NumericEquals': {'k:k': 'inf'}}",
-            syntax,
-            "no number",
-        ),
-        (
-            "'Effect': 'Allow', 'Action': '*', 'Resource': '*', 'Condition': {'DateLessThan': {'k:k': 'soon'}}",
-            syntax,
-            "no date",
-        ),
-        (
-            "'Effect': 'Allow', 'Action': '*', 'Resource': '*', 'Condition': {'ArnLike': {'k:k': 'arn:aws:s3'}}",
-            syntax,
-            "six parts",
-        ),
-        (
-            "'Effect': 'Allow', 'Action': '*', 'Resource': '*', 'Condition': {'StringLike': {'k:k': '${aws:x'}}",
-            syntax,
-            "without its",
-        ),
-        (
-            "'Effect': 'Allow', 'Action': '*', 'Resource': '*', 'Condition': {'StringLike': {'k:k': '${aws:x, d}'}}",
-            syntax,
-            "single quotes",
-        ),
-        (
-            "'Effect': 'Allow', 'Action': '*', 'Resource': '*', 'Condition': {'StringLike': {'k:k': null}}",
-            syntax,
-            "list of these",
-        ),
-        (
-            "'Effect': 'Allow', 'Action': '*', 'Resource': '*', 'Condition': {'NullIfExists': {'k:k': true}}",
-            syntax,
-            "Null",
-        ),
-    ];
-    for (statement, message, detail) in rows {
-        let text = format!("{{'Version': '2012-10-17', 'Statement': {{{statement}}}}}");
-        let error = refused(&text, PolicyKind::Identity);
-        assert_eq!(error.message, message, "{text}");
-        assert!(error.detail.contains(detail), "{text}: {error}");
+    let document = |statement: &str| format!("{{'Version': '2012-10-17', 'Statement': {{{statement}}}}}");
+    for (statement, message, detail) in STATEMENTS {
+        check(&document(statement), message, detail);
+    }
+    for (condition, message, detail) in CONDITIONS {
+        let statement =
+            format!("'Effect': 'Allow', 'Action': '*', 'Resource': '*', 'Condition': {condition}");
+        check(&document(&statement), message, detail);
     }
 }
 
