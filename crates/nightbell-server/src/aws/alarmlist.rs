@@ -13,7 +13,7 @@ use super::Cx;
 use super::cloudwatch::{NAMES_MAX, invalid_token, named, no, validation};
 use super::entry::{self, AlarmEntry};
 use super::error::ApiError;
-use super::route::{Page, page};
+use super::page::{Page, page};
 use crate::manage::{Refusal, alarms, composites};
 
 /// Alarms of one page where the request does not say.

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{self, AlarmEntry};
 use super::error::{ApiError, Service, refused};
+use super::page::{Page, page};
 use super::queries::{self, MetricDataQuery};
-use super::route::{Page, page};
 use super::{Cx, alarmlist};
 use crate::manage::Refusal;
 use crate::manage::alarms::{self, HistoryItem};

@@ -8,7 +8,7 @@ use super::Cx;
 use super::error::{ApiError, Service, refused};
 use super::insights::check_language;
 use super::logs::need;
-use super::route::{Page, page};
+use super::page::{Page, page};
 use crate::manage::Refusal;
 use crate::manage::definitions::{self, Definition};
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::Cx;
 use super::error::{ApiError, Service, refused};
 use super::logs::need;
-use super::route::{Page, page};
+use super::page::{Page, page};
 use crate::manage::{Refusal, filters};
 
 /// Most messages of one TestMetricFilter.

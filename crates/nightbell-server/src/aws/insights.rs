@@ -16,7 +16,7 @@ use serde_json::json;
 use super::Cx;
 use super::error::{ApiError, Service, Told, refused, stored};
 use super::logs::need;
-use super::route::{Page, page};
+use super::page::{Page, page};
 use crate::catalog::Failure;
 use crate::manage::{Refusal, Resource, groups, violates};
 use crate::search::page::Found;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Cx;
 use super::error::{ApiError, Service, refused, stored};
-use super::route::{Page, page};
+use super::page::{Page, page};
 use crate::admission::admit;
 use crate::catalog::{Activity, GroupRecord, Key, StreamRecord};
 use crate::intake;

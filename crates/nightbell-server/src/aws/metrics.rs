@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::Cx;
 use super::cloudwatch::{Dimension, dimensions, invalid_token, missing, series, time, validation};
 use super::error::{ApiError, Service, stored};
-use super::route::{Page, page};
+use super::page::{Page, page};
 use crate::manage::alarms;
 use crate::run::points::{self, Point};
 

@@ -26,6 +26,7 @@ pub(crate) mod logs;
 pub(crate) mod metricdata;
 pub(crate) mod metrics;
 pub(crate) mod mute;
+mod page;
 pub(crate) mod queries;
 pub(crate) mod reads;
 pub(crate) mod route;

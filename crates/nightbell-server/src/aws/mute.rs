@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Cx;
 use super::cloudwatch::{invalid_token, missing, no, time, validation};
 use super::error::ApiError;
-use super::route::{Page, page};
+use super::page::{Page, page};
 use crate::manage::{Refusal, mutes};
 
 /// Mute rules of one page where the request does not say.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::Cx;
 use super::error::{ApiError, Service, refused};
-use super::route::{Page, page};
+use super::page::{Page, page};
 use crate::credentials::random;
 use crate::manage::topics::{self, Asking, Message};
 use crate::manage::{Refusal, Resource};
