@@ -25,7 +25,8 @@ use tracing::{debug, error};
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::aws::error::{ApiError, Service};
+use crate::aws::error::ApiError;
+use crate::aws::service::Service;
 use crate::aws::{Cx, route};
 use crate::run::Stopping;
 use crate::{admin, auth, clock, pages};
@@ -175,7 +176,7 @@ async fn serve_call(app: Arc<App>, parts: &Parts, received: &Bytes, request_id: 
     let (service, region) = match service_and_region(caller, &call) {
         Ok(found) => found,
         Err(error) => {
-            let service = route::service_of(None, &call);
+            let service = Service::unsigned(&call);
             return route::refuse(
                 &frame(call.protocol, &call.operation, service, request_id),
                 service,
@@ -203,7 +204,7 @@ fn refuse_caller(before: &Frame<'_>, parts: &Parts, received: &[u8], error: &Sig
     let refused = ApiError { status: status.as_u16(), code, message: error.message.clone() };
     match call::read(&parts.method, &parts.uri, &parts.headers, received) {
         Ok(call) => {
-            let service = route::service_of(None, &call);
+            let service = Service::unsigned(&call);
             route::refuse(
                 &frame(call.protocol, &call.operation, service, before.request_id),
                 service,
@@ -219,7 +220,7 @@ fn service_and_region(caller: Option<auth::Caller>, call: &Call) -> Result<(Serv
     match caller {
         Some(caller) => {
             let name = &caller.scope.service;
-            let service = route::service_of(Some(name), call).ok_or_else(|| {
+            let service = Service::signed(name, call).ok_or_else(|| {
                 let text =
                     format!("The operation {} of the service {name} is not served here", call.operation);
                 let query = call.protocol == Protocol::Query;
@@ -227,9 +228,9 @@ fn service_and_region(caller: Option<auth::Caller>, call: &Call) -> Result<(Serv
             })?;
             Ok((service, caller.scope.region))
         }
-        None => match route::service_of(None, call) {
+        None => match Service::unsigned(call) {
             // A link's ARN names the region.
-            Some(service) if route::may_be_unsigned(service, &call.operation) => Ok((service, String::new())),
+            Some(service) if service.may_be_unsigned(&call.operation) => Ok((service, String::new())),
             _ => {
                 let error =
                     SigError::new(SigErrorKind::Missing, "The request must be signed with an access key.");
@@ -310,7 +311,7 @@ fn frame<'a>(
     service: Option<Service>,
     request_id: &'a str,
 ) -> Frame<'a> {
-    Frame { protocol, operation, xmlns: route::namespace(service), request_id }
+    Frame { protocol, operation, xmlns: service.unwrap_or(Service::Logs).traits().xmlns, request_id }
 }
 
 /// The protocol a request seems to speak, for errors before it is read.

@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Cx;
 use super::cloudwatch::{Dimension, dimensions, invalid_token, missing, no, series, time, validation};
-use super::error::{ApiError, Service, stored};
+use super::error::{ApiError, stored};
 use super::page::{Page, page};
 use super::queries::{self, ALARM_ENTRIES_MAX, MetricDataQuery};
+use super::service::Service;
 use crate::manage::detectors;
 
 /// Detectors of one page.

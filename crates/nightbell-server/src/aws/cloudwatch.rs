@@ -11,9 +11,10 @@ use nightbell_wire::value::Time;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{self, AlarmEntry};
-use super::error::{ApiError, Service, refused};
+use super::error::{ApiError, refused};
 use super::page::{Page, page};
 use super::queries::{self, MetricDataQuery};
+use super::service::Service;
 use super::{Cx, alarmlist};
 use crate::manage::Refusal;
 use crate::manage::alarms::{self, HistoryItem};

@@ -5,10 +5,11 @@ Query definitions: Logs Insights queries kept by name ("CloudWatch Logs API Refe
 use serde::{Deserialize, Serialize};
 
 use super::Cx;
-use super::error::{ApiError, Service, refused};
+use super::error::{ApiError, refused};
 use super::insights::check_language;
 use super::logs::need;
 use super::page::{Page, page};
+use super::service::Service;
 use crate::manage::Refusal;
 use crate::manage::definitions::{self, Definition};
 

@@ -1,5 +1,5 @@
 /*!
-Which error code a refusal is, for each service. The only file that chooses AWS error codes.
+Which error code a refusal is: what all services have by the codes of the service's row, the rest by what is refused.
 
 The caller reads `message`; what went wrong inside goes to the log and not to the caller.
 */
@@ -8,21 +8,9 @@ use nightbell_core::alarm::check::AlarmErrorKind;
 use nightbell_store::Kind;
 use tracing::error;
 
+use super::service::Service;
 use crate::catalog::Failure;
 use crate::manage::{Refusal, Resource};
-
-/// A service, as the credential scope names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Service {
-    /// CloudWatch Logs.
-    Logs,
-    /// CloudWatch metrics and alarms.
-    CloudWatch,
-    /// SNS.
-    Sns,
-    /// STS.
-    Sts,
-}
 
 /// An error as a client sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +31,7 @@ impl ApiError {
 
     /// The name of the error's shape in the model: what `__type` carries on JSON and CBOR.
     pub(crate) fn shape(&self, service: Service) -> &'static str {
-        if service != Service::CloudWatch {
+        if !service.traits().query_compatible {
             return self.code;
         }
         match self.code {
@@ -78,7 +66,7 @@ pub(crate) fn refused(service: Service, refusal: Refusal) -> ApiError {
     match refusal {
         Refusal::Missing(resource) => missing(service, resource),
         Refusal::Exists(resource) => exists(resource),
-        Refusal::Invalid(text) => ApiError::sender(invalid_code(service), text),
+        Refusal::Invalid(text) => ApiError::sender(service.traits().codes.invalid, text),
         Refusal::Alarm(error) => {
             let code = match error.kind {
                 AlarmErrorKind::Form => "ValidationError",
@@ -89,11 +77,10 @@ pub(crate) fn refused(service: Service, refusal: Refusal) -> ApiError {
             ApiError::sender(code, error.to_string())
         }
         Refusal::Conflict(text) => ApiError::sender("ValidationError", text),
-        Refusal::Limit(text) => match service {
-            Service::Logs | Service::Sts => ApiError::sender("LimitExceededException", text),
-            Service::CloudWatch => ApiError::sender("LimitExceeded", text),
-            Service::Sns => ApiError { status: 403, code: "SubscriptionLimitExceeded", message: text },
-        },
+        Refusal::Limit(text) => {
+            let (status, code) = service.traits().codes.limit;
+            ApiError { status, code, message: text }
+        }
         Refusal::Store(failure) => stored(service, &failure),
     }
 }
@@ -114,8 +101,7 @@ fn missing(service: Service, resource: Resource) -> ApiError {
         Resource::Topic => ("NotFound", "Topic does not exist"),
         Resource::Subscription => ("NotFound", "Subscription does not exist"),
     };
-    let status = if service == Service::Logs { 400 } else { 404 };
-    ApiError { status, code, message: text.into() }
+    ApiError { status: service.traits().codes.missing_status, code, message: text.into() }
 }
 
 fn exists(resource: Resource) -> ApiError {
@@ -135,20 +121,11 @@ fn exists(resource: Resource) -> ApiError {
     ApiError::sender("ResourceAlreadyExistsException", text)
 }
 
-fn invalid_code(service: Service) -> &'static str {
-    match service {
-        Service::Logs => "InvalidParameterException",
-        Service::CloudWatch => "InvalidParameterValue",
-        Service::Sns => "InvalidParameter",
-        Service::Sts => "ValidationError",
-    }
-}
-
 /// A failure of the store. Never InvalidParameter: an agent would drop its batch for good.
 pub(crate) fn stored(service: Service, failure: &Failure) -> ApiError {
     match failure.kind() {
         Kind::Throttled => {
-            let code = if service == Service::Logs { "ThrottlingException" } else { "Throttling" };
+            let code = service.traits().codes.throttled;
             if let Some((bytes, bytes_max)) = failure.disk_limit() {
                 return ApiError::sender(code, disk_limit_text(bytes, bytes_max));
             }
@@ -159,11 +136,7 @@ pub(crate) fn stored(service: Service, failure: &Failure) -> ApiError {
         }
         Kind::Invalid | Kind::Conflict | Kind::Unavailable | Kind::Broken => {
             error!(error = %failure, "the store could not answer");
-            let (status, code) = match service {
-                Service::Logs => (503, "ServiceUnavailableException"),
-                Service::CloudWatch => (500, "InternalServiceError"),
-                Service::Sns | Service::Sts => (500, "InternalError"),
-            };
+            let (status, code) = service.traits().codes.unavailable;
             ApiError {
                 status,
                 code,

@@ -11,9 +11,10 @@ use nightbell_core::pattern::{Caller, Pattern};
 use serde::{Deserialize, Serialize};
 
 use super::Cx;
-use super::error::{ApiError, Service, refused};
+use super::error::{ApiError, refused};
 use super::logs::need;
 use super::page::{Page, page};
+use super::service::Service;
 use crate::manage::{Refusal, filters};
 
 /// Most messages of one TestMetricFilter.

@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
 
 use super::Cx;
-use super::error::{ApiError, Service, Told, refused, stored};
+use super::error::{ApiError, Told, refused, stored};
 use super::logs::need;
 use super::page::{Page, page};
+use super::service::Service;
 use crate::catalog::Failure;
 use crate::manage::{Refusal, Resource, groups, violates};
 use crate::search::page::Found;

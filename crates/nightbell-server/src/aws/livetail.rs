@@ -24,8 +24,9 @@ use tracing::error;
 use uuid::Uuid;
 
 use super::Cx;
-use super::error::{ApiError, Service, refused};
+use super::error::{ApiError, refused};
 use super::logs::need;
+use super::service::Service;
 use crate::app::App;
 use crate::clock;
 use crate::manage::{Refusal, Resource, groups, violates};

@@ -10,8 +10,9 @@ use nightbell_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Cx;
-use super::error::{ApiError, Service, refused, stored};
+use super::error::{ApiError, refused, stored};
 use super::page::{Page, page};
+use super::service::Service;
 use crate::admission::admit;
 use crate::catalog::{Activity, GroupRecord, Key, StreamRecord};
 use crate::intake;

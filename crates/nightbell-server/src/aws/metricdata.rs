@@ -24,9 +24,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Cx;
 use super::cloudwatch::{missing, validation};
-use super::error::{ApiError, Service, stored};
+use super::error::{ApiError, stored};
 use super::metrics::{first_period, is_answered};
 use super::queries::{self, MetricDataQuery};
+use super::service::Service;
 use crate::catalog::Failure;
 use crate::manage::detectors;
 use crate::run::points::{self, Point};

@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Cx;
 use super::cloudwatch::{Dimension, dimensions, invalid_token, missing, series, time, validation};
-use super::error::{ApiError, Service, stored};
+use super::error::{ApiError, stored};
 use super::page::{Page, page};
+use super::service::Service;
 use crate::manage::alarms;
 use crate::run::points::{self, Point};
 

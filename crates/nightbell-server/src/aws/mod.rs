@@ -30,6 +30,7 @@ mod page;
 pub(crate) mod queries;
 pub(crate) mod reads;
 pub(crate) mod route;
+pub(crate) mod service;
 pub(crate) mod sns;
 pub(crate) mod sts;
 

@@ -13,8 +13,9 @@ use nightbell_core::pattern::{Caller, Pattern};
 use serde::{Deserialize, Serialize};
 
 use super::Cx;
-use super::error::{ApiError, Service, refused, stored};
+use super::error::{ApiError, refused, stored};
 use super::logs::{group_name, need};
+use super::service::Service;
 use crate::catalog::{Failure, GroupRecord};
 use crate::manage::groups;
 use crate::search::page::{self, Page, Wanted};

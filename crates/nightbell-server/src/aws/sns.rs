@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Cx;
-use super::error::{ApiError, Service, refused};
+use super::error::{ApiError, refused};
 use super::page::{Page, page};
+use super::service::Service;
 use crate::credentials::random;
 use crate::manage::topics::{self, Asking, Message};
 use crate::manage::{Refusal, Resource};

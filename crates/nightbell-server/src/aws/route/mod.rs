@@ -14,48 +14,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::error;
 
-use super::error::{ApiError, Service, Told};
+use super::error::{ApiError, Told};
+use super::service::Service;
 use super::{Cx, reads};
 
 mod cloudwatch;
 mod logs;
 mod sns;
 mod sts;
-
-/// A service for the credential scope's name or, where a request is unsigned, for what the call names.
-pub(crate) fn service_of(scope: Option<&str>, call: &Call) -> Option<Service> {
-    let by_scope = match scope {
-        Some("logs") => Some(Service::Logs),
-        Some("monitoring") => Some(Service::CloudWatch),
-        Some("sns") => Some(Service::Sns),
-        Some("sts") => Some(Service::Sts),
-        _ => None,
-    };
-    let by_target = match call.target.as_str() {
-        "Logs_20140328" => Some(Service::Logs),
-        "GraniteServiceVersion20100801" | "2010-08-01" => Some(Service::CloudWatch),
-        "2010-03-31" => Some(Service::Sns),
-        "2011-06-15" => Some(Service::Sts),
-        _ => None,
-    };
-    match scope {
-        Some(_) => by_scope.filter(|service| by_target.is_none_or(|target| target == *service)),
-        // Links in mails name the operation only.
-        None => by_target
-            .or(matches!(call.operation.as_str(), "ConfirmSubscription" | "Unsubscribe")
-                .then_some(Service::Sns)),
-    }
-}
-
-/// The XML namespace of a service's answers.
-pub(crate) fn namespace(service: Option<Service>) -> &'static str {
-    match service {
-        Some(Service::CloudWatch) => "http://monitoring.amazonaws.com/doc/2010-08-01/",
-        Some(Service::Sns) => "http://sns.amazonaws.com/doc/2010-03-31/",
-        Some(Service::Sts) => "https://sts.amazonaws.com/doc/2011-06-15/",
-        Some(Service::Logs) | None => "http://logs.amazonaws.com/doc/2014-03-28/",
-    }
-}
 
 /// Serves a call whose signature was checked.
 pub(crate) async fn route(cx: Cx, service: Service, call: &Call, body: &[u8], frame: &Frame<'_>) -> Response {
@@ -66,11 +32,6 @@ pub(crate) async fn route(cx: Cx, service: Service, call: &Call, body: &[u8], fr
         Service::Sns => sns::route(asked).await,
         Service::Sts => sts::route(asked).await,
     }
-}
-
-/// Operations that a link in a mail may ask for without a signature: the secret is in the link.
-pub(crate) fn may_be_unsigned(service: Service, operation: &str) -> bool {
-    service == Service::Sns && matches!(operation, "ConfirmSubscription" | "Unsubscribe")
 }
 
 /// How many damaged files and blocks an answer has left out.
@@ -175,12 +136,13 @@ impl Asked<'_> {
 
     fn unknown(self) -> Response {
         let (service, operation) = (self.service, &self.call.operation);
+        let name = service.traits().name;
         let code = match self.call.protocol {
             Protocol::Query => "InvalidAction",
             Protocol::Json10 | Protocol::Json11 | Protocol::Cbor => "UnknownOperationException",
         };
         self.cx.app.telemetry.requests.with_label_values(&["unknown", code]).inc();
-        let text = format!("The operation {operation} of {service:?} is not served by this version");
+        let text = format!("The operation {operation} of {name} is not served by this version");
         refuse(self.frame, Some(service), &ApiError::sender(code, text))
     }
 }
@@ -197,6 +159,6 @@ fn refuse_with(frame: &Frame<'_>, service: Option<Service>, told: &Told) -> Resp
     let mut parts = ErrorParts::new(status, error.code, &error.message);
     parts.shape = shape;
     parts.members = &told.members;
-    parts.query_compatible = service == Some(Service::CloudWatch);
+    parts.query_compatible = service.is_some_and(|service| service.traits().query_compatible);
     encode_error(frame, &parts).into_response()
 }

@@ -1,0 +1,193 @@
+/*!
+The services, one row of a table each: by what names a request asks for them, and how they speak of the errors that all have.
+
+A new service is a variant of [`Service`], a row of [`TABLE`], a file in `route/` and the line there that leads to it. Its own errors stand
+beside its operations; `error` turns what the table says into answers.
+*/
+
+use nightbell_wire::Call;
+
+/// A service of AWS that is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// CloudWatch Logs.
+    Logs,
+    /// CloudWatch metrics and alarms.
+    CloudWatch,
+    /// SNS.
+    Sns,
+    /// STS.
+    Sts,
+}
+
+/// What tells one service from the others.
+pub(crate) struct Traits {
+    /// Whose row it is.
+    service: Service,
+    /// The name as people write it.
+    pub(crate) name: &'static str,
+    /// The name in the scope of a signature.
+    signing: &'static str,
+    /// What calls name it by ([`Call::target`]): the prefix of `X-Amz-Target`, the service of an RPC path, the version of a form.
+    targets: &'static [&'static str],
+    /// The XML namespace of its answers.
+    pub(crate) xmlns: &'static str,
+    /// Its errors have other names on JSON and CBOR than on query, and a header tells the latter (awsQueryCompatible).
+    pub(crate) query_compatible: bool,
+    /// Its codes for errors that every service has.
+    pub(crate) codes: Codes,
+}
+
+/// How a service speaks of the errors that every service has: codes, and the status where services differ in it.
+pub(crate) struct Codes {
+    /// A parameter is wrong.
+    pub(crate) invalid: &'static str,
+    /// The status of what is not there; its code is the resource's.
+    pub(crate) missing_status: u16,
+    /// A limit on the number of something.
+    pub(crate) limit: (u16, &'static str),
+    /// Too much at once; worth another try.
+    pub(crate) throttled: &'static str,
+    /// The store cannot answer; worth another try.
+    pub(crate) unavailable: (u16, &'static str),
+}
+
+static TABLE: [Traits; 4] = [
+    Traits {
+        service: Service::Logs,
+        name: "CloudWatch Logs",
+        signing: "logs",
+        targets: &["Logs_20140328"],
+        xmlns: "http://logs.amazonaws.com/doc/2014-03-28/",
+        query_compatible: false,
+        codes: Codes {
+            invalid: "InvalidParameterException",
+            missing_status: 400,
+            limit: (400, "LimitExceededException"),
+            throttled: "ThrottlingException",
+            unavailable: (503, "ServiceUnavailableException"),
+        },
+    },
+    Traits {
+        service: Service::CloudWatch,
+        name: "CloudWatch",
+        signing: "monitoring",
+        targets: &["GraniteServiceVersion20100801", "2010-08-01"],
+        xmlns: "http://monitoring.amazonaws.com/doc/2010-08-01/",
+        query_compatible: true,
+        codes: Codes {
+            invalid: "InvalidParameterValue",
+            missing_status: 404,
+            limit: (400, "LimitExceeded"),
+            throttled: "Throttling",
+            unavailable: (500, "InternalServiceError"),
+        },
+    },
+    Traits {
+        service: Service::Sns,
+        name: "SNS",
+        signing: "sns",
+        targets: &["2010-03-31"],
+        xmlns: "http://sns.amazonaws.com/doc/2010-03-31/",
+        query_compatible: false,
+        codes: Codes {
+            invalid: "InvalidParameter",
+            missing_status: 404,
+            limit: (403, "SubscriptionLimitExceeded"),
+            throttled: "Throttling",
+            unavailable: (500, "InternalError"),
+        },
+    },
+    Traits {
+        service: Service::Sts,
+        name: "STS",
+        signing: "sts",
+        targets: &["2011-06-15"],
+        xmlns: "https://sts.amazonaws.com/doc/2011-06-15/",
+        query_compatible: false,
+        codes: Codes {
+            invalid: "ValidationError",
+            missing_status: 404,
+            limit: (400, "LimitExceededException"),
+            throttled: "Throttling",
+            unavailable: (500, "InternalError"),
+        },
+    },
+];
+
+// A row stands at its variant's place: `traits` finds it there.
+const _: () = {
+    let mut at = 0;
+    while at < TABLE.len() {
+        assert!(TABLE[at].service as usize == at);
+        at += 1;
+    }
+};
+
+impl Service {
+    /// The service's row.
+    pub(crate) fn traits(self) -> &'static Traits {
+        &TABLE[self as usize]
+    }
+
+    /// The service of a signature's scope. Nothing where the call names another one, or the scope none that is served.
+    pub(crate) fn signed(scope: &str, call: &Call) -> Option<Service> {
+        let service = find(|row| row.signing == scope)?;
+        named(call).is_none_or(|other| other == service).then_some(service)
+    }
+
+    /// The service that a call without a signature means.
+    pub(crate) fn unsigned(call: &Call) -> Option<Service> {
+        // Links in mails name the operation only.
+        named(call).or_else(|| is_link(&call.operation).then_some(Service::Sns))
+    }
+
+    /// Whether a link in a mail may ask for the operation without a signature: the secret is in the link.
+    pub(crate) fn may_be_unsigned(self, operation: &str) -> bool {
+        self == Service::Sns && is_link(operation)
+    }
+}
+
+/// The service that a call itself names.
+fn named(call: &Call) -> Option<Service> {
+    find(|row| row.targets.contains(&call.target.as_str()))
+}
+
+fn is_link(operation: &str) -> bool {
+    matches!(operation, "ConfirmSubscription" | "Unsubscribe")
+}
+
+fn find(wanted: impl Fn(&Traits) -> bool) -> Option<Service> {
+    TABLE.iter().find(|row| wanted(row)).map(|row| row.service)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Method, Uri};
+    use nightbell_wire::call;
+
+    use super::*;
+
+    fn form(text: &str) -> Call {
+        call::read(&Method::POST, &Uri::from_static("/"), &HeaderMap::new(), text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn scope_and_call_must_mean_the_same_service() {
+        let topics = form("Action=ListTopics&Version=2010-03-31");
+        assert_eq!(Service::signed("sns", &topics), Some(Service::Sns));
+        assert_eq!(Service::signed("sts", &topics), None);
+        assert_eq!(Service::signed("sqs", &topics), None);
+        assert_eq!(Service::signed("sts", &form("Action=GetCallerIdentity")), Some(Service::Sts));
+        assert_eq!(Service::unsigned(&topics), Some(Service::Sns));
+        assert_eq!(Service::unsigned(&form("Action=Unsubscribe")), Some(Service::Sns));
+        assert_eq!(Service::unsigned(&form("Action=GetCallerIdentity")), None);
+    }
+
+    #[test]
+    fn only_the_links_of_mails_need_no_signature() {
+        assert!(Service::Sns.may_be_unsigned("Unsubscribe"));
+        assert!(!Service::Sns.may_be_unsigned("Publish"));
+        assert!(!Service::Sts.may_be_unsigned("Unsubscribe"));
+    }
+}
