@@ -21,6 +21,7 @@ use tokio::runtime::Handle;
 use tracing::warn;
 
 use crate::app::App;
+use crate::auth::Principal;
 use crate::aws::error::disk_limit_text;
 use crate::backtest;
 use crate::catalog::{Failure, Key, put};
@@ -75,6 +76,10 @@ pub(crate) async fn answer(app: &Arc<App>, parts: &Parts, body: Bytes) -> Respon
         return reset(app, &parts.headers).await;
     }
     let caller = match auth::check(app, parts, &body, clock::now()) {
+        // These are the account's own: no policy says who else may ask for them.
+        Ok(caller) if caller.principal != Principal::Root => {
+            return text(StatusCode::FORBIDDEN, "only the root key may ask for this");
+        }
         Ok(caller) if caller.scope.service == SERVICE => caller,
         Ok(_) => return text(StatusCode::FORBIDDEN, "the request is signed for another service"),
         Err(error) => return text(StatusCode::FORBIDDEN, &error.message),

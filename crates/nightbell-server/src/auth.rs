@@ -1,5 +1,5 @@
 /*!
-Who asks: the signature of a request, checked against the key it names.
+Who asks: the signature of a request, checked against the key it names, and whose key that is.
 */
 
 use http::request::Parts;
@@ -7,15 +7,45 @@ use nightbell_core::time::Timestamp;
 use nightbell_wire::sigv4::{self, Scope, SigError, SigErrorKind};
 
 use crate::app::App;
+use crate::aws::service::Service;
 
 /// Longest name of a region.
 const REGION_BYTES_MAX: usize = 64;
+
+/// Who a request is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Principal {
+    /// The account itself, by the root key.
+    Root,
+    /// Nobody who said a name: a link of a mail was followed, and the secret in it is what counts.
+    Link,
+}
+
+impl Principal {
+    /// The principal's ARN; nothing for one that has no name.
+    pub(crate) fn arn(&self, account: &str) -> Option<String> {
+        match self {
+            Self::Root => Some(format!("arn:aws:iam::{account}:root")),
+            Self::Link => None,
+        }
+    }
+
+    /// The id that GetCallerIdentity names.
+    pub(crate) fn user_id(&self, account: &str) -> Option<String> {
+        match self {
+            Self::Root => Some(account.to_owned()),
+            Self::Link => None,
+        }
+    }
+}
 
 /// A caller whose signature is right.
 #[derive(Debug)]
 pub(crate) struct Caller {
     /// What was signed for: day, region, service.
     pub(crate) scope: Scope,
+    /// Whose key it is.
+    pub(crate) principal: Principal,
 }
 
 /// Checks the signature over the request as it was received.
@@ -35,7 +65,7 @@ pub(crate) fn check(app: &App, parts: &Parts, body: &[u8], now: Timestamp) -> Re
         return Err(SigError::new(SigErrorKind::PayloadDiffers, text));
     }
     sigv4::verify(&signed, parts, body, &app.key.secret_access_key, now.as_millis())?;
-    Ok(Caller { scope: signed.scope })
+    Ok(Caller { scope: signed.scope, principal: Principal::Root })
 }
 
 /// Whether `text` can be the name of a region: a site of the operator's own choice.
@@ -47,6 +77,19 @@ pub(crate) fn is_region(text: &str) -> bool {
 /// Whether a request names a key of ours, before anything is worked out.
 pub(crate) fn names_key(app: &App, parts: &Parts) -> bool {
     sigv4::parse(parts).is_ok_and(|signed| signed.access_key == app.key.access_key_id)
+}
+
+/// Whether a request asks by a path of REST, going by the scope it claims to be signed for; nothing of that is proven.
+pub(crate) fn claims_rest(parts: &Parts) -> bool {
+    let path = parts.uri.path();
+    path != "/"
+        && sigv4::parse(parts).is_ok_and(|signed| Service::paths(&signed.scope.service, path).is_some())
+}
+
+/// Whether the header of a request is a signature of version 4, rather than a password that a proxy passes on.
+pub(crate) fn has_signature_header(parts: &Parts) -> bool {
+    let header = parts.headers.get(http::header::AUTHORIZATION);
+    header.is_some_and(|header| header.as_bytes().starts_with(b"AWS4-"))
 }
 
 /// Whether a request carries a signature at all.

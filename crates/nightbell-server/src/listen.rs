@@ -17,9 +17,10 @@ use futures::StreamExt;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
+use nightbell_wire::call::CallError;
 use nightbell_wire::inflate::{InflateError, gunzip};
 use nightbell_wire::sigv4::{SigError, SigErrorKind};
-use nightbell_wire::{Call, Frame, Protocol, call};
+use nightbell_wire::{Call, Frame, Protocol, call, rest};
 use tokio::net::TcpListener;
 use tracing::{debug, error};
 use uuid::Uuid;
@@ -112,7 +113,8 @@ fn connection_builder() -> hyper::server::conn::http1::Builder {
 
 async fn answer(app: Arc<App>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if parts.method == Method::GET && parts.uri.query().is_none() {
+    // Requests of REST are signed in a header; presigned ones have a query.
+    if parts.method == Method::GET && parts.uri.query().is_none() && !auth::has_signature_header(&parts) {
         match parts.uri.path() {
             "/healthz" => return healthz(&app),
             "/metrics" => {
@@ -165,15 +167,16 @@ async fn serve_call(app: Arc<App>, parts: &Parts, received: &Bytes, request_id: 
         b"List-Unsubscribe=One-Click" => b"",
         body => body,
     };
-    let call = match call::read(&parts.method, &parts.uri, &parts.headers, body) {
+    let call = match read_call(parts, caller.as_ref(), body) {
         Ok(call) => call,
         Err(error) => {
-            let (code, _) = error.code();
+            let (code, status) = error.code();
             let frame = frame(error.protocol, "Error", None, request_id);
-            return route::refuse(&frame, None, &ApiError::sender(code, error.message));
+            let error = ApiError { status: status.as_u16(), code, message: error.message.into() };
+            return route::refuse(&frame, None, &error);
         }
     };
-    let (service, region) = match service_and_region(caller, &call) {
+    let (service, region, caller) = match service_and_region(caller, &call) {
         Ok(found) => found,
         Err(error) => {
             let service = Service::unsigned(&call);
@@ -191,11 +194,20 @@ async fn serve_call(app: Arc<App>, parts: &Parts, received: &Bytes, request_id: 
         return pages::ask(&call.operation);
     }
     let frame = frame(call.protocol, &call.operation, Some(service), request_id);
-    let response = route::route(Cx { app, region, now }, service, &call, body, &frame).await;
+    let response = route::route(Cx { app, region, now, caller }, service, &call, body, &frame).await;
     if person {
         return pages::after_link(&call.operation, response.status());
     }
     response
+}
+
+/// Which operation is asked for: by the paths of the service that was signed for, where it has some.
+fn read_call(parts: &Parts, caller: Option<&auth::Caller>, body: &[u8]) -> Result<Call, CallError> {
+    let paths = caller.and_then(|caller| Service::paths(&caller.scope.service, parts.uri.path()));
+    match paths {
+        Some(paths) => rest::read(paths, &parts.method, &parts.uri, &parts.headers),
+        None => call::read(&parts.method, &parts.uri, &parts.headers, body),
+    }
 }
 
 /// Refuses a signature, in the shape of the service that was meant where the call can be read.
@@ -203,6 +215,7 @@ fn refuse_caller(before: &Frame<'_>, parts: &Parts, received: &[u8], error: &Sig
     let (code, status) = error.code(before.protocol);
     let refused = ApiError { status: status.as_u16(), code, message: error.message.clone() };
     match call::read(&parts.method, &parts.uri, &parts.headers, received) {
+        _ if before.protocol == Protocol::RestJson => route::refuse(before, None, &refused),
         Ok(call) => {
             let service = Service::unsigned(&call);
             route::refuse(
@@ -215,8 +228,11 @@ fn refuse_caller(before: &Frame<'_>, parts: &Parts, received: &[u8], error: &Sig
     }
 }
 
-/// Which service is meant, and in which region.
-fn service_and_region(caller: Option<auth::Caller>, call: &Call) -> Result<(Service, String), ApiError> {
+/// Which service is meant, in which region, and by whom.
+fn service_and_region(
+    caller: Option<auth::Caller>,
+    call: &Call,
+) -> Result<(Service, String, auth::Principal), ApiError> {
     match caller {
         Some(caller) => {
             let name = &caller.scope.service;
@@ -226,11 +242,13 @@ fn service_and_region(caller: Option<auth::Caller>, call: &Call) -> Result<(Serv
                 let query = call.protocol == Protocol::Query;
                 ApiError::sender(if query { "InvalidAction" } else { "UnknownOperationException" }, text)
             })?;
-            Ok((service, caller.scope.region))
+            Ok((service, caller.scope.region, caller.principal))
         }
         None => match Service::unsigned(call) {
             // A link's ARN names the region.
-            Some(service) if service.may_be_unsigned(&call.operation) => Ok((service, String::new())),
+            Some(service) if service.may_be_unsigned(&call.operation) => {
+                Ok((service, String::new(), auth::Principal::Link))
+            }
             _ => {
                 let error =
                     SigError::new(SigErrorKind::Missing, "The request must be signed with an access key.");
@@ -324,6 +342,8 @@ fn protocol_of(parts: &Parts) -> Protocol {
         Protocol::Json10
     } else if content.starts_with("application/x-amz-json") || parts.headers.contains_key("x-amz-target") {
         Protocol::Json11
+    } else if auth::claims_rest(parts) {
+        Protocol::RestJson
     } else {
         Protocol::Query
     }

@@ -2,11 +2,12 @@
 Which protocol a request speaks and which operation it asks for.
 
 Looks at method, address, headers and, for a form, at the two parameters `Action` and `Version`; the rest of the body belongs to
-[`crate::decode`]. Knows no operation: names are checked for their form only, so that they are safe in logs and metrics.
+[`crate::decode`]. Services that speak REST are read by [`crate::rest`] instead. Knows no operation: names are checked for their form only, so that they are safe in logs and metrics.
 */
 
 use crate::decode::DecodeError;
 use crate::query;
+use crate::rest::Outside;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
@@ -24,6 +25,8 @@ pub enum Protocol {
     Cbor,
     /// AWS Query: a form with the parameter `Action` in, XML out.
     Query,
+    /// AWS REST JSON: the operation in method and path, see [`crate::rest`].
+    RestJson,
 }
 
 /// A request's protocol and operation.
@@ -38,6 +41,10 @@ pub struct Call {
     pub operation: String,
     /// The client asks for the header `x-amzn-query-error` on errors (`x-amzn-query-mode: true`).
     pub query_mode: bool,
+    /// The HTTP status of an answer that is no error.
+    pub status: StatusCode,
+    /// Members that stand neither in the body nor in a form.
+    pub(crate) outside: Outside,
     /// The form, where it stands in the address.
     address_form: Option<String>,
 }
@@ -78,7 +85,9 @@ impl CallError {
             CallErrorKind::MissingAction => "MissingAction",
             CallErrorKind::BadForm => "MalformedQueryString",
         };
-        (code, StatusCode::BAD_REQUEST)
+        // A path of REST that leads nowhere is not found, as "Smithy AWS restJson1" has it.
+        let nowhere = self.protocol == Protocol::RestJson && self.kind == CallErrorKind::NoOperation;
+        (code, if nowhere { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST })
     }
 }
 
@@ -113,11 +122,29 @@ impl Protocol {
             Protocol::Json11 => "application/x-amz-json-1.1",
             Protocol::Cbor => "application/cbor",
             Protocol::Query => "text/xml",
+            Protocol::RestJson => "application/json",
         }
     }
 }
 
 impl Call {
+    /// A call that no request carried, whose input is JSON: from one part of a server to another.
+    pub fn inside(operation: &str) -> Call {
+        Call::new(Protocol::Json11, String::new(), operation.to_owned())
+    }
+
+    pub(crate) fn new(protocol: Protocol, target: String, operation: String) -> Call {
+        Call {
+            protocol,
+            target,
+            operation,
+            query_mode: false,
+            status: StatusCode::OK,
+            outside: Outside::default(),
+            address_form: None,
+        }
+    }
+
     /// The form that holds a query call's parameters.
     pub(crate) fn form<'a>(&'a self, body: &'a [u8]) -> Result<&'a str, DecodeError> {
         match &self.address_form {
@@ -149,13 +176,8 @@ fn read_rpc(
     if !is_name(operation) || !is_name(service) {
         return Err(error(CallErrorKind::BadName, "The operation's name is not valid."));
     }
-    Ok(Call {
-        protocol: Protocol::Cbor,
-        target: service.to_owned(),
-        operation: operation.to_owned(),
-        query_mode: query_mode(headers),
-        address_form: None,
-    })
+    let call = Call::new(Protocol::Cbor, service.to_owned(), operation.to_owned());
+    Ok(Call { query_mode: query_mode(headers), ..call })
 }
 
 /// `POST` with `X-Amz-Target: <prefix>.<Operation>`.
@@ -174,13 +196,8 @@ fn read_json(
     if !is_name(operation) || prefix.len() > NAME_BYTES_MAX || !prefix.split('.').all(is_name) {
         return Err(error(CallErrorKind::BadName, "The operation's name is not valid."));
     }
-    Ok(Call {
-        protocol,
-        target: prefix.to_owned(),
-        operation: operation.to_owned(),
-        query_mode: query_mode(headers),
-        address_form: None,
-    })
+    let call = Call::new(protocol, prefix.to_owned(), operation.to_owned());
+    Ok(Call { query_mode: query_mode(headers), ..call })
 }
 
 /// A form: in the body of a `POST`, in the address of a `GET` or of a `POST` whose body is empty.
@@ -204,13 +221,8 @@ fn read_form(method: &Method, uri: &Uri, body: &[u8]) -> Result<Call, CallError>
     if !is_name(&action) || !version.is_empty() && !is_name(&version) {
         return Err(error(CallErrorKind::BadName, "The operation's name is not valid."));
     }
-    Ok(Call {
-        protocol: Protocol::Query,
-        target: version.into_owned(),
-        operation: action.into_owned(),
-        query_mode: false,
-        address_form: in_address.then(|| form.to_owned()),
-    })
+    let call = Call::new(Protocol::Query, version.into_owned(), action.into_owned());
+    Ok(Call { address_form: in_address.then(|| form.to_owned()), ..call })
 }
 
 fn json_version(content_type: &str) -> Protocol {

@@ -2,11 +2,11 @@
 From a call's bytes to a plain serde struct, whichever the protocol.
 
 Unknown members are passed over, an empty body is an empty struct, and an error names the member it is about. The codecs are `json`,
-`cbor` and `query`; each reads once, and reads again with the path recorded only after the first read has failed.
+`cbor`, `query` and `rest`; each reads once, and reads again with the path recorded only after the first read has failed.
 */
 
 use crate::call::{Call, Protocol};
-use crate::{cbor, json, query};
+use crate::{cbor, json, query, rest};
 use http::StatusCode;
 use serde::Deserializer;
 use serde::de::DeserializeOwned;
@@ -27,8 +27,8 @@ pub struct DecodeError {
 
 /// Decodes a call's input.
 ///
-/// `body` is the body as inflated; on a form in the address (`GET`) it is not looked at. A form says nothing of its values' types, so
-/// `T` must: behind `#[serde(flatten)]` or `#[serde(untagged)]` all its values are texts.
+/// `body` is the body as inflated; on a form in the address (`GET`) it is not looked at. A form and an address say nothing of their values'
+/// types, so `T` must: behind `#[serde(flatten)]` or `#[serde(untagged)]` all its values are texts.
 ///
 /// # Errors
 /// Where the body is not of the protocol's form, passes one of its limits, or does not fit `T`.
@@ -37,6 +37,7 @@ pub fn decode<T: DeserializeOwned>(call: &Call, body: &[u8]) -> Result<T, Decode
         Protocol::Json10 | Protocol::Json11 => json::decode(body),
         Protocol::Cbor => cbor::decode(body),
         Protocol::Query => query::decode(call.form(body)?),
+        Protocol::RestJson => rest::decode(&call.outside, body),
     }
 }
 

@@ -51,7 +51,7 @@ pub struct EncodeError(pub(crate) String);
 /// Where the protocol has no form for the value; see [`EncodeError`].
 pub fn encode<T: Serialize>(frame: &Frame<'_>, value: &T) -> Result<Encoded, EncodeError> {
     let body = match frame.protocol {
-        Protocol::Json10 | Protocol::Json11 => {
+        Protocol::Json10 | Protocol::Json11 | Protocol::RestJson => {
             json::encode(value).map_err(|error| EncodeError(error.to_string()))?
         }
         Protocol::Cbor => cbor::encode(value)?,
@@ -69,8 +69,8 @@ impl Encoded {
         if frame.protocol == Protocol::Cbor {
             headers.insert(SMITHY_PROTOCOL, HeaderValue::from_static("rpc-v2-cbor"));
         }
-        // Smithy RPC v2 CBOR: an operation without output answers without body and content type.
-        if !(frame.protocol == Protocol::Cbor && body.is_empty()) {
+        // Smithy RPC v2 CBOR: an operation without output answers without body and content type. REST may answer with 204.
+        if !(matches!(frame.protocol, Protocol::Cbor | Protocol::RestJson) && body.is_empty()) {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(frame.protocol.content_type()));
         }
         Encoded { status, headers, body: body.into() }

@@ -51,6 +51,7 @@ pub fn encode_error(frame: &Frame<'_>, error: &ErrorParts<'_>) -> Encoded {
         Protocol::Json10 | Protocol::Json11 => json::encode(&Members(error)).unwrap_or_default(),
         Protocol::Cbor => cbor::encode(&Members(error)).unwrap_or_default(),
         Protocol::Query => xml_body(frame, error).into_bytes(),
+        Protocol::RestJson => json::encode(&RestMembers(error)).unwrap_or_default(),
     };
     let mut encoded = Encoded::new(frame, error.status, body);
     if frame.protocol != Protocol::Query {
@@ -74,6 +75,22 @@ impl Serialize for Members<'_> {
         let more = self.0.members.as_object();
         let mut map = serializer.serialize_map(Some(2 + more.map_or(0, Map::len)))?;
         map.serialize_entry("__type", self.0.shape)?;
+        map.serialize_entry("message", self.0.message)?;
+        for (name, value) in more.into_iter().flatten() {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+/// `{"Type": fault, "message": text, …}`, of REST: the header alone names the error, as AWS Lambda answers.
+struct RestMembers<'a>(&'a ErrorParts<'a>);
+
+impl Serialize for RestMembers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let more = self.0.members.as_object();
+        let mut map = serializer.serialize_map(Some(2 + more.map_or(0, Map::len)))?;
+        map.serialize_entry("Type", if self.0.status.is_server_error() { "Service" } else { "User" })?;
         map.serialize_entry("message", self.0.message)?;
         for (name, value) in more.into_iter().flatten() {
             map.serialize_entry(name, value)?;

@@ -1,7 +1,7 @@
 /*!
 Percent-encoding as AWS uses it: every octet but the unreserved ones of RFC 3986 becomes `%XX` in capitals.
 
-Shared by the form reader (`query`), where `+` is a space, and by the canonical request of `sigv4`.
+Shared by the form reader (`query`), where `+` is a space, by paths (`rest`), where it is not, and by the canonical request of `sigv4`.
 */
 
 use std::borrow::Cow;
@@ -9,6 +9,15 @@ use std::fmt::Write as _;
 
 /// Undoes percent-encoding; `+` becomes a space. Returns nothing where a `%` is not followed by two hexadecimal digits.
 pub(crate) fn decode(text: &str) -> Option<Cow<'_, [u8]>> {
+    decode_with(text, b' ')
+}
+
+/// The same for a segment of a path, in which `+` is itself.
+pub(crate) fn decode_path(segment: &str) -> Option<Cow<'_, [u8]>> {
+    decode_with(segment, b'+')
+}
+
+fn decode_with(text: &str, plus: u8) -> Option<Cow<'_, [u8]>> {
     let bytes = text.as_bytes();
     if !bytes.iter().any(|b| matches!(b, b'%' | b'+')) {
         return Some(Cow::Borrowed(bytes));
@@ -18,7 +27,7 @@ pub(crate) fn decode(text: &str) -> Option<Cow<'_, [u8]>> {
     while let Some((&first, after)) = rest.split_first() {
         rest = after;
         match first {
-            b'+' => out.push(b' '),
+            b'+' => out.push(plus),
             b'%' => {
                 let (digits, after) = rest.split_at_checked(2)?;
                 out.push(nibble(digits[0])? << 4 | nibble(digits[1])?);
@@ -63,6 +72,7 @@ mod tests {
     #[test]
     fn plus_is_a_space_and_broken_escapes_are_refused() {
         assert_eq!(decode("a+b%20c%2b").as_deref(), Some(&b"a b c+"[..]));
+        assert_eq!(decode_path("a+b%20c%2b").as_deref(), Some(&b"a+b c+"[..]));
         for broken in ["%", "%a", "%zz", "abc%4", "%+1", "%é0"] {
             assert_eq!(decode(broken), None, "{broken}");
         }

@@ -8,6 +8,7 @@ allocated by a list's index. A node is read as what the struct asks for: a text 
 
 use crate::decode::{DecodeError, locate};
 use crate::percent;
+use crate::scalar;
 use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Unexpected, Visitor,
@@ -170,19 +171,7 @@ impl<'a> Node<'a> {
     }
 
     fn visit_integer<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Refusal> {
-        let text = self.scalar(&visitor)?;
-        if let Ok(value) = text.parse::<i64>() {
-            return visitor.visit_i64(value);
-        }
-        if let Ok(value) = text.parse::<u64>() {
-            return visitor.visit_u64(value);
-        }
-        match text.parse::<f64>() {
-            Ok(value) if value.fract() == 0.0 && value.abs() <= (1_i64 << 53) as f64 => {
-                visitor.visit_i64(value as i64)
-            }
-            _ => Err(Refusal::invalid_value(Unexpected::Str(text), &visitor)),
-        }
+        scalar::integer(self.scalar(&visitor)?, visitor)
     }
 }
 
@@ -233,22 +222,11 @@ impl<'a> Deserializer<'a> for Node<'a> {
     }
 
     fn deserialize_f64<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Refusal> {
-        let text = self.scalar(&visitor)?;
-        match text.parse() {
-            Ok(value) => visitor.visit_f64(value),
-            Err(_) => Err(Refusal::invalid_value(Unexpected::Str(text), &visitor)),
-        }
+        scalar::float(self.scalar(&visitor)?, visitor)
     }
 
     fn deserialize_bool<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Refusal> {
-        let text = self.scalar(&visitor)?;
-        if text.eq_ignore_ascii_case("true") {
-            visitor.visit_bool(true)
-        } else if text.eq_ignore_ascii_case("false") {
-            visitor.visit_bool(false)
-        } else {
-            Err(Refusal::invalid_value(Unexpected::Str(text), &visitor))
-        }
+        scalar::boolean(self.scalar(&visitor)?, visitor)
     }
 
     fn deserialize_str<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Refusal> {

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{answer_json, text};
 use crate::app::App;
+use crate::auth::Principal;
 use crate::aws::Cx;
 use crate::aws::insights::{self, QUERY_GROUPS_MAX};
 use crate::clock;
@@ -151,7 +152,8 @@ pub(super) async fn answer(app: &Arc<App>, region: &str, path: &str, body: &[u8]
         "/_nightbell/facets" => Kind::Facets,
         _ => return None,
     };
-    let cx = Cx { app: Arc::clone(app), region: region.to_owned(), now: clock::now() };
+    let cx =
+        Cx { app: Arc::clone(app), region: region.to_owned(), now: clock::now(), caller: Principal::Root };
     Some(match serve(&cx, kind, body).await {
         Ok(answer) => answer_json(&answer),
         Err((status, reason)) => text(status, &reason),

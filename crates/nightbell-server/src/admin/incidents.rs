@@ -17,6 +17,7 @@ use tracing::warn;
 
 use super::{answer_json, text};
 use crate::app::App;
+use crate::auth::Principal;
 use crate::aws::Cx;
 use crate::catalog::Failure;
 use crate::clock;
@@ -142,7 +143,8 @@ async fn mute(app: &Arc<App>, region: &str, body: &[u8]) -> Result<Incident, Ref
 
 /// The incident once the watcher has taken what was asked.
 async fn after(app: &Arc<App>, region: &str, position: Position, id: &str) -> Result<Incident, Refused> {
-    let cx = Cx { app: Arc::clone(app), region: region.to_owned(), now: clock::now() };
+    let cx =
+        Cx { app: Arc::clone(app), region: region.to_owned(), now: clock::now(), caller: Principal::Root };
     cx.judged(position).await;
     find(app, id)
 }

@@ -29,6 +29,12 @@ impl ApiError {
         Self { status: 400, code, message: message.into() }
     }
 
+    /// An error of the server's own, told in its log.
+    pub(crate) fn inside() -> Self {
+        let message = "The answer could not be written".into();
+        Self { status: 500, code: "InternalFailure", message }
+    }
+
     /// The name of the error's shape in the model: what `__type` carries on JSON and CBOR.
     pub(crate) fn shape(&self, service: Service) -> &'static str {
         if !service.traits().query_compatible {

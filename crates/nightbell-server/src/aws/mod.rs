@@ -10,6 +10,7 @@ use nightbell_store::Position;
 use tokio::sync::watch;
 
 use crate::app::App;
+use crate::auth::Principal;
 
 pub(crate) mod alarmlist;
 pub(crate) mod anomaly;
@@ -21,6 +22,7 @@ mod entry;
 pub(crate) mod error;
 pub(crate) mod filters;
 pub(crate) mod insights;
+pub(crate) mod lambda;
 pub(crate) mod livetail;
 pub(crate) mod logs;
 pub(crate) mod metricdata;
@@ -43,6 +45,8 @@ pub(crate) struct Cx {
     pub(crate) region: String,
     /// When the request arrived.
     pub(crate) now: Timestamp,
+    /// Who asks.
+    pub(crate) caller: Principal,
 }
 
 /// A member that is null counts as one that is absent.

@@ -6,6 +6,9 @@ beside its operations; `error` turns what the table says into answers.
 */
 
 use nightbell_wire::Call;
+use nightbell_wire::rest::Route;
+
+use super::route::lambda;
 
 /// A service of AWS that is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub(crate) enum Service {
     Sns,
     /// STS.
     Sts,
+    /// Lambda.
+    Lambda,
 }
 
 /// What tells one service from the others.
@@ -30,6 +35,8 @@ pub(crate) struct Traits {
     signing: &'static str,
     /// What calls name it by ([`Call::target`]): the prefix of `X-Amz-Target`, the service of an RPC path, the version of a form.
     targets: &'static [&'static str],
+    /// Where its operations are asked for by method and path; empty where it speaks no REST.
+    paths: &'static [Route],
     /// The XML namespace of its answers.
     pub(crate) xmlns: &'static str,
     /// Its errors have other names on JSON and CBOR than on query, and a header tells the latter (awsQueryCompatible).
@@ -52,12 +59,13 @@ pub(crate) struct Codes {
     pub(crate) unavailable: (u16, &'static str),
 }
 
-static TABLE: [Traits; 4] = [
+static TABLE: [Traits; 5] = [
     Traits {
         service: Service::Logs,
         name: "CloudWatch Logs",
         signing: "logs",
         targets: &["Logs_20140328"],
+        paths: &[],
         xmlns: "http://logs.amazonaws.com/doc/2014-03-28/",
         query_compatible: false,
         codes: Codes {
@@ -73,6 +81,7 @@ static TABLE: [Traits; 4] = [
         name: "CloudWatch",
         signing: "monitoring",
         targets: &["GraniteServiceVersion20100801", "2010-08-01"],
+        paths: &[],
         xmlns: "http://monitoring.amazonaws.com/doc/2010-08-01/",
         query_compatible: true,
         codes: Codes {
@@ -88,6 +97,7 @@ static TABLE: [Traits; 4] = [
         name: "SNS",
         signing: "sns",
         targets: &["2010-03-31"],
+        paths: &[],
         xmlns: "http://sns.amazonaws.com/doc/2010-03-31/",
         query_compatible: false,
         codes: Codes {
@@ -103,6 +113,7 @@ static TABLE: [Traits; 4] = [
         name: "STS",
         signing: "sts",
         targets: &["2011-06-15"],
+        paths: &[],
         xmlns: "https://sts.amazonaws.com/doc/2011-06-15/",
         query_compatible: false,
         codes: Codes {
@@ -111,6 +122,22 @@ static TABLE: [Traits; 4] = [
             limit: (400, "LimitExceededException"),
             throttled: "Throttling",
             unavailable: (500, "InternalError"),
+        },
+    },
+    Traits {
+        service: Service::Lambda,
+        name: "Lambda",
+        signing: "lambda",
+        targets: &[],
+        paths: &lambda::PATHS,
+        xmlns: "",
+        query_compatible: false,
+        codes: Codes {
+            invalid: "InvalidParameterValueException",
+            missing_status: 404,
+            limit: (400, "CodeStorageExceededException"),
+            throttled: "TooManyRequestsException",
+            unavailable: (500, "ServiceException"),
         },
     },
 ];
@@ -134,6 +161,13 @@ impl Service {
     pub(crate) fn signed(scope: &str, call: &Call) -> Option<Service> {
         let service = find(|row| row.signing == scope)?;
         named(call).is_none_or(|other| other == service).then_some(service)
+    }
+
+    /// The paths of the service of a signature's scope, where the request is one of REST. All other protocols ask at `/` or name
+    /// themselves in the scope of a service that has no paths.
+    pub(crate) fn paths(scope: &str, path: &str) -> Option<&'static [Route]> {
+        let row = TABLE.iter().find(|row| row.signing == scope && !row.paths.is_empty())?;
+        (path != "/").then_some(row.paths)
     }
 
     /// The service that a call without a signature means.
@@ -164,7 +198,7 @@ fn find(wanted: impl Fn(&Traits) -> bool) -> Option<Service> {
 #[cfg(test)]
 mod tests {
     use http::{HeaderMap, Method, Uri};
-    use nightbell_wire::call;
+    use nightbell_wire::{call, rest};
 
     use super::*;
 
@@ -182,6 +216,22 @@ mod tests {
         assert_eq!(Service::unsigned(&topics), Some(Service::Sns));
         assert_eq!(Service::unsigned(&form("Action=Unsubscribe")), Some(Service::Sns));
         assert_eq!(Service::unsigned(&form("Action=GetCallerIdentity")), None);
+    }
+
+    #[test]
+    fn every_path_leads_to_its_own_operation() {
+        for row in &TABLE {
+            for route in row.paths {
+                let path = route.path.replace(['{', '}'], "");
+                let method = Method::from_bytes(route.method.as_bytes()).unwrap();
+                let found =
+                    rest::read(row.paths, &method, &path.parse().unwrap(), &HeaderMap::new()).unwrap();
+                assert_eq!(found.operation, route.operation, "an earlier line takes {path}");
+            }
+        }
+        assert!(Service::paths("lambda", "/2015-03-31/functions/").is_some());
+        assert!(Service::paths("lambda", "/").is_none());
+        assert!(Service::paths("logs", "/2015-03-31/functions/").is_none());
     }
 
     #[test]

@@ -23,9 +23,8 @@ pub(super) async fn get_caller_identity(
     _request: GetCallerIdentityRequest,
 ) -> Result<GetCallerIdentityResponse, ApiError> {
     let account = cx.app.account.clone();
-    Ok(GetCallerIdentityResponse {
-        arn: format!("arn:aws:iam::{account}:root"),
-        user_id: account.clone(),
-        account,
-    })
+    match (cx.caller.arn(&account), cx.caller.user_id(&account)) {
+        (Some(arn), Some(user_id)) => Ok(GetCallerIdentityResponse { arn, user_id, account }),
+        _ => Err(ApiError { status: 403, code: "AccessDenied", message: "The request is not signed".into() }),
+    }
 }

@@ -22,6 +22,7 @@ use tracing::warn;
 
 use super::{BacktestAnswer, BacktestRequest, Course, Ended, Line, Progress};
 use crate::app::App;
+use crate::auth::Principal;
 use crate::aws::Cx;
 use crate::manage::Refusal;
 
@@ -43,7 +44,7 @@ pub(crate) async fn answer(app: &Arc<App>, region: String, body: &[u8], now: Tim
         }
     };
     let told = request.progress;
-    let cx = Cx { app: Arc::clone(app), region, now };
+    let cx = Cx { app: Arc::clone(app), region, now, caller: Principal::Root };
     let mut work = Work::start(cx, request);
     if !told {
         return match (&mut work.task).await {

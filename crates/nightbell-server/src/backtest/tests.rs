@@ -213,7 +213,12 @@ async fn answers(world: &World) -> Vec<serde_json::Value> {
     for alarm in alarms {
         for (as_arrived, from) in [(false, None), (true, None), (false, Some(from)), (true, Some(from))] {
             let request = asked(as_arrived, from, &alarm);
-            let cx = Cx { app: Arc::clone(&world.app), region: "site".to_owned(), now: at(7_200) };
+            let cx = Cx {
+                app: Arc::clone(&world.app),
+                region: "site".to_owned(),
+                now: at(7_200),
+                caller: crate::auth::Principal::Root,
+            };
             let (progress, told) = watch::channel(Progress::default());
             let course = Course::new(progress, Arc::default(), cx.app.stopping.clone());
             let answer = tokio::task::spawn_blocking(move || run(&cx, &request, &course)).await.unwrap();
@@ -254,7 +259,12 @@ async fn what_was_not_found_is_told_of_the_archive_too() {
             "Namespace": "files", "MetricName": "Six", "Statistic": "Sum", "Period": 10, "Threshold": 20,
         });
         let request = asked(false, Some(at(7_100).as_millis()), &alarm);
-        let cx = Cx { app: Arc::clone(&world.app), region: "site".to_owned(), now: at(7_200) };
+        let cx = Cx {
+            app: Arc::clone(&world.app),
+            region: "site".to_owned(),
+            now: at(7_200),
+            caller: crate::auth::Principal::Root,
+        };
         let (progress, _told) = watch::channel(Progress::default());
         let course = Course::new(progress, Arc::default(), cx.app.stopping.clone());
         let answer = tokio::task::spawn_blocking(move || run(&cx, &request, &course)).await.unwrap().unwrap();
@@ -269,7 +279,12 @@ async fn what_was_not_found_is_told_of_the_archive_too() {
 async fn a_backtest_that_nobody_waits_for_reads_no_further() {
     let world = stored().await;
     let left = Arc::new(AtomicBool::new(true));
-    let cx = Cx { app: Arc::clone(&world.app), region: "site".to_owned(), now: at(7_200) };
+    let cx = Cx {
+        app: Arc::clone(&world.app),
+        region: "site".to_owned(),
+        now: at(7_200),
+        caller: crate::auth::Principal::Root,
+    };
     let (progress, _told) = watch::channel(Progress::default());
     let course = Course::new(progress, left, cx.app.stopping.clone());
     let alarm = serde_json::json!({

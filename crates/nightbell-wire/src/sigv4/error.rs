@@ -62,7 +62,7 @@ impl SigError {
     }
 
     /// The error code and HTTP status in a protocol: awsQuery has names of its own and answers 403 ("Common Errors" of the SNS and the
-    /// CloudWatch Logs API references).
+    /// CloudWatch Logs API references). REST has the names of JSON and the status of awsQuery ("Common Errors" of the Lambda API reference).
     pub fn code(&self, protocol: Protocol) -> (&'static str, StatusCode) {
         use SigErrorKind::{Incomplete, Missing, UnknownKey};
         let (query, other) = match self.kind {
@@ -74,6 +74,8 @@ impl SigError {
         match (protocol, self.kind) {
             (Protocol::Query, Incomplete) => (query, StatusCode::BAD_REQUEST),
             (Protocol::Query, _) => (query, StatusCode::FORBIDDEN),
+            (Protocol::RestJson, Incomplete) => (other, StatusCode::BAD_REQUEST),
+            (Protocol::RestJson, _) => (other, StatusCode::FORBIDDEN),
             _ => (other, StatusCode::BAD_REQUEST),
         }
     }

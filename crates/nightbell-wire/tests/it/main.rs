@@ -10,3 +10,4 @@ mod recorded;
 mod requests;
 mod round_trip;
 mod signatures;
+mod suite;

@@ -2,13 +2,12 @@
 The operations of CloudWatch: one line for each.
 */
 
-use axum::response::Response;
-
-use super::Asked;
+use super::{Answer, Asked};
+use crate::aws::error::Told;
 use crate::aws::{alarmlist, anomaly, cloudwatch, composite, contributors, metricdata, metrics, mute};
 
 /// Serves a call of CloudWatch.
-pub(super) async fn route(asked: Asked<'_>) -> Response {
+pub(super) async fn route(asked: Asked<'_>) -> Result<Answer, Told> {
     match asked.call.operation.as_str() {
         "PutMetricAlarm" => asked.by(cloudwatch::put_metric_alarm).await,
         "PutCompositeAlarm" => asked.by(composite::put_composite_alarm).await,

@@ -2,13 +2,12 @@
 The operations of CloudWatch Logs: one line for each.
 */
 
-use axum::response::Response;
-
-use super::Asked;
+use super::{Answer, Asked};
+use crate::aws::error::Told;
 use crate::aws::{definitions, filters, insights, livetail, logs, reads};
 
 /// Serves a call of CloudWatch Logs.
-pub(super) async fn route(asked: Asked<'_>) -> Response {
+pub(super) async fn route(asked: Asked<'_>) -> Result<Answer, Told> {
     match asked.call.operation.as_str() {
         "CreateLogGroup" => asked.by(logs::create_log_group).await,
         "DeleteLogGroup" => asked.by(logs::delete_log_group).await,

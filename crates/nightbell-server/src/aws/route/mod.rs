@@ -9,9 +9,10 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use nightbell_wire::{Call, ErrorParts, Frame, Protocol, decode, encode, encode_error, eventstream};
+use nightbell_wire::{Call, Encoded, ErrorParts, Frame, Protocol, decode, encode, encode_error, eventstream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tracing::error;
 
 use super::error::{ApiError, Told};
@@ -19,18 +20,56 @@ use super::service::Service;
 use super::{Cx, reads};
 
 mod cloudwatch;
+pub(super) mod lambda;
 mod logs;
 mod sns;
 mod sts;
 
 /// Serves a call whose signature was checked.
 pub(crate) async fn route(cx: Cx, service: Service, call: &Call, body: &[u8], frame: &Frame<'_>) -> Response {
-    let asked = Asked { cx, service, call, body, frame };
-    match service {
+    match dispatch(Asked { cx, service, call, body, frame }).await {
+        Ok(Answer::Whole(encoded)) => encoded.into_response::<Body>(),
+        Ok(Answer::GoingOn(body)) => {
+            let headers =
+                [("content-type", eventstream::CONTENT_TYPE), ("x-amzn-requestid", frame.request_id)];
+            (headers, body).into_response()
+        }
+        Err(told) => refuse_with(frame, Some(service), &told),
+    }
+}
+
+/// Asks for an operation from inside the server, for the caller in `cx`: the same rules, the same answers, the same counting. Input and
+/// output are as JSON has them; `Null` stands for an operation without output.
+///
+/// # Errors
+/// Those of the operation. One whose answer goes on is refused.
+#[cfg_attr(not(test), expect(dead_code, reason = "for parts that carry out what a document asks for"))]
+pub(crate) async fn call(cx: Cx, service: Service, operation: &str, input: &Value) -> Result<Value, Told> {
+    let call = Call::inside(operation);
+    let frame =
+        Frame { protocol: call.protocol, operation, xmlns: service.traits().xmlns, request_id: "inside" };
+    let failed = |error: serde_json::Error| {
+        error!(%error, operation, "an operation could not be asked for inside");
+        Told::from(ApiError::inside())
+    };
+    let body = serde_json::to_vec(input).map_err(failed)?;
+    match dispatch(Asked { cx, service, call: &call, body: &body, frame: &frame }).await? {
+        Answer::Whole(encoded) if encoded.body.is_empty() => Ok(Value::Null),
+        Answer::Whole(encoded) => serde_json::from_slice(&encoded.body).map_err(failed),
+        Answer::GoingOn(_) => {
+            let text = format!("The answer of {operation} goes on; ask for it over the network");
+            Err(ApiError::sender(service.traits().codes.invalid, text).into())
+        }
+    }
+}
+
+async fn dispatch(asked: Asked<'_>) -> Result<Answer, Told> {
+    match asked.service {
         Service::Logs => logs::route(asked).await,
         Service::CloudWatch => cloudwatch::route(asked).await,
         Service::Sns => sns::route(asked).await,
         Service::Sts => sts::route(asked).await,
+        Service::Lambda => lambda::route(asked).await,
     }
 }
 
@@ -38,19 +77,22 @@ pub(crate) async fn route(cx: Cx, service: Service, call: &Call, body: &[u8], fr
 const LEFT_OUT_HEADER: &str = "x-nightbell-left-out";
 
 /// An answer as the protocol writes it.
-fn encoded(service: Service, frame: &Frame<'_>, answer: &impl Serialize) -> Response {
+fn encoded(call: &Call, frame: &Frame<'_>, answer: &impl Serialize) -> Result<Encoded, Told> {
     match encode(frame, answer) {
-        Ok(encoded) => encoded.into_response::<Body>(),
+        Ok(encoded) => Ok(Encoded { status: call.status, ..encoded }),
         Err(error) => {
             error!(%error, operation = frame.operation, "an answer could not be written");
-            let inside = ApiError {
-                status: 500,
-                code: "InternalFailure",
-                message: "The answer could not be written".into(),
-            };
-            refuse(frame, Some(service), &inside)
+            Err(ApiError::inside().into())
         }
     }
+}
+
+/// What an operation answers.
+enum Answer {
+    /// All of it.
+    Whole(Encoded),
+    /// An event stream, which begins now.
+    GoingOn(Body),
 }
 
 struct Asked<'a> {
@@ -63,41 +105,38 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     /// Decodes the request, calls `serve`, encodes what it gives.
-    async fn by<Q, A, E, W>(self, serve: impl FnOnce(Cx, Q) -> W) -> Response
+    async fn by<Q, A, E, W>(self, serve: impl FnOnce(Cx, Q) -> W) -> Result<Answer, Told>
     where
         Q: DeserializeOwned,
         A: Serialize,
         E: Into<Told>,
         W: Future<Output = Result<A, E>>,
     {
-        let (service, frame) = (self.service, self.frame);
-        match self.answer(serve).await {
-            Ok(answer) => encoded(service, frame, &answer),
-            Err(told) => refuse_with(frame, Some(service), &told),
-        }
+        let (call, frame) = (self.call, self.frame);
+        let answer = self.answer(serve).await?;
+        encoded(call, frame, &answer).map(Answer::Whole)
     }
 
     /// The same for an answer of stored events; a header says what damage has left out of it, for clients that see no
     /// members but AWS's.
-    async fn reading<Q, A, W>(self, serve: impl FnOnce(Cx, Q) -> W) -> Response
+    async fn reading<Q, A, W>(self, serve: impl FnOnce(Cx, Q) -> W) -> Result<Answer, Told>
     where
         Q: DeserializeOwned,
         A: Serialize + reads::MayLeaveOut,
         W: Future<Output = Result<A, ApiError>>,
     {
-        let (service, frame) = (self.service, self.frame);
-        match self.answer(serve).await {
-            Ok(answer) if answer.left_out() == 0 => encoded(service, frame, &answer),
-            Ok(answer) => {
-                let left_out = answer.left_out().to_string();
-                ([(LEFT_OUT_HEADER, left_out)], encoded(service, frame, &answer)).into_response()
-            }
-            Err(told) => refuse_with(frame, Some(service), &told),
+        let (call, frame) = (self.call, self.frame);
+        let answer = self.answer(serve).await?;
+        let mut encoded = encoded(call, frame, &answer)?;
+        let left_out = answer.left_out();
+        if left_out > 0 {
+            encoded.headers.insert(LEFT_OUT_HEADER, left_out.into());
         }
+        Ok(Answer::Whole(encoded))
     }
 
     /// The same for an operation whose answer goes on: `serve` gives the messages of its event stream.
-    async fn going_on<Q, W>(self, serve: impl FnOnce(Cx, Q, String) -> W) -> Response
+    async fn going_on<Q, W>(self, serve: impl FnOnce(Cx, Q, String) -> W) -> Result<Answer, Told>
     where
         Q: DeserializeOwned,
         W: Future<Output = Result<Body, ApiError>>,
@@ -105,16 +144,8 @@ impl Asked<'_> {
         if !matches!(self.call.protocol, Protocol::Json10 | Protocol::Json11) {
             return self.unknown();
         }
-        let (service, frame) = (self.service, self.frame);
-        let request_id = frame.request_id.to_owned();
-        match self.answer(|cx, request| serve(cx, request, request_id)).await {
-            Ok(body) => {
-                let headers =
-                    [("content-type", eventstream::CONTENT_TYPE), ("x-amzn-requestid", frame.request_id)];
-                (headers, body).into_response()
-            }
-            Err(told) => refuse_with(frame, Some(service), &told),
-        }
+        let request_id = self.frame.request_id.to_owned();
+        self.answer(|cx, request| serve(cx, request, request_id)).await.map(Answer::GoingOn)
     }
 
     /// Decodes the request and calls `serve`; counts what it comes to.
@@ -134,16 +165,16 @@ impl Asked<'_> {
         answer
     }
 
-    fn unknown(self) -> Response {
-        let (service, operation) = (self.service, &self.call.operation);
-        let name = service.traits().name;
-        let code = match self.call.protocol {
-            Protocol::Query => "InvalidAction",
-            Protocol::Json10 | Protocol::Json11 | Protocol::Cbor => "UnknownOperationException",
+    fn unknown(self) -> Result<Answer, Told> {
+        let (name, operation) = (self.service.traits().name, &self.call.operation);
+        let (code, status) = match self.call.protocol {
+            Protocol::Query => ("InvalidAction", 400),
+            Protocol::Json10 | Protocol::Json11 | Protocol::Cbor => ("UnknownOperationException", 400),
+            Protocol::RestJson => ("UnknownOperationException", 404),
         };
         self.cx.app.telemetry.requests.with_label_values(&["unknown", code]).inc();
-        let text = format!("The operation {operation} of {name} is not served by this version");
-        refuse(self.frame, Some(service), &ApiError::sender(code, text))
+        let message = format!("The operation {operation} of {name} is not served by this version");
+        Err(ApiError { status, code, message }.into())
     }
 }
 
@@ -162,3 +193,6 @@ fn refuse_with(frame: &Frame<'_>, service: Option<Service>, told: &Told) -> Resp
     parts.query_compatible = service.is_some_and(|service| service.traits().query_compatible);
     encode_error(frame, &parts).into_response()
 }
+
+#[cfg(test)]
+mod tests;

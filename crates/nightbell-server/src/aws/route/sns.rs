@@ -2,13 +2,12 @@
 The operations of SNS: one line for each.
 */
 
-use axum::response::Response;
-
-use super::Asked;
+use super::{Answer, Asked};
+use crate::aws::error::Told;
 use crate::aws::sns;
 
 /// Serves a call of SNS.
-pub(super) async fn route(asked: Asked<'_>) -> Response {
+pub(super) async fn route(asked: Asked<'_>) -> Result<Answer, Told> {
     match asked.call.operation.as_str() {
         "CreateTopic" => asked.by(sns::create_topic).await,
         "DeleteTopic" => asked.by(sns::delete_topic).await,
