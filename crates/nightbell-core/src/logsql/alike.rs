@@ -5,8 +5,9 @@ once and counted. The ground for answering `stats` from columns of the archive w
 
 use super::Query;
 use super::aggregate::{Aggregation, Kind};
-use super::expression::{Expr, System};
+use super::expression::{Comparison, Expr, System};
 use super::period::Period;
+use super::plan::Step;
 use crate::fields::Selector;
 use crate::time::Timestamp;
 
@@ -78,4 +79,52 @@ impl Query {
         }
         Some(alike)
     }
+}
+
+/// A condition that every event must meet to get through a query's filters: that a field, looked for in these ways, is one
+/// of these texts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MustBe<'q> {
+    /// The ways to the field, in the order in which they are tried.
+    pub ways: &'q [Selector],
+    /// The texts.
+    pub texts: Vec<&'q str>,
+}
+
+impl Query {
+    /// The plainest of what filters ask: fields that must be certain texts. An event whose field is another text, or is
+    /// missing, does not get through.
+    pub fn must_be(&self) -> Vec<MustBe<'_>> {
+        let mut found = Vec::new();
+        let filters = self.plan.scan.iter().filter_map(|step| match step {
+            Step::Filter(expr) => Some(expr),
+            Step::Let(_) | Step::Extract { .. } => None,
+        });
+        let mut open: Vec<&Expr> = filters.collect();
+        while let Some(expr) = open.pop() {
+            match expr {
+                Expr::All(parts) => open.extend(parts),
+                Expr::Compare { comparison: Comparison::Equal, left, right } => {
+                    if let (Expr::Field(ways), Expr::Text(text)) | (Expr::Text(text), Expr::Field(ways)) =
+                        (left.as_ref(), right.as_ref())
+                    {
+                        found.push(MustBe { ways, texts: vec![text] });
+                    }
+                }
+                Expr::In { of, list, negated: false } => {
+                    if let Expr::Field(ways) = &**of
+                        && let Some(texts) = list.iter().map(text).collect()
+                    {
+                        found.push(MustBe { ways, texts });
+                    }
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+fn text(expr: &Expr) -> Option<&str> {
+    if let Expr::Text(text) = expr { Some(text) } else { None }
 }

@@ -28,7 +28,7 @@ mod value;
 
 use std::sync::Arc;
 
-pub use alike::Alike;
+pub use alike::{Alike, MustBe};
 pub use discover::discover;
 pub use need::TimeRange;
 pub use run::{Feed, Limits, Row, Run, RunError, Statistics};

@@ -156,6 +156,11 @@ impl Run {
         Ok(Feed::Matched)
     }
 
+    /// Counts rows that were read and that no filter lets through.
+    pub fn pass_over(&mut self, count: u64) {
+        self.statistics.records_scanned += count;
+    }
+
     /// Takes over what another part of the same query's scan has seen.
     ///
     /// # Errors

@@ -97,3 +97,29 @@ fn queries_that_look_at_the_event_itself_tell_all_apart() {
         assert_eq!(query(text).alike().is_some(), expected, "{text}");
     }
 }
+
+/// A field and the texts of which it must be one.
+type Asked<'a> = (&'a str, &'a [&'a str]);
+
+#[test]
+fn filters_tell_which_texts_a_field_must_be() {
+    let rows: [(&str, &[Asked<'_>]); 8] = [
+        ("filter a = 'x' | stats count(*)", &[("$.a", &["x"])]),
+        ("filter 'x' = a and b in ['y', 'z'] | fields a", &[("$.b", &["y", "z"]), ("$.a", &["x"])]),
+        ("fields a | filter a = 'x' | filter b = 'y'", &[("$.b", &["y"]), ("$.a", &["x"])]),
+        ("filter a = 1", &[]),
+        ("filter a = 'x' or b = 'y'", &[]),
+        ("filter not a = 'x' or a in ['x', 1]", &[]),
+        ("filter a != 'x' and a like 'x' and @message = 'x'", &[]),
+        ("stats count(*) as n by a | filter a = 'x'", &[]),
+    ];
+    for (text, expected) in rows {
+        let query = query(text);
+        let found = query.must_be();
+        let found: Vec<(String, &[&str])> =
+            found.iter().map(|must| (must.ways[0].to_string(), must.texts.as_slice())).collect();
+        let expected: Vec<(String, &[&str])> =
+            expected.iter().map(|(name, texts)| ((*name).to_owned(), *texts)).collect();
+        assert_eq!(found, expected, "{text}");
+    }
+}

@@ -27,6 +27,8 @@ pub(super) struct Looks {
     pub(super) stream: bool,
     /// Whether it looks at times.
     pub(super) timed: bool,
+    /// Fields, by their place, that must be one of these texts.
+    must_be: Vec<(usize, Vec<String>)>,
 }
 
 impl Looks {
@@ -40,7 +42,36 @@ impl Looks {
         let mut fields = fields.iter().map(place).collect::<Option<Vec<_>>>()?;
         fields.sort_unstable();
         fields.dedup();
-        Some(Self { fields, stream: *stream, timed: query.alike()?.is_timed() })
+        let must_be = query.must_be().into_iter().filter_map(|must| {
+            let (_, place) = place(&must.ways)?;
+            Some((place, must.texts.into_iter().map(str::to_owned).collect()))
+        });
+        let must_be = must_be.collect();
+        Some(Self { fields, stream: *stream, timed: query.alike()?.is_timed(), must_be })
+    }
+}
+
+impl Looks {
+    /// The rows that the plainest filters let through; `None` where there are no such filters.
+    fn chosen(&self, counted: &Counted<'_>) -> Option<Vec<u32>> {
+        // What streams leave out is not counted as read.
+        if counted.streams.is_some() {
+            return None;
+        }
+        let mut chosen: Option<Vec<u32>> = None;
+        for (place, texts) in &self.must_be {
+            let Some(codes) = counted.columns.fields.get(*place).filter(|codes| codes.are_texts()) else {
+                continue;
+            };
+            let mut wanted = vec![false; codes.kinds()];
+            codes.numbers_of(texts).into_iter().for_each(|number| wanted[number as usize] = true);
+            let is_wanted = |row: &u32| wanted[codes.codes()[*row as usize] as usize];
+            chosen = Some(match chosen {
+                Some(rows) => rows.into_iter().filter(is_wanted).collect(),
+                None => (counted.rows.start as u32..counted.rows.end as u32).filter(is_wanted).collect(),
+            });
+        }
+        chosen
     }
 }
 
@@ -63,6 +94,8 @@ pub(super) struct Tally {
     fields: Vec<Texts>,
     /// By the numbers of time, stream and fields.
     counts: HashMap<Box<[u32]>, u64, RandomState>,
+    /// Events that no filter lets through.
+    passed_over: u64,
     bytes: usize,
 }
 
@@ -102,18 +135,33 @@ impl Tally {
         let streams = counted.columns.streams.as_ref().filter(|_| by_stream);
         let fields: Vec<&Codes> =
             looks.fields.iter().filter_map(|(_, place)| counted.columns.fields.get(*place)).collect();
-        let mut kinds = Kinds::all(counted.rows.clone());
+        let chosen = looks.chosen(counted);
+        let rows = chosen.as_ref().map_or(counted.rows.len(), Vec::len);
+        self.passed_over += (counted.rows.len() - rows) as u64;
+        if rows == 0 {
+            return;
+        }
+        let row = |at: usize| chosen.as_ref().map_or(counted.rows.start + at, |chosen| chosen[at] as usize);
+        let mut kinds = Kinds::all(0..rows);
         if spans.len() > 1 {
-            kinds.split(&spans_of_rows(&spans, counted.rows.len()), spans.len());
+            let span = |at| spans.partition_point(|span| span.end <= row(at)) as u32;
+            kinds.split(&(0..rows).map(span).collect::<Vec<_>>(), spans.len());
         }
         for codes in streams.iter().copied().chain(fields.iter().copied()) {
-            kinds.split(&codes.codes()[counted.rows.start..], codes.kinds());
+            match &chosen {
+                Some(_) => {
+                    let of_chosen: Vec<u32> = (0..rows).map(|at| codes.codes()[row(at)]).collect();
+                    kinds.split(&of_chosen, codes.kinds());
+                }
+                None => kinds.split(&codes.codes()[counted.rows.start..], codes.kinds()),
+            }
         }
         // The number here of each number there, as far as it was needed.
         let mut known: Vec<Vec<Option<u32>>> = fields.iter().map(|codes| vec![None; codes.kinds()]).collect();
         let mut known_streams = vec![None; streams.map_or(0, Codes::kinds)];
         let mut key = Vec::with_capacity(2 + fields.len());
-        for (row, count) in kinds.counts() {
+        for (at, count) in kinds.counts() {
+            let row = row(at);
             key.clear();
             key.push(self.time_number(counted.columns, &spans, row));
             let bytes = &mut self.bytes;
@@ -176,6 +224,7 @@ impl Tally {
     /// The limit that the run met.
     pub(super) fn pour(&mut self, looks: &Looks, group: &str, run: &mut Run) -> Result<(), RunError> {
         let tally = std::mem::take(self);
+        run.pass_over(tally.passed_over);
         for (key, count) in &tally.counts {
             let (Some(time), Some(stream)) = (key.first(), key.get(1)) else { continue };
             let texts = key[2..].iter().zip(&tally.fields).map(|(number, texts)| texts.text(*number));
@@ -216,12 +265,4 @@ fn spans(query: &Query, counted: &Counted<'_>) -> Vec<Range<usize>> {
         start += length;
     }
     spans
-}
-
-fn spans_of_rows(spans: &[Range<usize>], rows: usize) -> Vec<u32> {
-    let mut codes = Vec::with_capacity(rows);
-    for (number, span) in spans.iter().enumerate() {
-        codes.extend(std::iter::repeat_n(number as u32, span.len()));
-    }
-    codes
 }

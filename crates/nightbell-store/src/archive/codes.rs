@@ -76,6 +76,18 @@ impl Codes {
         }
     }
 
+    /// The numbers of these texts, of those that the column holds.
+    pub fn numbers_of(&self, texts: &[impl AsRef<str>]) -> Vec<u32> {
+        let Values::Texts(held) = &self.values else { return Vec::new() };
+        let is_wanted = |held: &ByteArray| texts.iter().any(|text| text.as_ref().as_bytes() == held.data());
+        (1..).zip(held).filter(|(_, held)| is_wanted(held)).map(|(number, _)| number).collect()
+    }
+
+    /// Whether values are texts.
+    pub fn are_texts(&self) -> bool {
+        matches!(self.values, Values::Texts(_))
+    }
+
     /// Shows the value of a number as text; nothing for 0.
     pub fn show(&self, code: u32, see: &mut dyn FnMut(&str)) {
         match self.value(code) {
