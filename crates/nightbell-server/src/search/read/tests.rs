@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nightbell_core::event::{Batch, Event, Group};
-use nightbell_core::logsql::{Limits, Query, Row, Run};
+use nightbell_core::logsql::{Limits, Query, Row, Run, Statistics};
 use nightbell_core::time::Timestamp;
 use nightbell_store::archive::{Archive, Field, Wanted};
 use nightbell_store::{Catalog, Durability, MemoryStore, Write};
@@ -11,9 +11,12 @@ use nightbell_winevt::DialectReader;
 use nightbell_winevt::evtx::Reader as Evtx;
 use proptest::prelude::*;
 
+use super::super::tally::{Looks, Tally};
 use super::*;
 
 const AT: Timestamp = Timestamp::from_millis(1_789_364_520_000);
+
+const STREAMS: [&str; 2] = ["odd", "even"];
 
 struct World {
     _folder: tempfile::TempDir,
@@ -27,8 +30,18 @@ impl World {
         let catalog = Arc::new(MemoryStore::new());
         let archive = Archive::open_folder(folder.path(), Arc::clone(&catalog) as Arc<dyn Catalog>).unwrap();
         let group = Group { region: "site".into(), name: "g".into() };
-        let batch = Batch { group, stream: "s".into(), arrival: AT, events };
-        let block = Arc::new(Block { position: Position::new(0), batches: vec![batch] });
+        let batch = |(stream, events): (&str, Vec<Event>)| Batch {
+            group: group.clone(),
+            stream: stream.into(),
+            arrival: AT,
+            events,
+        };
+        let mut streams = STREAMS.map(|name| (name, Vec::new()));
+        for (number, event) in events.into_iter().enumerate() {
+            streams[number % STREAMS.len()].1.push(event);
+        }
+        let batches = streams.into_iter().filter(|(_, events)| !events.is_empty()).map(batch).collect();
+        let block = Arc::new(Block { position: Position::new(0), batches });
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let change = runtime.block_on(archive.write(&[block], &DialectReader, AT)).unwrap().unwrap();
         let mut write = Write::new();
@@ -61,6 +74,60 @@ impl World {
             }
         });
         (run.rows().unwrap(), answered)
+    }
+}
+
+/// Which events are counted.
+#[derive(Clone, Copy)]
+struct Of {
+    from: Timestamp,
+    to: Timestamp,
+    stream: Option<&'static str>,
+}
+
+const ALL: Of = Of { from: Timestamp::from_millis(0), to: Timestamp::from_millis(i64::MAX), stream: None };
+
+impl World {
+    /// The rows of a query that is counted by codes and how many events it read; `None` when it cannot be.
+    fn count(&self, query: &Query, of: Of) -> Option<(Vec<Vec<(String, String)>>, Statistics)> {
+        let fields = query.fields()?.into_iter().map(Field::asked_for).collect::<Option<Vec<_>>>()?;
+        let looks = Looks::of(query, &fields)?;
+        let (mut run, mut tally) = (Run::new(query, AT, Limits::default()), Tally::default());
+        let is_wanted = |stream: &str| of.stream == Some(stream);
+        let streams = of.stream.is_some().then_some(&is_wanted as &dyn Fn(&str) -> bool);
+        self.runtime.block_on(async {
+            for entry in self.archive.all_files().unwrap() {
+                let reader = self.archive.open_file(&entry).await.unwrap();
+                for at in 0..reader.row_groups() {
+                    let wanted = WantedCodes { times: true, streams: true, fields: fields.clone() };
+                    let columns = reader.codes(at, &wanted).await.unwrap();
+                    let rows = columns.between(of.from, of.to);
+                    tally.count(query, &looks, &Counted { columns: &columns, rows, streams });
+                }
+            }
+        });
+        tally.pour(&looks, "0:g", &mut run).unwrap();
+        Some((run.rows().unwrap(), run.statistics()))
+    }
+
+    /// The same, row by row.
+    fn feed_each(&self, query: &Query, of: Of) -> (Vec<Vec<(String, String)>>, Statistics) {
+        let mut run = Run::new(query, AT, Limits::default());
+        let wanted = Wanted { from: Some(of.from), to: Some(of.to), messages: true, fields: Vec::new() };
+        self.runtime.block_on(async {
+            for entry in self.archive.all_files().unwrap() {
+                let reader = self.archive.open_file(&entry).await.unwrap();
+                for at in 0..reader.row_groups() {
+                    let mut rows = reader.read(at, &wanted).await.unwrap();
+                    while let Some(batch) = rows.next(&|_| true).await.unwrap() {
+                        let rows = batch.rows();
+                        let rows = rows.filter(|row| of.stream.is_none_or(|stream| stream == row.stream()));
+                        rows.for_each(|row| feed(&mut run, row, false));
+                    }
+                }
+            }
+        });
+        (run.rows().unwrap(), run.statistics())
     }
 }
 
@@ -124,6 +191,48 @@ fn recorded_events_are_answered_by_columns_alone() {
         assert_eq!(rows, expected, "{text}");
         assert!(none == 0 && answered > 0, "{text}: no row group was answered by columns");
     }
+}
+
+#[test]
+fn recorded_events_are_counted_by_codes() {
+    let world = World::of(recorded());
+    let user = {
+        let query = Query::parse("stats count(*) as n by Audit.User | sort n desc").unwrap();
+        world.feed_each(&query, ALL).0[0][0].1.replace('\\', "\\\\")
+    };
+    let more = [
+        format!("filter Audit.User = '{user}' | stats count(*) by Audit.Action, bin(1h)"),
+        format!("filter Audit.User in ['{user}', 'nobody'] and EventID > 0 | stats count(*), max(EventID)"),
+        format!(
+            "filter Audit.User = '{user}' and Audit.Outcome = 'failure' | stats count(*) by Audit.Folder"
+        ),
+        "filter Audit.User = 'nobody' | stats count(*)".to_owned(),
+        "stats count(*) by @logStream, @log".to_owned(),
+        "filter @logStream = 'odd' | stats count(*), sum(EventRecordID) by bin(10m), Audit.User".to_owned(),
+        "stats count(*) by Audit.User, Audit.Folder, Audit.File, EventID, EventRecordID".to_owned(),
+        "stats count(*) by datefloor(@timestamp, 1d), dateceil(@timestamp, 1mo)".to_owned(),
+    ];
+    let times = {
+        let query = Query::parse("fields @timestamp | sort @timestamp").unwrap();
+        let rows = world.feed_each(&query, ALL).0;
+        [rows.len() / 3, rows.len() / 2]
+            .map(|at| Timestamp::parse_iso(&format!("{}Z", rows[at][0].1.replacen(' ', "T", 1))).unwrap())
+    };
+    let mut counted = 0;
+    for text in QUERIES.iter().map(|text| (*text).to_owned()).chain(more) {
+        let query = Query::parse(&text).unwrap();
+        for of in [ALL, Of { from: times[0], to: times[1], ..ALL }, Of { stream: Some("odd"), ..ALL }] {
+            let Some((rows, statistics)) = world.count(&query, of) else { continue };
+            counted += 1;
+            let (expected, read) = world.feed_each(&query, of);
+            assert_eq!(rows, expected, "{text}");
+            let (matched, scanned) = (statistics.records_matched, statistics.records_scanned);
+            assert_eq!(matched, read.records_matched, "{text}");
+            // Who counts by stream leaves the other streams' events out unread.
+            assert!(scanned == read.records_scanned, "{text}: {scanned} of {}", read.records_scanned);
+        }
+    }
+    assert_eq!(counted, 3 * (8 + 8), "queries that are counted by codes");
 }
 
 #[test]
