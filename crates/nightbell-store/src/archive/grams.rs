@@ -23,6 +23,7 @@ const DENSITY_MAX_PERCENT: u64 = 12;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Grams {
     /// A power of two of bytes.
+    #[serde(with = "serde_bytes")]
     bits: Vec<u8>,
 }
 
@@ -112,6 +113,14 @@ impl GramDraft {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bits_are_stored_as_a_list_of_numbers() {
+        let bits = vec![1_u8, 200, 3];
+        let stored = postcard::to_stdvec(&Grams { bits: bits.clone() }).unwrap();
+        assert_eq!(stored, postcard::to_stdvec(&bits).unwrap(), "older files hold such a list");
+        assert_eq!(postcard::from_bytes::<Grams>(&stored).unwrap().bits, bits);
+    }
 
     #[test]
     fn what_was_added_is_held_and_most_else_is_not() {

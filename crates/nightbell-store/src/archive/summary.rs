@@ -129,6 +129,8 @@ struct Stored {
     is_coded: bool,
     /// There were too many values.
     is_full: bool,
+    /// Bytes at once: postcard writes them as it writes a list of numbers, and reads them many times faster.
+    #[serde(with = "serde_bytes")]
     values: Vec<u8>,
     grams: Grams,
     fields: Span,
