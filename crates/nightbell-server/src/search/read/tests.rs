@@ -16,6 +16,9 @@ use super::*;
 
 const AT: Timestamp = Timestamp::from_millis(1_789_364_520_000);
 
+/// The rows of an answer.
+type Shown = Vec<Vec<(String, String)>>;
+
 const STREAMS: [&str; 2] = ["odd", "even"];
 
 struct World {
@@ -51,7 +54,7 @@ impl World {
     }
 
     /// The rows of a query, and how many row groups were answered by columns; `None` when it needs messages.
-    fn ask(&self, query: &Query, by_columns: bool) -> (Vec<Vec<(String, String)>>, usize) {
+    fn ask(&self, query: &Query, by_columns: bool) -> (Shown, usize) {
         let columns: Option<Vec<Field>> =
             query.fields().and_then(|fields| fields.into_iter().map(Field::asked_for).collect());
         let columns = columns.filter(|_| by_columns);
@@ -89,7 +92,7 @@ const ALL: Of = Of { from: Timestamp::from_millis(0), to: Timestamp::from_millis
 
 impl World {
     /// The rows of a query that is counted by codes and how many events it read; `None` when it cannot be.
-    fn count(&self, query: &Query, of: Of) -> Option<(Vec<Vec<(String, String)>>, Statistics)> {
+    fn count(&self, query: &Query, of: Of) -> Option<(Shown, Statistics)> {
         let fields = query.fields()?.into_iter().map(Field::asked_for).collect::<Option<Vec<_>>>()?;
         let looks = Looks::of(query, &fields)?;
         let (mut run, mut tally) = (Run::new(query, AT, Limits::default()), Tally::default());
@@ -111,7 +114,7 @@ impl World {
     }
 
     /// The same, row by row.
-    fn feed_each(&self, query: &Query, of: Of) -> (Vec<Vec<(String, String)>>, Statistics) {
+    fn feed_each(&self, query: &Query, of: Of) -> (Shown, Statistics) {
         let mut run = Run::new(query, AT, Limits::default());
         let wanted = Wanted { from: Some(of.from), to: Some(of.to), messages: true, fields: Vec::new() };
         self.runtime.block_on(async {
