@@ -102,8 +102,11 @@ impl Archiver<'_> {
             self.expire(now)?;
             self.merge(now)?;
             let _turn = self.app.shelves.turn();
-            let read_since = self.app.shelves.held_since().map_or(now, |since| since.min(now));
-            let kept_ms = self.app.archive_after_ms.clamp(GONE_KEPT_MS_MIN, GONE_KEPT_MS_MAX);
+            // A search lists files of this round that are noted as taken out at its begin: then the longer time counts.
+            let (read_since, kept_ms) = match self.app.shelves.held_since() {
+                Some(since) => (since.min(now), GONE_KEPT_MS_MAX),
+                None => (now, self.app.archive_after_ms.clamp(GONE_KEPT_MS_MIN, GONE_KEPT_MS_MAX)),
+            };
             let swept = self.wait(self.archive().sweep(read_since.plus_millis(-kept_ms)))?;
             if swept > 0 {
                 info!(objects = swept, "what was taken out of the archive is deleted");

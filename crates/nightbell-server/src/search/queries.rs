@@ -203,6 +203,8 @@ pub(crate) struct Asking {
     columns: Option<Vec<Field>>,
     /// What each query looks at, where none tells all events apart.
     looks: Option<Vec<Looks>>,
+    /// Counts that no thread is at.
+    idle: Mutex<Vec<Counts>>,
     state: Mutex<State>,
     progress: Arc<Progress>,
     stop: Notify,
@@ -256,6 +258,7 @@ impl Queries {
             looks: columns.as_ref().and_then(looks),
             columns,
             asked,
+            idle: Mutex::default(),
             state: Mutex::new(state),
             progress: Arc::default(),
             stop: Notify::new(),
@@ -367,7 +370,13 @@ impl Asking {
     }
 
     /// Keeps the rows and lets go of what made them; `false` when it had ended.
-    fn end(&self, status: Status) -> bool {
+    fn end(&self, mut status: Status) -> bool {
+        let finished = self.finish();
+        if let Err(Over(Some(limit))) = finished
+            && status == Status::Complete
+        {
+            status = Status::Failed(limit);
+        }
         let mut state = self.state();
         if state.status != Status::Running {
             return false;
@@ -436,6 +445,59 @@ impl Asking {
     }
 }
 
+impl Asking {
+    /// Counts that go on: those of another piece of the area, or new ones.
+    fn counts(&self, area: usize) -> Counts {
+        let mut idle = self.idle();
+        let found = idle.iter().position(|counts| counts.area == area);
+        found.map(|at| idle.swap_remove(at)).unwrap_or_else(|| Counts {
+            area,
+            tallies: self.asked.queries.iter().map(|_| Tally::default()).collect(),
+            pieces: 0,
+        })
+    }
+
+    /// Feeds what was counted to the queries.
+    fn pour(&self, counts: &mut Counts, answers: &mut [Answer]) -> Result<(), Over> {
+        let Some(looks) = &self.looks else { return Ok(()) };
+        let group = self.asked.areas.get(counts.area).map_or("", |(_, label)| label.as_str());
+        for ((tally, looks), answer) in counts.tallies.iter_mut().zip(looks).zip(&mut *answers) {
+            if answer.cut.is_none()
+                && let Err(limit) = tally.pour(looks, group, &mut answer.run)
+            {
+                answer.cut = Some(limit.to_string());
+            }
+        }
+        counts.pieces = 0;
+        self.go_on(answers)
+    }
+
+    /// Feeds the rest of what was counted: what was read counts, however the query ends.
+    fn finish(&self) -> Result<(), Over> {
+        let idle = std::mem::take(&mut *self.idle());
+        for mut counts in idle {
+            let mut answers = self.asked.runs();
+            let poured = self.pour(&mut counts, &mut answers);
+            self.join(answers)?;
+            poured?;
+        }
+        Ok(())
+    }
+
+    /// Hands over what queries hold, once it is much.
+    fn hand_over(&self, answers: &mut Vec<Answer>) -> Result<(), Over> {
+        if answers.iter().map(|answer| answer.run.held_bytes()).sum::<usize>() > PART_BYTES {
+            self.join(std::mem::replace(answers, self.asked.runs()))?;
+        }
+        Ok(())
+    }
+
+    /// A panic elsewhere leaves whole counts.
+    fn idle(&self) -> MutexGuard<'_, Vec<Counts>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Reads for a query, and says how it ended.
 async fn answer(app: Arc<App>, asking: Arc<Asking>) {
     let status = tokio::select! {
@@ -459,23 +521,15 @@ async fn read(app: &Arc<App>, asking: &Arc<Asking>) -> Status {
     let planned = tokio::task::spawn_blocking(move || {
         let areas = asked.asked.areas.iter().map(|(area, _)| area.clone()).collect();
         let progress = Arc::clone(&asked.progress);
-        Search::plan(
-            &worker,
-            areas,
-            Order::Newest,
-            Reading { asking: asked, idle: Mutex::default() },
-            progress,
-        )
+        Search::plan(&worker, areas, Order::Newest, Reading { asking: asked }, progress)
     });
     let search = match planned.await {
         Ok(Ok(search)) => search,
         Ok(Err(failure)) => return failed(&failure),
         Err(failure) => return Status::Failed(failure.to_string()),
     };
-    let ended = search.run(None).await;
-    let finished = tokio::task::block_in_place(|| search.taker().finish());
-    match ended {
-        Ok(ended) => match ended.limit.or(finished.err().and_then(|Over(limit)| limit)) {
+    match search.run(None).await {
+        Ok(ended) => match ended.limit {
             Some(limit) => Status::Failed(limit),
             None if ended.halted_at.is_some() => {
                 Status::Failed("the search ended before everything was read".to_owned())
@@ -505,8 +559,6 @@ fn failed(failure: &Failure) -> Status {
 /// Reads events into the runs of a query.
 struct Reading {
     asking: Arc<Asking>,
-    /// Counts that no thread is at.
-    idle: Mutex<Vec<Counts>>,
 }
 
 /// What one piece comes to.
@@ -525,59 +577,6 @@ struct Counts {
 impl Counts {
     fn bytes(&self) -> usize {
         self.tallies.iter().map(Tally::bytes).sum()
-    }
-}
-
-impl Reading {
-    /// Counts that go on: those of another piece of the area, or new ones.
-    fn counts(&self, area: usize) -> Counts {
-        let mut idle = self.idle();
-        let found = idle.iter().position(|counts| counts.area == area);
-        found.map(|at| idle.swap_remove(at)).unwrap_or_else(|| Counts {
-            area,
-            tallies: self.asking.asked.queries.iter().map(|_| Tally::default()).collect(),
-            pieces: 0,
-        })
-    }
-
-    /// Feeds what was counted to the queries.
-    fn pour(&self, counts: &mut Counts, answers: &mut [Answer]) -> Result<(), Over> {
-        let Some(looks) = &self.asking.looks else { return Ok(()) };
-        let group = self.asking.asked.areas.get(counts.area).map_or("", |(_, label)| label.as_str());
-        for ((tally, looks), answer) in counts.tallies.iter_mut().zip(looks).zip(&mut *answers) {
-            if answer.cut.is_none()
-                && let Err(limit) = tally.pour(looks, group, &mut answer.run)
-            {
-                answer.cut = Some(limit.to_string());
-            }
-        }
-        counts.pieces = 0;
-        self.asking.go_on(answers)
-    }
-
-    /// Feeds the rest of what was counted, once all is read.
-    fn finish(&self) -> Result<(), Over> {
-        let idle = std::mem::take(&mut *self.idle());
-        for mut counts in idle {
-            let mut answers = self.asking.asked.runs();
-            let poured = self.pour(&mut counts, &mut answers);
-            self.asking.join(answers)?;
-            poured?;
-        }
-        Ok(())
-    }
-
-    /// Hands over what queries hold, once it is much.
-    fn hand_over(&self, answers: &mut Vec<Answer>) -> Result<(), Over> {
-        if answers.iter().map(|answer| answer.run.held_bytes()).sum::<usize>() > PART_BYTES {
-            self.asking.join(std::mem::replace(answers, self.asking.asked.runs()))?;
-        }
-        Ok(())
-    }
-
-    /// A panic elsewhere leaves whole counts.
-    fn idle(&self) -> MutexGuard<'_, Vec<Counts>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -613,13 +612,13 @@ impl Taker for Reading {
 
     fn count(&self, part: &mut Gathered, area: usize, rows: &Counted<'_>) -> Result<(), Over> {
         let Some(looks) = &self.asking.looks else { return Ok(()) };
-        let counts = part.counted.get_or_insert_with(|| self.counts(area));
+        let counts = part.counted.get_or_insert_with(|| self.asking.counts(area));
         for ((tally, looks), query) in counts.tallies.iter_mut().zip(looks).zip(&self.asking.asked.queries) {
             tally.count(query, looks, rows);
         }
         if counts.bytes() > PART_BYTES {
-            self.pour(counts, &mut part.answers)?;
-            self.hand_over(&mut part.answers)?;
+            self.asking.pour(counts, &mut part.answers)?;
+            self.asking.hand_over(&mut part.answers)?;
         }
         Ok(())
     }
@@ -632,20 +631,25 @@ impl Taker for Reading {
         }
         feed(asked, &mut part.answers, event, &subject);
         self.asking.go_on(&part.answers)?;
-        self.hand_over(&mut part.answers)
+        self.asking.hand_over(&mut part.answers)
     }
 
     fn join(&self, mut part: Gathered) -> Result<(), Over> {
         let mut poured = Ok(());
-        if let Some(mut counts) = part.counted {
+        if let Some(counts) = &mut part.counted {
             counts.pieces += 1;
-            if counts.pieces >= COUNTED_PIECES_MAX {
-                poured = self.pour(&mut counts, &mut part.answers);
+            // Those of all log groups together hold about as much as one part.
+            let bytes_max = PART_BYTES / self.asking.asked.areas.len().max(1);
+            if counts.pieces >= COUNTED_PIECES_MAX || counts.bytes() > bytes_max {
+                poured = self.asking.pour(counts, &mut part.answers);
             }
-            self.idle().push(counts);
         }
-        self.asking.join(part.answers)?;
-        poured
+        let joined = self.asking.join(part.answers);
+        // A query that has ended keeps nothing.
+        if self.asking.status() == Status::Running {
+            self.asking.idle().extend(part.counted);
+        }
+        joined.and(poured)
     }
 }
 

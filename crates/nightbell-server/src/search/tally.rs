@@ -90,6 +90,8 @@ pub(crate) struct Counted<'c> {
 pub(super) struct Tally {
     /// The first time of each span of times that is one to the query.
     times: Vec<Timestamp>,
+    /// The number of each of these times.
+    time_numbers: HashMap<Timestamp, u32, RandomState>,
     streams: Texts,
     fields: Vec<Texts>,
     /// By the numbers of time, stream and fields.
@@ -202,15 +204,11 @@ impl Tally {
     fn time_number(&mut self, columns: &Coded, spans: &[Range<usize>], row: usize) -> u32 {
         let Some(span) = spans.get(spans.partition_point(|span| span.end <= row)) else { return 0 };
         let time = Timestamp::from_millis(columns.times[span.start]);
-        // Row groups follow each other in time: a span is the last one known, or new.
-        if self.times.last() != Some(&time) {
-            if let Some(known) = self.times.iter().rposition(|known| *known == time) {
-                return known as u32;
-            }
+        *self.time_numbers.entry(time).or_insert_with(|| {
             self.times.push(time);
-            self.bytes += size_of::<Timestamp>();
-        }
-        (self.times.len() - 1) as u32
+            self.bytes += KIND_BYTES;
+            self.times.len() as u32 - 1
+        })
     }
 
     /// Bytes that it holds, about.

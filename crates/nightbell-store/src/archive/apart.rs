@@ -24,6 +24,13 @@ pub struct Apart {
 }
 
 impl Apart {
+    /// The note that a catalog holds.
+    pub(crate) fn of(catalog: &dyn Catalog) -> Result<Option<Self>, StoreError> {
+        let Some(value) = catalog.get(Space::Archive, APART_KEY)? else { return Ok(None) };
+        let damaged = |_| Cause::Entry { place: Space::Archive.name(), reason: "is no note".to_owned() };
+        Ok(Some(postcard::from_bytes(&value).map_err(damaged)?))
+    }
+
     /// Sets the note for good.
     pub(crate) fn set(self, catalog: &dyn Catalog) -> Result<(), StoreError> {
         let mut write = Write::new();
@@ -39,9 +46,7 @@ impl Archive {
     ///
     /// `Broken` when the note is none; `Unavailable` when it cannot be read.
     pub fn apart(&self) -> Result<Option<Apart>, StoreError> {
-        let Some(value) = self.catalog.get(Space::Archive, APART_KEY)? else { return Ok(None) };
-        let damaged = |_| Cause::Entry { place: Space::Archive.name(), reason: "is no note".to_owned() };
-        Ok(Some(postcard::from_bytes(&value).map_err(damaged)?))
+        Apart::of(&*self.catalog)
     }
 
     /// Notes that the archive was not reached when the journal ended at `end`; an earlier note stands.

@@ -131,6 +131,12 @@ impl Archive {
         self.stored_head().map(|(head, _)| head)
     }
 
+    /// Whether a catalog lists anything of an archive.
+    pub(crate) fn is_begun(catalog: &dyn Catalog) -> Result<bool, StoreError> {
+        let has_head = catalog.get(Space::Archive, HEAD_KEY)?.is_some();
+        Ok(has_head || !catalog.scan(Space::Archive, &Scan::prefix(FILES).limit(1))?.is_empty())
+    }
+
     fn stored_head(&self) -> Result<(Head, Option<Vec<u8>>), StoreError> {
         let Some(value) = self.catalog.get(Space::Archive, HEAD_KEY)? else {
             return Ok((Head::default(), None));

@@ -31,7 +31,7 @@ pub use self::restore::{RESTORING_FOLDER, Restored, restore};
 use crate::archive::{Archive, ArchiveCopy, Fingerprint, Witness};
 use crate::error::Cause;
 use crate::files::{self, NewFile};
-use crate::{Catalog, LocalStore, Options, Scan, Space, StoreError};
+use crate::{Catalog, LocalStore, Options, StoreError};
 
 /// Written before anything else, and removed when the backup is complete.
 const UNFINISHED_FILE: &str = "unfinished.json";
@@ -167,7 +167,7 @@ fn list_name(number: u64) -> String {
 
 /// Refuses to leave out an archive that the store lists.
 fn refuse_unreached(copy: &LocalStore, folder: &Path) -> Result<u64, StoreError> {
-    if copy.scan(Space::Archive, &Scan::all().limit(1))?.is_empty() {
+    if !Archive::is_begun(copy)? {
         return Ok(0);
     }
     let reason = "the archive does not lie in the data folder; make the backup while the server runs";

@@ -209,8 +209,9 @@ async fn verify(inner: &Path, reach: Reach<'_>) -> Result<(), StoreError> {
             .check_files(&mut |done, total| reach(Progress { phase: Phase::Verifying, done, total }))
             .await?;
     }
-    // The archive may lie elsewhere and have gone on since.
-    Apart { since: end, restored: true }.set(&*store)?;
+    // The archive may lie elsewhere and have gone on since; where the store had parted from it before, it still has.
+    let since = Apart::of(&*store)?.map_or(end, |earlier| earlier.since.min(end));
+    Apart { since, restored: true }.set(&*store)?;
     store.close();
     Ok(())
 }

@@ -492,9 +492,9 @@ impl Journal for LocalStore {
         }
         let limit = limit.min(SUMMARIES_MAX);
         match self.stored_summaries(from, to, limit) {
-            // The blocks tell themselves what they hold.
-            Err(error) if error.kind() == Kind::Broken => {
-                tracing::warn!(%error, "a damaged summary is made anew out of its block for as long as it is needed");
+            // Nobody can say which of them are damaged; the blocks tell themselves what they hold.
+            Err(error) if error.kind() == Kind::Broken && error.position().is_none() => {
+                tracing::warn!(%error, "damaged summaries are made anew out of blocks for as long as they are needed");
                 self.summaries_of_blocks(from, to, limit)
             }
             found => found,
@@ -528,12 +528,20 @@ impl LocalStore {
                 let (key, value) = engine::unpack(entry).map_err(read_error)?;
                 let position = Position::from_key(&key).unwrap_or(from);
                 codec::decode_summary(position, &value)
+                    .or_else(|error| self.summary_of_block(position, &error))
             };
             entries.take(limit).map(summary).collect()
         })
     }
 
-    /// Makes summaries out of blocks, where those on the disk are damaged; damaged blocks are passed over.
+    /// Makes the summary of one block anew, where the stored one is damaged.
+    fn summary_of_block(&self, position: Position, error: &StoreError) -> Result<Summary, StoreError> {
+        tracing::warn!(%error, "a damaged summary is made anew out of its block for as long as it is needed");
+        let blocks = self.inner.read_disk(position, position.next(), 1)?;
+        blocks.first().map(|block| Summary::of(block)).ok_or_else(|| error.clone())
+    }
+
+    /// Makes summaries out of blocks; a damaged block is an error, for nobody would look for what it held.
     fn summaries_of_blocks(
         &self,
         from: Position,
@@ -542,18 +550,11 @@ impl LocalStore {
     ) -> Result<Vec<Summary>, StoreError> {
         let (mut at, mut found) = (from, Vec::new());
         while at < to && found.len() < limit {
-            match self.read(at, SUMMARIZED_BYTES) {
-                Ok(blocks) => {
-                    let Some(last) = blocks.last() else { break };
-                    at = last.position.next();
-                    let blocks = blocks.iter().filter(|block| block.position < to);
-                    found.extend(blocks.map(|block| Summary::of(block)).take(limit - found.len()));
-                }
-                Err(error) => match error.position() {
-                    Some(position) if position >= at => at = position.next(),
-                    _ => return Err(error),
-                },
-            }
+            let blocks = self.read(at, SUMMARIZED_BYTES)?;
+            let Some(last) = blocks.last() else { break };
+            at = last.position.next();
+            let blocks = blocks.iter().filter(|block| block.position < to);
+            found.extend(blocks.map(|block| Summary::of(block)).take(limit - found.len()));
         }
         Ok(found)
     }

@@ -56,20 +56,29 @@ fn damaged_summaries_are_made_anew_out_of_blocks() {
     let all = |store: &LocalStore, limit| store.summaries(Position::FIRST, Position::new(3), limit).unwrap();
     let written = all(&open(&folder, Options::default()), usize::MAX);
     assert_eq!(written.len(), 3);
-    let flip = |keyspace: &fjall::Keyspace| {
-        let key = 1_u64.to_be_bytes();
+    let flip = |keyspace: &fjall::Keyspace, position: u64| {
+        let key = position.to_be_bytes();
         let mut value = keyspace.get(key).unwrap().unwrap().to_vec();
         value[1] ^= 0x40;
         keyspace.insert(key, value).unwrap();
     };
-    change_space(folder.path(), "summaries", flip);
+    change_space(folder.path(), "summaries", |summaries| flip(summaries, 1));
     let store = open(&folder, Options::default());
     assert_eq!(all(&store, usize::MAX), written);
     assert_eq!(all(&store, 2), written[..2]);
     drop(store);
-    change_events(folder.path(), flip);
-    let left = all(&open(&folder, Options::default()), usize::MAX);
-    assert_eq!(left, [written[0].clone(), written[2].clone()], "the damaged block has none");
+    change_events(folder.path(), |events| flip(events, 2));
+    let store = open(&folder, Options::default());
+    assert_eq!(all(&store, usize::MAX), written, "a damaged block is still looked for");
+    drop(store);
+    change_events(folder.path(), |events| flip(events, 1));
+    let store = open(&folder, Options::default());
+    let error = store.summaries(Position::FIRST, Position::new(3), usize::MAX).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.position()),
+        (Kind::Broken, Some(Position::new(1))),
+        "nothing tells of it"
+    );
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn stored(number: u32, message: &str) -> Stored<'_> {
 }
 
 fn take(asking: &Arc<Asking>, messages: &[&str]) -> Result<(), Option<String>> {
-    let reading = Reading { asking: Arc::clone(asking), idle: Mutex::default() };
+    let reading = Reading { asking: Arc::clone(asking) };
     let mut part = reading.part();
     for (number, message) in (0..).zip(messages) {
         reading.take(&mut part, &stored(number, message)).map_err(|over| over.0)?;
