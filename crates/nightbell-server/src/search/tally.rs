@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use nightbell_core::fields::{Fields, Selector, Subject, Value};
-use nightbell_core::logsql::{Alike, Query, Row, Run, RunError};
+use nightbell_core::logsql::{Query, Row, Run, RunError};
 use nightbell_core::time::Timestamp;
 use nightbell_store::archive::{Coded, Codes, Field, Kinds};
 
@@ -34,12 +34,12 @@ pub(super) struct Looks {
 impl Looks {
     /// What a query looks at, where `columns` are read; `None` where it looks at more.
     pub(super) fn of(query: &Query, columns: &[Field]) -> Option<Self> {
-        let Alike { fields, stream, .. } = &query.alike()?;
+        let alike = query.alike()?;
         let place = |ways: &&[Selector]| {
             let field = Field::asked_for(ways)?;
             Some((field, columns.iter().position(|column| *column == field)?))
         };
-        let mut fields = fields.iter().map(place).collect::<Option<Vec<_>>>()?;
+        let mut fields = alike.fields.iter().map(place).collect::<Option<Vec<_>>>()?;
         fields.sort_unstable();
         fields.dedup();
         let must_be = query.must_be().into_iter().filter_map(|must| {
@@ -47,11 +47,9 @@ impl Looks {
             Some((place, must.texts.into_iter().map(str::to_owned).collect()))
         });
         let must_be = must_be.collect();
-        Some(Self { fields, stream: *stream, timed: query.alike()?.is_timed(), must_be })
+        Some(Self { fields, stream: alike.stream, timed: alike.is_timed(), must_be })
     }
-}
 
-impl Looks {
     /// The rows that the plainest filters let through; `None` where there are no such filters.
     fn chosen(&self, counted: &Counted<'_>) -> Option<Vec<u32>> {
         // What streams leave out is not counted as read.
