@@ -254,6 +254,15 @@ fn child() {
     child.store.close();
 }
 
+/// Says so at its end, also where that is a panic.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 struct Child {
     store: LocalStore,
     notes: Mutex<File>,
@@ -264,6 +273,8 @@ impl Child {
     fn run(&self) {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
+            // A writer that gives up ends the reader too.
+            let done_at_last = Done(&done);
             let reader = scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     self.read();
@@ -274,7 +285,7 @@ impl Child {
                 (0..self.work.writers).map(|writer| scope.spawn(move || self.append_all(writer))).collect();
             self.commit_all();
             writers.into_iter().for_each(|writer| writer.join().unwrap());
-            done.store(true, Ordering::Relaxed);
+            drop(done_at_last);
             reader.join().unwrap();
         });
     }
