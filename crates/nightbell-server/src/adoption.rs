@@ -225,7 +225,7 @@ fn is_new(made: Result<(), Refusal>) -> Result<bool> {
 
 /// The names of the streams whose events a file holds.
 async fn streams_of(archive: &Archive, file: &FileEntry) -> Result<BTreeSet<String>, StoreError> {
-    let reader: Reader = archive.open_file(file).await?;
+    let reader: Reader = archive.open_anew(file).await?;
     let mut names = BTreeSet::new();
     for at in 0..reader.row_groups() {
         if let Some(streams) = reader.summary(at).and_then(|summary| summary.streams()) {

@@ -88,7 +88,7 @@ impl Archive {
     /// `Unavailable` for an endpoint that is no address, a prefix that is no path, or certificates that cannot be read.
     pub fn open_bucket(bucket: &Bucket, catalog: Arc<dyn Catalog>) -> Result<Self, StoreError> {
         let opened = bucket.open().map_err(|error| Cause::Bucket { bucket: bucket.to_string(), error })?;
-        Ok(Self { objects: opened, catalog, sweeps: Arc::default() })
+        Ok(Self::over(opened, catalog))
     }
 }
 

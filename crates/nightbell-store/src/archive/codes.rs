@@ -23,7 +23,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor, ColumnPath, Type};
 
 use super::columns::{self, FIELDS, Field};
-use super::reader::Piece;
+use super::reader::Pieces;
 
 /// The columns of a row group that were asked for, as codes.
 #[derive(Debug)]
@@ -128,7 +128,7 @@ impl Coded {
     pub(super) fn read(
         metadata: &ParquetMetaData,
         row_group: usize,
-        piece: &Arc<Piece>,
+        piece: &Arc<Pieces>,
         wanted: &WantedCodes,
     ) -> Result<Self, ParquetError> {
         let rows = metadata.row_group(row_group).num_rows() as usize;
@@ -149,7 +149,7 @@ impl Coded {
 struct Packed<'a> {
     metadata: &'a ParquetMetaData,
     row_group: usize,
-    piece: &'a Arc<Piece>,
+    piece: &'a Arc<Pieces>,
     column: usize,
 }
 
@@ -228,7 +228,7 @@ impl Pages {
         let is_optional = shape.max_def_level() > 0;
         let shape = if is_optional { &OPTIONAL_NUMBER } else { &NUMBER };
         let (present, numbers) = read_values::<Int32Type>(self, Arc::clone(shape), rows)?;
-        let Some(present) = present else {
+        let Some(present) = present.filter(|_| numbers.len() < rows) else {
             return Ok(numbers.into_iter().map(|number| number as u32).collect());
         };
         let mut numbers = numbers.into_iter();

@@ -164,7 +164,12 @@ fn place_spans(summary: &mut FileSummary, metadata: &ParquetMetaData, file: &[u8
         let (start, _) = group.column(0).byte_range();
         let (messages, bytes) = group.column(MESSAGE).byte_range();
         let fields = Span::of(file, start, messages);
-        summary.place(at, fields, Span::of(file, messages, messages + bytes));
+        let column = |column: usize| {
+            let (start, bytes) = group.column(column).byte_range();
+            Span::of(file, start, start + bytes)
+        };
+        let columns = (0..MESSAGE).map(column).collect();
+        summary.place(at, fields, columns, Span::of(file, messages, messages + bytes));
     }
     let end = file.len() - TAIL_BYTES;
     let footer_bytes = file[end..].first_chunk().map_or(0, |length| u32::from_le_bytes(*length) as usize);

@@ -99,7 +99,7 @@ impl Archive {
         let mut sources = Vec::with_capacity(files.len());
         let mut next = BinaryHeap::new();
         for (at, file) in files.iter().enumerate() {
-            let mut source = Source::new(self.open_file(file).await?);
+            let mut source = Source::new(self.open_anew(file).await?);
             if let Some(order) = source.fill().await? {
                 next.push(Reverse((order, at)));
             }

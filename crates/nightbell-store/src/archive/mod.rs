@@ -29,6 +29,7 @@ mod entry;
 mod export;
 mod fingerprint;
 mod grams;
+mod kept;
 mod kinds;
 mod merge;
 mod objects;
@@ -60,6 +61,8 @@ pub use entry::{FileEntry, Part};
 pub use export::Export;
 pub(crate) use fingerprint::Hashing;
 pub use fingerprint::{Fingerprint, Placed};
+pub use kept::KEPT_BYTES_MAX;
+use kept::{Kept, Opened};
 pub use kinds::Kinds;
 pub use merge::{MERGE_BYTES_MAX, MERGE_FILES_MAX, MERGE_ROWS_MAX, mergeable};
 use objects::Objects;
@@ -88,6 +91,7 @@ pub struct Archive {
     catalog: Arc<dyn Catalog>,
     /// Read by who relies on objects that were taken out, written by [`Archive::sweep`].
     sweeps: Arc<RwLock<()>>,
+    kept: Arc<Kept>,
 }
 
 /// What a step will change in the catalog once the caller commits it.
@@ -109,12 +113,16 @@ impl Archive {
     ///
     /// `Unavailable` when the folder cannot be created.
     pub fn open_folder(folder: &Path, catalog: Arc<dyn Catalog>) -> Result<Self, StoreError> {
-        Ok(Self { objects: Objects::folder(folder)?, catalog, sweeps: Arc::default() })
+        Ok(Self::over(Objects::folder(folder)?, catalog))
     }
 
     /// An archive on an object store.
     pub fn open(store: Arc<dyn ObjectStore>, catalog: Arc<dyn Catalog>) -> Self {
-        Self { objects: Objects::new(store), catalog, sweeps: Arc::default() }
+        Self::over(Objects::new(store), catalog)
+    }
+
+    fn over(objects: Objects, catalog: Arc<dyn Catalog>) -> Self {
+        Self { objects, catalog, sweeps: Arc::default(), kept: Arc::default() }
     }
 
     /// The catalog that lists its files.
@@ -285,13 +293,24 @@ impl Archive {
         }
     }
 
-    /// Opens a file: reads its summary.
+    /// Opens a file to search in it: reads its summary, or takes the one that was kept.
     ///
     /// # Errors
     ///
     /// `Broken` when the summary is missing or not what was written; `Unavailable` when it cannot be read.
     pub async fn open_file(&self, entry: &FileEntry) -> Result<Reader, StoreError> {
-        Reader::open(self.objects.clone(), entry.clone()).await
+        let opened = self.kept.open(&self.objects, entry).await?;
+        Ok(Reader::new(self.objects.clone(), entry.clone(), opened))
+    }
+
+    /// Opens a file and reads its summary, whatever was kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`Archive::open_file`].
+    pub async fn open_anew(&self, entry: &FileEntry) -> Result<Reader, StoreError> {
+        let opened = Opened::read(&self.objects, entry).await?;
+        Ok(Reader::new(self.objects.clone(), entry.clone(), opened))
     }
 
     /// Takes files out of the archive; the chain keeps their stubs. `None` without files.

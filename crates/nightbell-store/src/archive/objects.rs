@@ -86,10 +86,13 @@ impl Objects {
     /// Some bytes of an object; fewer where it ends before.
     pub(super) async fn range(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
         let got = self.0.get_range(&place(path)?, range).await;
-        got.map_err(|error| match error {
-            object_store::Error::NotFound { .. } => missing(path),
-            error => refused(path, &error),
-        })
+        got.map_err(|error| not_got(path, error))
+    }
+
+    /// Some runs of bytes of an object, opened once; an error where it ends before one.
+    pub(super) async fn ranges(&self, path: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, StoreError> {
+        let got = self.0.get_ranges(&place(path)?, ranges).await;
+        got.map_err(|error| not_got(path, error))
     }
 
     /// The SHA-256 of an object, or `None` where there is none; read as a stream.
@@ -144,6 +147,13 @@ impl Objects {
 
 fn place(path: &str) -> Result<Path, StoreError> {
     Path::parse(path).map_err(|error| refused(path, &error))
+}
+
+fn not_got(path: &str, error: object_store::Error) -> StoreError {
+    match error {
+        object_store::Error::NotFound { .. } => missing(path),
+        error => refused(path, &error),
+    }
 }
 
 fn refused(path: &str, error: &dyn std::fmt::Display) -> StoreError {

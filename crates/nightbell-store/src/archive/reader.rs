@@ -2,8 +2,9 @@
 [`Reader`]: a file of the archive, row group by row group. Opening reads the summary alone.
 
 What is read is checked against the checksums that the summary holds, so damage is seen before anything is decoded.
-Memory: the packed columns of one row group (those of the small columns, then those of the messages once a row is wanted),
-the codes of the wanted fields, an unpacked page of each other column, and one [`Batch`].
+Memory: the packed columns of one row group (the small columns that are wanted, then those of the messages once a row is
+wanted), the codes of the wanted fields, an unpacked page of each other column, and one [`Batch`]. Summaries and footers are
+kept by [`Kept`].
 */
 
 use std::ops::Range;
@@ -21,30 +22,26 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
-use tokio::sync::OnceCell;
 
 use super::codes::{Coded, CodedValue, WantedCodes};
-use super::columns::{self, Field, MESSAGE};
+use super::columns::{self, FIELDS, Field, MESSAGE};
 use super::entry::FileEntry;
-use super::fingerprint::{Fingerprint, Placed};
+use super::fingerprint::Placed;
+use super::kept::Opened;
 use super::kinds::Kinds;
-use super::objects::{Objects, missing};
-use super::summary::{FileSummary, GroupSummary, Span, is_json_word};
+use super::objects::Objects;
+use super::summary::{GroupSummary, Span, is_json_word};
 use crate::error::Cause;
 use crate::{Position, StoreError};
 
 /// The most rows of a [`Batch`].
 pub const BATCH_ROWS_MAX: usize = 1_024;
 
-/// Bytes of the largest packed columns of a row group that are read.
-const COLUMNS_BYTES_MAX: u64 = 512 * 1024 * 1024;
-
 /// A file of the archive.
 pub struct Reader {
     objects: Objects,
     entry: FileEntry,
-    summary: FileSummary,
-    metadata: OnceCell<Arc<ParquetMetaData>>,
+    opened: Arc<Opened>,
 }
 
 /// What is wanted of a row group.
@@ -61,21 +58,9 @@ pub struct Wanted {
 }
 
 impl Reader {
-    /// Opens a file by its entry.
-    ///
-    /// # Errors
-    ///
-    /// `Broken` when the summary is missing or not what was written; `Unavailable` when it cannot be read.
-    pub(super) async fn open(objects: Objects, entry: FileEntry) -> Result<Self, StoreError> {
-        let path = entry.summary_path();
-        let bytes = objects.get(&path).await?.ok_or_else(|| missing(&path))?;
-        let broken =
-            |reason: &str| StoreError::from(Cause::Archive { path: path.clone(), reason: reason.to_owned() });
-        if Fingerprint::of(&bytes) != entry.summary_sha256 {
-            return Err(broken("is not the summary that was written"));
-        }
-        let summary = FileSummary::decode(&bytes).map_err(broken)?;
-        Ok(Self { objects, entry, summary, metadata: OnceCell::new() })
+    /// A reader of a file that was opened.
+    pub(super) fn new(objects: Objects, entry: FileEntry, opened: Arc<Opened>) -> Self {
+        Self { objects, entry, opened }
     }
 
     /// What the catalog knows of the file.
@@ -85,17 +70,17 @@ impl Reader {
 
     /// How many row groups it has.
     pub fn row_groups(&self) -> usize {
-        self.summary.groups.len()
+        self.opened.summary.groups.len()
     }
 
     /// What a row group holds; `None` past the last.
     pub fn summary(&self, row_group: usize) -> Option<&GroupSummary> {
-        self.summary.groups.get(row_group)
+        self.opened.summary.groups.get(row_group)
     }
 
     /// Bytes that its summaries take in memory.
     pub fn bytes(&self) -> usize {
-        self.summary.groups.iter().map(GroupSummary::bytes).sum()
+        self.opened.bytes()
     }
 
     /// Begins to read a row group: fetches its small columns.
@@ -105,9 +90,10 @@ impl Reader {
     /// `Broken` when there is no such row group or its bytes are not what was written; `Unavailable` when they cannot be
     /// read.
     pub async fn read(&self, row_group: usize, wanted: &Wanted) -> Result<Rows, StoreError> {
-        let (summary, metadata, piece) = self.small_columns(row_group).await?;
-        let broken = |error: ParquetError| self.broken(&error.to_string());
         let codes = WantedCodes { times: true, streams: false, fields: wanted.fields.clone() };
+        let columns = [columns_of(&codes).as_slice(), &PLACES].concat();
+        let (summary, metadata, piece) = self.small_columns(row_group, columns).await?;
+        let broken = |error: ParquetError| self.broken(&error.to_string());
         let coded = Coded::read(&metadata, row_group, &piece, &codes).map_err(broken)?;
         let rows = Rows {
             objects: self.objects.clone(),
@@ -132,39 +118,39 @@ impl Reader {
     ///
     /// As [`Reader::read`].
     pub async fn codes(&self, row_group: usize, wanted: &WantedCodes) -> Result<Coded, StoreError> {
-        let (_, metadata, piece) = self.small_columns(row_group).await?;
+        let (_, metadata, piece) = self.small_columns(row_group, columns_of(wanted)).await?;
         Coded::read(&metadata, row_group, &piece, wanted).map_err(|error| self.broken(&error.to_string()))
     }
 
-    /// The packed columns of a row group without the messages, and what says where each lies in them.
+    /// Packed columns of a row group, and what says where each lies.
     async fn small_columns(
         &self,
         row_group: usize,
-    ) -> Result<(&GroupSummary, Arc<ParquetMetaData>, Arc<Piece>), StoreError> {
-        let Some(summary) = self.summary.groups.get(row_group) else {
+        mut columns: Vec<usize>,
+    ) -> Result<(&GroupSummary, Arc<ParquetMetaData>, Arc<Pieces>), StoreError> {
+        let Some(summary) = self.summary(row_group) else {
             return Err(self.broken(&format!("has no row group {row_group}")));
         };
-        let metadata = Arc::clone(self.metadata.get_or_try_init(|| self.read_metadata()).await?);
+        let metadata = Arc::clone(self.opened.metadata.get_or_try_init(|| self.read_metadata()).await?);
         if metadata.row_groups().get(row_group).is_none_or(|group| group.num_rows() as u64 != summary.rows())
         {
             return Err(self.broken("footer and summary disagree"));
         }
-        let bytes = self.fetch(summary.fields_span()).await?;
-        Ok((summary, metadata, Arc::new(Piece { start: summary.fields_span().start, bytes })))
+        columns.sort_unstable();
+        columns.dedup();
+        let spans = summary.column_spans(&columns);
+        let pieces = fetch_all(&self.objects, &self.entry.path, &spans).await?;
+        Ok((summary, metadata, Arc::new(pieces)))
     }
 
     async fn read_metadata(&self) -> Result<Arc<ParquetMetaData>, StoreError> {
-        let footer = self.fetch(self.summary.footer).await?;
+        let footer = fetch(&self.objects, &self.entry.path, self.opened.summary.footer).await?;
         let metadata = ParquetMetaDataReader::decode_metadata(&footer)
             .map_err(|error| self.broken(&error.to_string()))?;
         if metadata.file_metadata().schema_descr().num_columns() <= MESSAGE {
             return Err(self.broken("has not the columns of an archive"));
         }
         Ok(Arc::new(metadata))
-    }
-
-    async fn fetch(&self, span: Span) -> Result<Bytes, StoreError> {
-        fetch(&self.objects, &self.entry.path, span).await
     }
 
     fn broken(&self, reason: &str) -> StoreError {
@@ -176,48 +162,83 @@ fn broken(path: &str, reason: &str) -> StoreError {
     Cause::Archive { path: path.to_owned(), reason: reason.to_owned() }.into()
 }
 
+/// The columns that hold what is wanted.
+fn columns_of(wanted: &WantedCodes) -> Vec<usize> {
+    let times = wanted.times.then_some(columns::TIME);
+    let streams = wanted.streams.then_some(columns::STREAM);
+    let fields = wanted.fields.iter().map(|field| FIELDS + *field as usize);
+    times.into_iter().chain(streams).chain(fields).collect()
+}
+
 async fn fetch(objects: &Objects, path: &str, span: Span) -> Result<Bytes, StoreError> {
-    if span.bytes == 0 || span.bytes > COLUMNS_BYTES_MAX {
+    if !span.is_possible() {
         return Err(broken(path, "has columns of no possible length"));
     }
-    let bytes = objects.range(path, span.range()).await?;
-    if !span.holds(&bytes) {
-        return Err(broken(
-            path,
-            &format!("bytes differ from what was written. at={}, bytes={}", span.start, span.bytes),
-        ));
+    checked(path, span, objects.range(path, span.range()).await?)
+}
+
+/// Some spans of a file, asked for at once.
+async fn fetch_all(objects: &Objects, path: &str, spans: &[Span]) -> Result<Pieces, StoreError> {
+    let ranges: Vec<Range<u64>> = spans.iter().filter(|span| span.is_possible()).map(Span::range).collect();
+    let got = if ranges.len() == spans.len() && spans.len() > 1 {
+        objects.ranges(path, &ranges).await.ok()
+    } else {
+        None
+    };
+    let mut pieces = Pieces::default();
+    for (at, &span) in spans.iter().enumerate() {
+        let bytes = match got.as_ref().and_then(|got| got.get(at)) {
+            Some(bytes) => checked(path, span, bytes.clone())?,
+            // Alone, each says what is wrong with it.
+            None => fetch(objects, path, span).await?,
+        };
+        pieces.0.push((span.start, bytes));
     }
-    Ok(bytes)
+    Ok(pieces)
 }
 
-/// Some bytes of a file, at their place.
-pub(super) struct Piece {
-    start: u64,
-    bytes: Bytes,
+fn checked(path: &str, span: Span, bytes: Bytes) -> Result<Bytes, StoreError> {
+    if span.holds(&bytes) {
+        return Ok(bytes);
+    }
+    Err(broken(path, &format!("bytes differ from what was written. at={}, bytes={}", span.start, span.bytes)))
 }
 
-impl Length for Piece {
+/// Some runs of bytes of a file, each with its place.
+#[derive(Default)]
+pub(super) struct Pieces(Vec<(u64, Bytes)>);
+
+impl Pieces {
+    /// What begins at `start`, to the end of the run of bytes it lies in.
+    fn from(&self, start: u64) -> Option<Bytes> {
+        self.0.iter().find_map(|(first, bytes)| {
+            let at = usize::try_from(start.checked_sub(*first)?).ok()?;
+            (at <= bytes.len()).then(|| bytes.slice(at..)).filter(|bytes| !bytes.is_empty())
+        })
+    }
+}
+
+impl Length for Pieces {
     fn len(&self) -> u64 {
-        self.start + self.bytes.len() as u64
+        self.0.iter().map(|(start, bytes)| start + bytes.len() as u64).max().unwrap_or_default()
     }
 }
 
-impl ChunkReader for Piece {
+impl ChunkReader for Pieces {
     type T = bytes::buf::Reader<Bytes>;
 
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        let length = Length::len(self).saturating_sub(start) as usize;
-        self.get_bytes(start, length).map(Buf::reader)
+        self.from(start).map(Buf::reader).ok_or_else(|| not_of_these(start, 1))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        let from = start.checked_sub(self.start).map(|from| from as usize);
-        let range = from.and_then(|from| Some(from..from.checked_add(length)?));
-        match range.filter(|range| range.end <= self.bytes.len()) {
-            Some(range) => Ok(self.bytes.slice(range)),
-            None => Err(ParquetError::EOF(format!("{length} bytes at {start} are not of the columns"))),
-        }
+        let bytes = self.from(start).filter(|bytes| length <= bytes.len());
+        bytes.map(|bytes| bytes.slice(..length)).ok_or_else(|| not_of_these(start, length))
     }
+}
+
+fn not_of_these(start: u64, length: usize) -> ParquetError {
+    ParquetError::EOF(format!("{length} bytes at {start} are not of the columns"))
 }
 
 /// A column that is read from its start on; rows that nobody asked for are skipped, and with them whole pages.
@@ -230,7 +251,7 @@ impl<T: DataType> Cursor<T> {
     fn open(
         metadata: &ParquetMetaData,
         row_group: usize,
-        piece: &Arc<Piece>,
+        piece: &Arc<Pieces>,
         column: usize,
     ) -> Result<Self, ParquetError> {
         let group = metadata.row_group(row_group);
@@ -261,6 +282,9 @@ impl<T: DataType> Cursor<T> {
     }
 }
 
+/// The columns of [`Places`].
+const PLACES: [usize; 4] = [columns::ARRIVAL, columns::STREAM, columns::BLOCK, columns::NUMBER];
+
 /// The columns of a row group that place a row, but for its time.
 struct Places {
     arrival: Cursor<Int64Type>,
@@ -270,7 +294,7 @@ struct Places {
 }
 
 impl Places {
-    fn open(metadata: &ParquetMetaData, row_group: usize, piece: &Arc<Piece>) -> Result<Self, ParquetError> {
+    fn open(metadata: &ParquetMetaData, row_group: usize, piece: &Arc<Pieces>) -> Result<Self, ParquetError> {
         Ok(Self {
             arrival: Cursor::open(metadata, row_group, piece, columns::ARRIVAL)?,
             stream: Cursor::open(metadata, row_group, piece, columns::STREAM)?,
@@ -319,7 +343,7 @@ impl Rows {
         self.at += next.len();
         if self.wanted.messages && self.messages.is_none() {
             let bytes = fetch(&self.objects, &self.path, self.messages_span).await?;
-            let piece = Arc::new(Piece { start: self.messages_span.start, bytes });
+            let piece = Arc::new(Pieces(vec![(self.messages_span.start, bytes)]));
             let cursor = Cursor::open(&self.metadata, self.row_group, &piece, MESSAGE);
             self.messages = Some(cursor.map_err(|error| self.broken(&error))?);
         }

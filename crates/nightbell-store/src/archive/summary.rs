@@ -36,12 +36,15 @@ const VALUES_ERROR: f64 = 0.01;
 /// Bytes of a summary file after decompression.
 const PLAIN_BYTES_MAX: usize = 256 * 1024 * 1024;
 
+/// Bytes of the largest packed columns of a row group that are read.
+const COLUMNS_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
 /// The level of zstd for summaries: bitmaps do not get smaller by more.
 const ZSTD_LEVEL: i32 = 3;
 
 const MAGIC: [u8; 2] = *b"NS";
-/// Version 1 says nothing of exact columns.
-const VERSION: u8 = 2;
+/// Version 1 says nothing of exact columns, version 2 nothing of where each column lies.
+const VERSION: u8 = 3;
 const HEADER_BYTES: usize = 16;
 
 /// Fields whose values stand in the filter: what rules and people ask for, and numbers, which may
@@ -102,6 +105,11 @@ impl Span {
         self.start..self.start.saturating_add(self.bytes)
     }
 
+    /// Whether columns can have this length.
+    pub(super) fn is_possible(&self) -> bool {
+        (1..=COLUMNS_BYTES_MAX).contains(&self.bytes)
+    }
+
     /// Whether these are the bytes that were written.
     pub(super) fn holds(&self, bytes: &[u8]) -> bool {
         bytes.len() as u64 == self.bytes && xxh3_64(bytes) == self.checksum
@@ -138,6 +146,9 @@ struct Stored {
     /// The fields whose columns are exact, a bit for each; stored beside, since version 2.
     #[serde(skip)]
     exact: u16,
+    /// Where each of the small columns lies; stored beside, since version 3, and empty before.
+    #[serde(skip)]
+    columns: Vec<Span>,
 }
 
 impl GroupSummary {
@@ -183,9 +194,11 @@ impl GroupSummary {
         self.values.num_blocks() * 32 + self.stored.grams.bytes()
     }
 
-    /// Where the small columns lie.
-    pub(super) fn fields_span(&self) -> Span {
-        self.stored.fields
+    /// Where these of the small columns lie; all of them in one where it is not known of each.
+    pub(super) fn column_spans(&self, columns: &[usize]) -> Vec<Span> {
+        let known: Option<Vec<Span>> =
+            columns.iter().map(|at| self.stored.columns.get(*at).copied()).collect();
+        known.unwrap_or_else(|| vec![self.stored.fields])
     }
 
     /// Where the messages lie.
@@ -405,6 +418,7 @@ impl Draft {
             fields: Span::default(),
             messages: Span::default(),
             exact: draft.exact,
+            columns: Vec::new(),
         };
         GroupSummary { stored, values }
     }
@@ -456,17 +470,19 @@ pub(super) struct FileSummary {
 }
 
 impl FileSummary {
-    /// Fills in where a row group's columns lie.
-    pub(super) fn place(&mut self, group: usize, fields: Span, messages: Span) {
+    /// Fills in where a row group's columns lie: the small ones, together and each, and the messages.
+    pub(super) fn place(&mut self, group: usize, fields: Span, columns: Vec<Span>, messages: Span) {
         let stored = &mut self.groups[group].stored;
-        (stored.fields, stored.messages) = (fields, messages);
+        (stored.fields, stored.columns, stored.messages) = (fields, columns, messages);
     }
 
     /// `NS`, version, five zeros, XXH3-64 of the frame (little endian), and a zstd frame of postcard.
     pub(super) fn encode(&self) -> Result<Vec<u8>, String> {
         let stored: Vec<&Stored> = self.groups.iter().map(|group| &group.stored).collect();
         let exact: Vec<u16> = self.groups.iter().map(|group| group.stored.exact).collect();
-        let plain = postcard::to_stdvec(&(self.footer, stored, exact)).map_err(|error| error.to_string())?;
+        let columns: Vec<&[Span]> = self.groups.iter().map(|group| &*group.stored.columns).collect();
+        let plain = postcard::to_stdvec(&(self.footer, stored, exact, columns));
+        let plain = plain.map_err(|error| error.to_string())?;
         let frame = zstd::bulk::compress(&plain, ZSTD_LEVEL).map_err(|error| error.to_string())?;
         let mut value = vec![0; HEADER_BYTES];
         value[..2].copy_from_slice(&MAGIC);
@@ -497,10 +513,69 @@ impl FileSummary {
         let ((footer, mut stored), rest): ((Span, Vec<Stored>), _) =
             postcard::take_from_bytes(&plain).map_err(|_| "frame holds no summary")?;
         if version > 1 {
-            let exact: Vec<u16> = postcard::from_bytes(rest).map_err(|_| "frame holds no exact columns")?;
+            let (exact, rest): (Vec<u16>, _) =
+                postcard::take_from_bytes(rest).map_err(|_| "frame holds no exact columns")?;
             stored.iter_mut().zip(exact).for_each(|(stored, exact)| stored.exact = exact);
+            if version > 2 {
+                let columns: Vec<Vec<Span>> =
+                    postcard::from_bytes(rest).map_err(|_| "frame does not hold where columns lie")?;
+                stored.iter_mut().zip(columns).for_each(|(stored, columns)| stored.columns = columns);
+            }
         }
         let groups = stored.into_iter().map(GroupSummary::from_file).collect::<Result<_, _>>()?;
         Ok(Self { footer, groups })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary() -> FileSummary {
+        let mut draft = Draft::new();
+        draft.exact = 5;
+        let mut summary = FileSummary { footer: Span::of(b"footer", 0, 6), groups: vec![draft.finish()] };
+        let file = b"0123456789";
+        let columns = vec![Span::of(file, 0, 2), Span::of(file, 2, 6)];
+        summary.place(0, Span::of(file, 0, 6), columns, Span::of(file, 6, 10));
+        summary
+    }
+
+    /// The summary as programs of an earlier version wrote it.
+    fn written_by(version: u8, summary: &FileSummary) -> Vec<u8> {
+        let stored: Vec<&Stored> = summary.groups.iter().map(|group| &group.stored).collect();
+        let exact: Vec<u16> = summary.groups.iter().map(|group| group.stored.exact).collect();
+        let plain = match version {
+            1 => postcard::to_stdvec(&(summary.footer, stored)).unwrap(),
+            _ => postcard::to_stdvec(&(summary.footer, stored, exact)).unwrap(),
+        };
+        let frame = zstd::bulk::compress(&plain, ZSTD_LEVEL).unwrap();
+        let header = [MAGIC.as_slice(), &[version, 0, 0, 0, 0, 0], &xxh3_64(&frame).to_le_bytes()].concat();
+        [header, frame].concat()
+    }
+
+    #[test]
+    fn each_column_is_placed_by_itself() {
+        let read = FileSummary::decode(&summary().encode().unwrap()).unwrap();
+        let group = &read.groups[0];
+        let places = |columns: &[usize]| -> Vec<_> {
+            group.column_spans(columns).iter().map(|span| (span.start, span.bytes)).collect()
+        };
+        assert_eq!(places(&[0]), [(0, 2)]);
+        assert_eq!(places(&[0, 1]), [(0, 2), (2, 4)]);
+        assert_eq!(places(&[1, 2]), [(0, 6)], "a column that is not known of: all in one");
+        assert_eq!((group.stored.exact, group.messages_span().range()), (5, 6..10));
+    }
+
+    #[test]
+    fn summaries_of_earlier_versions_are_read() {
+        for (version, exact) in [(1, 0), (2, 5)] {
+            let read = FileSummary::decode(&written_by(version, &summary())).unwrap();
+            let group = &read.groups[0];
+            assert_eq!(group.stored.exact, exact, "version {version}");
+            assert_eq!(group.column_spans(&[0]), [group.stored.fields], "version {version}");
+            assert_eq!(read.footer, summary().footer);
+        }
+        assert!(FileSummary::decode(&written_by(VERSION + 1, &summary())).is_err());
     }
 }

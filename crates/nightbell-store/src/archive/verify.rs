@@ -320,7 +320,7 @@ impl Archive {
     /// The parts of a file, worked out from its rows.
     async fn parts(&self, entry: &FileEntry) -> Result<Vec<Part>, StoreError> {
         let mut contents = Contents::new(entry.parts.iter().map(|part| (part.from, part.to)));
-        let mut source = Source::new(self.open_file(entry).await?);
+        let mut source = Source::new(self.open_anew(entry).await?);
         while source.next_batch().await? {
             for row in source.batch().iter().flat_map(|batch| batch.rows()) {
                 if !contents.push(&row.placed()) {

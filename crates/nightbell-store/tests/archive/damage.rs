@@ -226,7 +226,7 @@ async fn try_read(
     entry: &nightbell_store::archive::FileEntry,
 ) -> Result<Vec<String>, Kind> {
     let kind = |error: nightbell_store::StoreError| error.kind();
-    let reader = archive.open_file(entry).await.map_err(kind)?;
+    let reader = archive.open_anew(entry).await.map_err(kind)?;
     let mut messages = Vec::new();
     for at in 0..reader.row_groups() {
         reader.summary(at).unwrap().may_hold_text("whatever");
@@ -248,5 +248,41 @@ fn fingerprints_of_nothing_are_not_in_a_chain() {
         assert!(found.is_sound() && found.head.next == 0);
         let found = world.archive.verify(Some(Fingerprint::ZERO), Depth::Files, &mut |_| ()).await.unwrap();
         assert!(!found.is_sound());
+    });
+}
+
+#[test]
+fn a_column_that_nobody_asks_for_is_not_read() {
+    wait(async {
+        let world = World::new();
+        world.write(&recorded()[..1], 1).await;
+        let entry = world.archive.all_files().unwrap().into_iter().max_by_key(|entry| entry.rows).unwrap();
+        let path = place(&entry.path);
+        let original = bytes(&world, &path).await;
+        let asked = |fields: &[Field]| WantedCodes { times: false, streams: false, fields: fields.to_vec() };
+        // The columns for which the damage of one byte is seen.
+        let mut seen = Vec::new();
+        for at in (0..original.len()).step_by(37) {
+            let mut changed = original.clone();
+            changed[at] ^= 1;
+            put(&world, &path, &changed).await;
+            let Ok(reader) = world.archive.open_anew(&entry).await else { continue };
+            let mut broken = Vec::new();
+            for field in Field::ALL {
+                if let Err(error) = reader.codes(0, &asked(&[field])).await {
+                    assert_eq!(error.kind(), Kind::Broken, "byte {at}");
+                    broken.push(field);
+                }
+            }
+            // Only the footer is asked by all.
+            assert!(broken.len() <= 1 || broken.len() == Field::ALL.len(), "byte {at}: {broken:?}");
+            if let [field] = broken[..] {
+                seen.push(field);
+                assert!(reader.codes(0, &asked(&Field::ALL)).await.is_err(), "byte {at}");
+            }
+        }
+        seen.dedup();
+        assert!(seen.len() >= 5, "{seen:?}");
+        assert!(seen.is_sorted(), "columns lie one behind the other: {seen:?}");
     });
 }

@@ -309,3 +309,21 @@ fn columns_of(file: bytes::Bytes) -> std::collections::BTreeMap<String, Vec<Stri
     }
     columns
 }
+
+#[test]
+fn a_file_that_was_opened_is_not_opened_again() {
+    wait(async {
+        let world = World::new();
+        world.write(&recorded()[..1], 1).await;
+        let entry = world.archive.all_files().unwrap().remove(0);
+        let rows =
+            |reader: &nightbell_store::archive::Reader| reader.summary(0).map(|summary| summary.rows());
+        let first = rows(&world.archive.open_file(&entry).await.unwrap());
+        world.objects.delete(&place(&entry.summary_path())).await.unwrap();
+        assert_eq!(rows(&world.archive.clone().open_file(&entry).await.unwrap()), first);
+        assert!(world.archive.open_anew(&entry).await.is_err(), "what looks for damage reads anew");
+        // Another file under the same path is another file.
+        let other = FileEntry { summary_sha256: nightbell_store::archive::Fingerprint::ZERO, ..entry };
+        assert!(world.archive.open_file(&other).await.is_err());
+    });
+}
