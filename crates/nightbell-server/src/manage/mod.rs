@@ -12,13 +12,17 @@ use crate::catalog::Failure;
 
 pub(crate) mod alarms;
 pub(crate) mod composites;
+pub(crate) mod dashboards;
 pub(crate) mod definitions;
 pub(crate) mod detectors;
 pub(crate) mod filters;
 pub(crate) mod groups;
 pub(crate) mod incidents;
 pub(crate) mod mutes;
+pub(crate) mod parameters;
 pub(crate) mod record_logs;
+pub(crate) mod resource_policies;
+pub(crate) mod tags;
 pub(crate) mod taken;
 pub(crate) mod topics;
 
@@ -47,6 +51,12 @@ pub(crate) enum Resource {
     Topic,
     /// A subscription.
     Subscription,
+    /// A dashboard.
+    Dashboard,
+    /// A parameter.
+    Parameter,
+    /// A resource policy of CloudWatch Logs.
+    ResourcePolicy,
 }
 
 /// Why something was not done.
@@ -64,6 +74,8 @@ pub(crate) enum Refusal {
     Conflict(String),
     /// A quota is used up; the text names it.
     Limit(String),
+    /// A resource has no room for more tags; the text names the limit.
+    TooManyTags(String),
     /// The store could not; the operator's text.
     Store(Failure),
 }
