@@ -30,9 +30,9 @@ def missing() -> str:
 class Stack:
     """A copy of one of the example stacks, and what Terraform says of it."""
 
-    def __init__(self, server: Server, name: str, folder: Path, without: set[str] = frozenset(), **variables):
-        self.folder = folder / name
-        shutil.copytree(STACKS / name, self.folder, ignore=lambda _, names: without & {*names})
+    def __init__(self, server: Server, example: str, folder: Path, without: set[str], /, **variables):
+        self.folder = folder / example
+        shutil.copytree(STACKS / example, self.folder, ignore=lambda _, names: without & {*names})
         settings = folder / "terraform.rc"
         settings.write_text(f'provider_installation {{\n  filesystem_mirror {{ path = "{PLUGINS}" }}\n}}\n')
         self.variables = variables
