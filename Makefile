@@ -48,4 +48,4 @@ bench: setup ## measure matching, reading, storing and the whole way on this mac
 
 clean: ## remove what the checks made
 	@cargo clean
-	@rm -rf .venv fuzz/target fuzz/artifacts fuzz/corpus
+	@rm -rf .venv tests/js/node_modules fuzz/target fuzz/artifacts fuzz/corpus

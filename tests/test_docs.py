@@ -15,7 +15,7 @@ from support.server import REPOSITORY, run
 BOOK = REPOSITORY / "docs" / "book"
 WATCHES = BOOK / "guide" / "watch.md"
 # Folders that hold no pages of ours.
-OTHERS = {".git", ".venv", ".pytest_cache", "target", "corpus", "artifacts"}
+OTHERS = {".git", ".venv", ".pytest_cache", ".terraform", "node_modules", "target", "corpus", "artifacts"}
 EXAMPLE_SECONDS_MAX = 120
 CHANGE_KINDS = {"feature", "change", "fix", "security"}
 

@@ -1,6 +1,7 @@
 """CloudWatch Logs: groups, streams, PutLogEvents and reading back, through a real client over HTTP.
 
-The numbers in the cases are those of the published behaviour: limits, messages and which side of a limit is allowed.
+The numbers in the cases are those of the published behaviour: limits, messages and which side of a limit is allowed. What stands
+before a case (N01, P05) is its id in docs/internals/vectors.md.
 """
 
 import json
@@ -22,6 +23,7 @@ def lines(logs, group, stream="s", **more):
 
 
 class TestGroups:
+    # N01, N02
     def test_a_group_is_made_once(self, logs):
         name = unique("/aws/fsx/windows")
         answer = logs.create_log_group(logGroupName=name)
@@ -29,6 +31,7 @@ class TestGroups:
         with refused("ResourceAlreadyExistsException", "The specified log group already exists"):
             logs.create_log_group(logGroupName=name)
 
+    # N03, N04, N05
     @pytest.mark.parametrize("name", ["a b", "grp:1", "a" * 513, "aws/own", "", "ä"])
     def test_names_outside_the_grammar_are_refused(self, logs, name):
         with refused(("InvalidParameterException", "ValidationException")):
@@ -38,6 +41,7 @@ class TestGroups:
     def test_names_inside_the_grammar_are_taken(self, logs, suffix):
         logs.create_log_group(logGroupName=unique("g") + suffix)
 
+    # N06, N07, N08
     def test_streams(self, logs, group):
         logs.create_log_stream(logGroupName=group, logStreamName="i-0123")
         with refused("ResourceAlreadyExistsException", "The specified log stream already exists"):
@@ -51,6 +55,7 @@ class TestGroups:
         with refused("ResourceNotFoundException", NO_STREAM):
             logs.delete_log_stream(logGroupName=group, logStreamName="i-0123")
 
+    # N09, N10, N11
     def test_retention(self, logs, group):
         with refused("InvalidParameterException"):
             logs.put_retention_policy(logGroupName=group, retentionInDays=2)
@@ -64,6 +69,7 @@ class TestGroups:
         with refused("ResourceNotFoundException", NO_GROUP):
             logs.put_retention_policy(logGroupName=unique("missing"), retentionInDays=90)
 
+    # N12, N14
     def test_deleting_a_group_removes_what_is_in_it(self, logs, group, put):
         put("one")
         logs.put_metric_filter(
@@ -83,6 +89,18 @@ class TestGroups:
         logs.create_log_stream(logGroupName=group, logStreamName="s")
         assert lines(logs, group) == [], "events of the deleted group came back"
 
+    # N13
+    def test_a_protected_group_stays(self, logs):
+        name = unique("kept")
+        logs.create_log_group(logGroupName=name, deletionProtectionEnabled=True)
+        logs.create_log_stream(logGroupName=name, logStreamName="s")
+        with refused("InvalidParameterException", "has deletion protection enabled"):
+            logs.delete_log_group(logGroupName=name)
+        [found] = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        assert found["deletionProtectionEnabled"] is True
+        assert len(logs.describe_log_streams(logGroupName=name)["logStreams"]) == 1
+
+    # Q08
     def test_groups_are_described_by_name(self, logs):
         prefix = unique("/d")
         for tail in ("b", "a", "c"):
@@ -125,7 +143,7 @@ class TestPut:
             ([-DAY, 0], None),
             ([-DAY - 1, 0], "The batch of log events in a single PutLogEvents request cannot span more than 24 hours."),
         ],
-        ids=["equal", "backwards", "a day", "over a day"],
+        ids=["P01 equal", "P02 backwards", "P03 a day", "P04 over a day"],
     )
     def test_order_and_span(self, logs, group, offsets, error):
         now = aws.now_ms()
@@ -152,7 +170,7 @@ class TestPut:
             (None, [-15 * DAY] * 3, {"tooOldLogEventEndIndex": 3}, []),
             (None, [2 * HOUR - SECOND], None, [0]),
         ],
-        ids=["too old", "too new", "all kinds", "all too old", "just not too new"],
+        ids=["P05 too old", "P06 too new", "P07 all kinds", "P08 all too old", "P17 just not too new"],
     )
     def test_events_outside_the_window_are_reported_not_stored(self, logs, group, retention, offsets, info, kept):
         if retention:
@@ -163,6 +181,7 @@ class TestPut:
         assert answer.get("rejectedLogEventsInfo") == info
         assert lines(logs, group, startFromHead=True) == [str(i) for i in kept]
 
+    # P09
     def test_number_of_events(self, logs, group):
         now = aws.now_ms()
         event = {"timestamp": now, "message": "x"}
@@ -179,7 +198,7 @@ class TestPut:
             ("a" * (BATCH_BYTES_MAX - EVENT_OVERHEAD + 2), 1_048_578),
             ("é" * 524_276, 1_048_578),
         ],
-        ids=["the whole batch", "two bytes more", "bytes, not characters"],
+        ids=["P10 the whole batch", "P11 two bytes more", "P12 bytes, not characters"],
     )
     def test_size_of_one_event(self, logs, put, message, bytes_told):
         if bytes_told is None:
@@ -205,15 +224,18 @@ class TestPut:
         assert status == 400 or (status == 200 and "rejectedLogEventsInfo" in json.loads(answer)), answer
         assert lines(logs, group) == []
 
+    # P13
     def test_an_empty_message_is_refused(self, put):
         with refused(("InvalidParameterException", "ValidationException")):
             put("")
 
+    # P14
     def test_any_sequence_token_is_taken(self, logs, group):
         event = {"timestamp": aws.now_ms(), "message": "m"}
         answer = logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=[event], sequenceToken="garbage")
         assert answer["nextSequenceToken"]
 
+    # P15
     def test_what_agents_wait_for(self, logs, group, put):
         # The agent makes group and stream when told exactly this.
         with refused("ResourceNotFoundException", NO_STREAM):
@@ -223,6 +245,7 @@ class TestPut:
                 logGroupName=unique("missing"), logStreamName="s", logEvents=[{"timestamp": 1, "message": "m"}]
             )
 
+    # P16
     def test_the_same_batch_twice_is_stored_twice(self, logs, group, put):
         put("a", "b", at_ms=aws.now_ms())
         put("a", "b", at_ms=aws.now_ms())
@@ -252,11 +275,13 @@ class TestPut:
 
 
 class TestGetLogEvents:
+    # Q01
     def test_an_empty_stream_has_both_tokens(self, logs, group):
         answer = logs.get_log_events(logGroupName=group, logStreamName="s")
         assert answer["events"] == []
         assert answer["nextForwardToken"].startswith("f/") and answer["nextBackwardToken"].startswith("b/")
 
+    # Q02
     def test_the_end_repeats_the_token(self, logs, group, put):
         put("a", "b")
         first = logs.get_log_events(logGroupName=group, logStreamName="s", startFromHead=True)
@@ -265,6 +290,7 @@ class TestGetLogEvents:
             again = logs.get_log_events(logGroupName=group, logStreamName="s", startFromHead=True, nextToken=token)
             assert again["events"] == [] and again["nextForwardToken"] == token
 
+    # Q03, Q04
     def test_the_end_of_a_range(self, logs, group, put):
         at = aws.now_ms()
         put("first", at_ms=at - 100)
@@ -357,6 +383,7 @@ class TestFilterLogEvents:
             more = {"nextToken": page["nextToken"]}
         assert read == [f"{i}.{j}" for i in range(5) for j in range(5)]
 
+    # Q05, Q06, Q07
     def test_wrong_requests(self, logs, group):
         with refused("InvalidParameterException"):
             logs.filter_log_events(logGroupName=group, logStreamNames=["s"], logStreamNamePrefix="s")
@@ -372,6 +399,7 @@ class TestFilterLogEvents:
 
 
 class TestDescribeStreams:
+    # Q09, Q10
     def test_orders(self, logs, group, put):
         at = aws.now_ms()
         for name, offset in (("a", 0), ("b", -2 * MINUTE), ("c", -MINUTE)):

@@ -2,7 +2,7 @@
 No bytes from outside make the codecs panic, and where another codec is at hand it agrees.
 */
 
-use crate::recorded::{requests, signatures};
+use crate::recorded::{clients, requests, signatures};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use nightbell_wire::value::{Blob, Time};
 use nightbell_wire::{Call, Protocol, call, decode, inflate, sigv4};
@@ -157,7 +157,7 @@ proptest! {
 
 #[test]
 fn recorded_requests_with_a_bit_flipped_or_cut_short_decode_or_not() {
-    for recorded in requests() {
+    for recorded in requests().into_iter().chain(clients()) {
         let body = recorded.body();
         let parts = recorded.parts();
         for at in 0..body.len() {

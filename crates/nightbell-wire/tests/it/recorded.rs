@@ -1,5 +1,5 @@
 /*!
-Reads the fixtures that `tests/recorded/record.py` wrote.
+Reads the fixtures that `record.py` and `clients.py` of `tests/recorded` wrote.
 */
 
 use base64::Engine as _;
@@ -44,4 +44,9 @@ pub(crate) fn requests() -> Vec<Recorded> {
 
 pub(crate) fn signatures() -> Vec<Recorded> {
     serde_json::from_str(include_str!("../recorded/signatures.json")).unwrap()
+}
+
+/// What the AWS SDKs for JavaScript and Terraform's provider sent. Each was signed at the time it names itself.
+pub(crate) fn clients() -> Vec<Recorded> {
+    serde_json::from_str(include_str!("../recorded/clients.json")).unwrap()
 }
