@@ -14,9 +14,7 @@ use nightbell_store::Write;
 use super::{Refusal, Resource};
 use crate::catalog::{Key, Records, delete, put};
 
-pub(crate) use attributes::{
-    allowance, delivery_policy, display_name, shown, signature_version, template, wants_first_only,
-};
+pub(crate) use attributes::{allowance, display_name, shown, signature_version, template, wants_first_only};
 pub(crate) use functions::{check_function, hand_to_function};
 #[cfg(test)]
 pub(crate) use outbox::outbox_key;

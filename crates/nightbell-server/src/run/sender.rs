@@ -41,8 +41,10 @@ const _: () = assert!(WEB_ENDPOINT_SENDING_MAX * 2 <= WEB_SENDING_MAX, "one endp
 
 /// Sends until the server stops; then waits for what is under way.
 pub(super) async fn run(app: Arc<App>, mut stopping: Stopping) {
-    if let Err(failure) = app.lanes.count(&**app.records.store()) {
-        error!(error = %failure, "the outbox cannot be counted");
+    let counted = Arc::clone(&app);
+    let counted = tokio::task::spawn_blocking(move || counted.lanes.count(&**counted.records.store())).await;
+    if !matches!(counted, Ok(Ok(()))) {
+        error!("the outbox cannot be counted");
     }
     let writing = Arc::new(Writing::default());
     let mut sending: JoinSet<Vec<u8>> = JoinSet::new();

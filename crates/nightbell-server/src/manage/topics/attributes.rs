@@ -260,7 +260,11 @@ mod tests {
         let mut topic = topic();
         let rows = [
             ("DisplayName", "Security"),
-            ("Policy", r#"{"Version":"2012-10-17"}"#),
+            (
+                "Policy",
+                r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"SNS:Publish","Resource":"*"}}"#,
+            ),
+            ("SignatureVersion", "2"),
             ("DeliveryPolicy", r#"{"http":{"disableSubscriptionOverrides":true}}"#),
             ("IncidentMessages", "start-only"),
             ("MessageTemplate", "<p>{{ headline }}</p>{{ body }}"),
@@ -319,14 +323,15 @@ mod tests {
                 "a\r\nBcc: b".to_owned(),
                 "Invalid parameter: DisplayName Reason: it has control characters",
             ),
-            ("Policy", "[]".to_owned(), "Invalid parameter: Policy Reason: it is no JSON object"),
-            ("Policy", String::new(), "Invalid parameter: Policy Reason: it is no JSON object: EOF while"),
+            ("Policy", "[]".to_owned(), "Invalid parameter: Policy Reason: Syntax errors in policy."),
+            ("Policy", String::new(), "Invalid parameter: Policy Reason: Syntax errors in policy."),
             (
                 "DeliveryPolicy",
                 "{".to_owned(),
-                "Invalid parameter: DeliveryPolicy Reason: it is no JSON object:",
+                "Invalid parameter: DeliveryPolicy: it is no JSON object:",
             ),
             ("Policy", " ".repeat(30_721), "Invalid parameter: Policy Reason: it has more than 30720 bytes"),
+            ("SignatureVersion", "3".to_owned(), "Invalid parameter: SignatureVersion Reason: say 1 or 2"),
             (
                 "IncidentMessages",
                 "none".to_owned(),

@@ -14,7 +14,8 @@ use nightbell_store::Write;
 use serde_json::Value;
 
 use super::attributes::{POLICY_BYTES_MAX, delivery_policy};
-use super::{Refusal, find, subscription, subscriptions};
+use super::subscriptions::key;
+use super::{Refusal, Resource, subscription, subscriptions};
 use crate::catalog::{Records, put};
 
 /// Which messages the subscriber gets.
@@ -41,7 +42,7 @@ pub(crate) fn set_subscription_attribute(
     if name == FILTER_POLICY {
         check_room(records, &subscription)?;
     }
-    let key = super::subscriptions::key(arn).ok_or(Refusal::Missing(super::Resource::Subscription))?;
+    let key = key(arn).ok_or(Refusal::Missing(Resource::Subscription))?;
     let mut change = Write::new();
     put(&mut change, &key, &subscription);
     Ok(records.commit(change)?)

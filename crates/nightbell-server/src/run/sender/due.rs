@@ -20,8 +20,8 @@ use crate::manage::topics::{EndpointMark, Lane, Waiting};
 
 /// Entries that are read in one go.
 const READ_AT_ONCE: usize = 64;
-/// Entries that are passed over in one look, before what lies behind them has to wait for the next.
-const PASSED_OVER_MAX: usize = 4_096;
+/// Bytes of entries that are passed over in one look, before what lies behind them has to wait.
+const PASSED_OVER_BYTES_MAX: usize = 32 << 20;
 /// Endpoints whose starts are remembered; the oldest are forgotten at more.
 const PACES_MAX: usize = 20_000;
 
@@ -97,7 +97,7 @@ impl UnderWay {
         let (now, mut due, mut passed) = (clock::now(), Vec::new(), 0);
         let scan = self.lane.due_before(now.plus_millis(1)).limit(READ_AT_ONCE);
         let mut next = scan.clone();
-        while self.keys.len() < self.room && passed < PASSED_OVER_MAX {
+        while self.keys.len() < self.room && passed < PASSED_OVER_BYTES_MAX {
             let found = app.records.store().scan(Space::Outbox, &next)?;
             let Some((last, _)) = found.last() else { break };
             let is_end = found.len() < READ_AT_ONCE;
@@ -106,9 +106,10 @@ impl UnderWay {
                 if self.keys.len() >= self.room {
                     break;
                 }
+                let size = bytes.len();
                 match self.take(app, key, &bytes, now)? {
                     Some(one) => due.push(one),
-                    None => passed += 1,
+                    None => passed += size,
                 }
             }
             if is_end {
