@@ -97,6 +97,10 @@ pub(crate) fn refused(service: Service, refusal: Refusal) -> ApiError {
             ApiError { status, code, message: text }
         }
         Refusal::TooManyTags(text) => ApiError::sender(super::tags::too_many(service), text),
+        Refusal::FilterPolicies(text) => {
+            ApiError { status: 403, code: "FilterPolicyLimitExceeded", message: text }
+        }
+        Refusal::Busy(text) => ApiError::sender(service.traits().codes.throttled, text),
         Refusal::Store(failure) => stored(service, &failure),
     }
 }

@@ -76,6 +76,10 @@ pub(crate) enum Refusal {
     Limit(String),
     /// A resource has no room for more tags; the text names the limit.
     TooManyTags(String),
+    /// A topic has as many filter policies as it may; the text names the limit.
+    FilterPolicies(String),
+    /// Too much waits already; worth another try.
+    Busy(String),
     /// The store could not; the operator's text.
     Store(Failure),
 }
