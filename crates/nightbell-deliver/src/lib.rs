@@ -10,12 +10,14 @@ use nightbell_core::time::Timestamp;
 
 pub use mailbox::Mailbox;
 pub use message::{Enclosure, Mail, Origin, Pictures, RawEvent, Template, TemplateError, render};
+pub use post::{Post, Posted};
 pub use smtp::{Smtp, SmtpConfig};
 
 pub mod chart;
 pub mod mailbox;
 pub mod message;
 mod mime;
+pub mod post;
 pub mod smtp;
 
 /// Where mail goes out. A new channel is a new variant.
@@ -38,6 +40,18 @@ impl Channel {
         match self {
             Self::Smtp(smtp) => smtp.send(mail, now).await,
             Self::Mailbox(mailbox) => mailbox.send(mail).await,
+        }
+    }
+
+    /// Sends a mail that others wrote to all its recipients, once, at `now`; of these some may be refused.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::send`], where the mail went to nobody for a reason that concerns all of it.
+    pub async fn post(&self, post: &Post, now: Timestamp) -> Result<Posted, SendError> {
+        match self {
+            Self::Smtp(smtp) => smtp.post(post, now).await,
+            Self::Mailbox(mailbox) => mailbox.post(post).await,
         }
     }
 }

@@ -33,6 +33,7 @@ pub(crate) mod queries;
 pub(crate) mod reads;
 pub(crate) mod route;
 pub(crate) mod service;
+pub(crate) mod ses;
 pub(crate) mod sns;
 pub(crate) mod sts;
 

@@ -15,8 +15,8 @@ use nightbell_store::{Durability, Scan, Space, Write};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
-use super::Stopping;
 use super::writing::Writing;
+use super::{Stopping, postman};
 use crate::app::App;
 use crate::catalog::Failure;
 use crate::clock;
@@ -92,6 +92,9 @@ async fn send(
     if is_unwanted(&app, &waiting) {
         return forget(&app, key);
     }
+    if matches!(waiting.delivery.content, Content::Raw(_)) {
+        return postman::send(app, key, waiting, stopping).await;
+    }
     let answer = attempt(&app, writing, &waiting).await;
     let now = clock::now();
     let mut change = Write::new();
@@ -126,8 +129,15 @@ async fn send(
         }
     };
     app.telemetry.deliveries.with_label_values(&[outcome]).inc();
-    // Until this is written, a crash sends again, under the same Message-ID. A disk that refuses must not: the delivery
-    // stays under way until it is written.
+    note(&app, change, &id, &stopping).await;
+    key
+}
+
+/// Writes what became of a delivery.
+///
+/// Until this is written, a crash sends again, under the same Message-ID. A disk that refuses must not: the delivery stays under way
+/// until it is written.
+pub(super) async fn note(app: &App, change: Write, id: &str, stopping: &Stopping) {
     while let Err(error) = app.records.store().commit(change.clone(), Durability::Process) {
         error!(%error, id, "what became of a delivery could not be noted; tried again");
         if *stopping.borrow() {
@@ -135,7 +145,6 @@ async fn send(
         }
         tokio::time::sleep(LOOK).await;
     }
-    key
 }
 
 /// Writes the mail, where that may take its time, and sends it once.

@@ -78,7 +78,8 @@ fn samples(content: &Content) -> &[Sample] {
         Content::Published { .. }
         | Content::Confirmation { .. }
         | Content::Digest(_)
-        | Content::Composite(_) => &[],
+        | Content::Composite(_)
+        | Content::Raw(_) => &[],
     }
 }
 
