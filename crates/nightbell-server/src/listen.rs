@@ -190,7 +190,10 @@ async fn serve_call(app: Arc<App>, parts: &Parts, received: &Bytes, request_id: 
     };
     let unsigned = !auth::is_signed(parts);
     let person = unsigned && pages::wanted(&parts.headers);
-    if unsigned && parts.method == Method::GET && (person || matches!(call.operation.as_str(), "Unsubscribe" | "ConfirmVerification")) {
+    if unsigned
+        && parts.method == Method::GET
+        && (person || matches!(call.operation.as_str(), "Unsubscribe" | "ConfirmVerification"))
+    {
         // Mail scanners follow links; only a person presses a button.
         return pages::ask(&call.operation);
     }

@@ -51,7 +51,10 @@ pub(super) fn list(text: &str) -> Result<Vec<Correspondent>, InvalidPost> {
     let mut found = Vec::new();
     let mut take = |single: SingleInfo| -> Result<(), InvalidPost> {
         parsed(&single.addr)?;
-        found.push(Correspondent { name: single.display_name.as_deref().and_then(name), address: single.addr });
+        found.push(Correspondent {
+            name: single.display_name.as_deref().and_then(name),
+            address: single.addr,
+        });
         Ok(())
     };
     for address in addrparse(text).map_err(|_| illegal())?.into_inner() {
@@ -80,14 +83,20 @@ fn name(raw: &str) -> Option<String> {
         return None;
     }
     let header = format!("Name: {raw}");
-    let decoded = parse_header(header.as_bytes()).map_or_else(|_| raw.to_owned(), |(header, _)| header.get_value());
+    let decoded =
+        parse_header(header.as_bytes()).map_or_else(|_| raw.to_owned(), |(header, _)| header.get_value());
     let clean = one_line(&decoded);
     (!clean.is_empty()).then_some(clean)
 }
 
 /// The text without control characters, a blank for each run of them.
 pub(super) fn one_line(text: &str) -> String {
-    text.split(char::is_control).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ").trim().to_owned()
+    text.split(char::is_control)
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+        .trim()
+        .to_owned()
 }
 
 fn shown(text: &str) -> String {

@@ -19,8 +19,19 @@ const HEADER_NAME_BYTES_MAX: usize = 126;
 const HEADER_VALUE_BYTES_MAX: usize = 870;
 /// Headers that say what this server says itself, or what the envelope holds.
 const RESERVED: [&str; 13] = [
-    "bcc", "cc", "content-disposition", "content-transfer-encoding", "content-type", "date", "from", "message-id",
-    "mime-version", "reply-to", "return-path", "subject", "to",
+    "bcc",
+    "cc",
+    "content-disposition",
+    "content-transfer-encoding",
+    "content-type",
+    "date",
+    "from",
+    "message-id",
+    "mime-version",
+    "reply-to",
+    "return-path",
+    "subject",
+    "to",
 ];
 
 /// A mail as a client says it. All text goes out as UTF-8, which holds every character set.
@@ -52,7 +63,8 @@ pub struct Letter {
 pub fn compose(letter: &Letter, stamp: &Stamp) -> Result<Vec<u8>, InvalidPost> {
     let from = letter.from.mailbox()?;
     // The envelope goes beside the mail; here it only keeps the writer from asking for a recipient in the headers.
-    let envelope = Envelope::new(None, vec![from.email.clone()]).map_err(|error| InvalidPost(error.to_string()))?;
+    let envelope =
+        Envelope::new(None, vec![from.email.clone()]).map_err(|error| InvalidPost(error.to_string()))?;
     let mut builder = Message::builder()
         .date(time(stamp.date))
         .from(from)
@@ -77,10 +89,13 @@ pub fn compose(letter: &Letter, stamp: &Stamp) -> Result<Vec<u8>, InvalidPost> {
     let built = match (&letter.text, &letter.html) {
         (Some(text), Some(html)) => {
             // "=_" can't occur in quoted-printable text, so no content can end a part (RFC 2045, 6.7).
-            let boundary: String = stamp.message_id.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
+            let boundary: String =
+                stamp.message_id.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
             let parts = MultiPart::alternative().boundary(format!("=_nightbell_{boundary}"));
             builder.multipart(
-                parts.singlepart(part(ContentType::TEXT_PLAIN, text)).singlepart(part(ContentType::TEXT_HTML, html)),
+                parts
+                    .singlepart(part(ContentType::TEXT_PLAIN, text))
+                    .singlepart(part(ContentType::TEXT_HTML, html)),
             )
         }
         (Some(text), None) => builder.singlepart(part(ContentType::TEXT_PLAIN, text)),
@@ -98,7 +113,9 @@ fn header(name: &str, value: &str) -> Result<HeaderValue, InvalidPost> {
         return Err(InvalidPost(format!("The header '{}' cannot be given", one_line(name))));
     }
     if value.len() > HEADER_VALUE_BYTES_MAX || !value.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) {
-        let text = format!("The value of the header '{name}' is not at most {HEADER_VALUE_BYTES_MAX} printable ASCII letters");
+        let text = format!(
+            "The value of the header '{name}' is not at most {HEADER_VALUE_BYTES_MAX} printable ASCII letters"
+        );
         return Err(InvalidPost(text));
     }
     let name = HeaderName::new_from_ascii(name.to_owned())

@@ -105,7 +105,9 @@ fn named(field: &[u8]) -> Result<(String, &[u8]), InvalidPost> {
     };
     if name.is_empty() || !name.iter().all(u8::is_ascii_graphic) {
         let line = String::from_utf8_lossy(&field[..field.len().min(80)]).escape_debug().to_string();
-        return Err(InvalidPost(format!("Not a header line: '{line}'. A message starts with headers as 'From: a@b'")));
+        return Err(InvalidPost(format!(
+            "Not a header line: '{line}'. A message starts with headers as 'From: a@b'"
+        )));
     }
     Ok((String::from_utf8_lossy(name).to_ascii_lowercase(), value))
 }

@@ -49,7 +49,11 @@ fn text_goes_before_html() {
     let (_, bytes) = composed(&Letter { text: Some("plain".to_owned()), ..letter() });
     let mail = parse_mail(&bytes).unwrap();
     let kinds: Vec<&str> = mail.subparts.iter().map(|part| part.ctype.mimetype.as_str()).collect();
-    assert_eq!((mail.ctype.mimetype.as_str(), kinds), ("multipart/alternative", vec!["text/plain", "text/html"]), "M03");
+    assert_eq!(
+        (mail.ctype.mimetype.as_str(), kinds),
+        ("multipart/alternative", vec!["text/plain", "text/html"]),
+        "M03"
+    );
 }
 
 #[test]
@@ -73,12 +77,24 @@ fn headers_are_encoded_and_none_is_smuggled_in() {
 
 #[test]
 fn what_cannot_stand_in_a_mail_is_refused() {
-    for (name, value) in [("Bcc", "x@y"), ("X y", "1"), ("X:", "1"), ("", "1"), ("X-A", "a\r\nB: c"), ("X-A", "ü")] {
+    for (name, value) in
+        [("Bcc", "x@y"), ("X y", "1"), ("X:", "1"), ("", "1"), ("X-A", "a\r\nB: c"), ("X-A", "ü")]
+    {
         let wrong = Letter { headers: vec![(name.to_owned(), value.to_owned())], ..letter() };
         assert!(compose(&wrong, &stamp()).is_err(), "{name:?} {value:?}");
     }
     assert!(compose(&Letter { html: None, ..letter() }, &stamp()).is_err());
-    for bad in ["", "nobody", "a@b, c@d", "a@b\r\nBcc: c@d", "jürgen@example.org", "a@exämple.org", "<a b@c>", "@", "a@"] {
+    for bad in [
+        "",
+        "nobody",
+        "a@b, c@d",
+        "a@b\r\nBcc: c@d",
+        "jürgen@example.org",
+        "a@exämple.org",
+        "<a b@c>",
+        "@",
+        "a@",
+    ] {
         assert!(correspondent(bad).is_err(), "{bad:?}");
     }
     assert_eq!(correspondent("Ann <ann@example.org>").unwrap().name.as_deref(), Some("Ann"));
@@ -103,8 +119,14 @@ fn a_whole_mail_is_given_our_id_and_loses_its_hidden_copies() {
          Bcc: in the body\r\nline\r\nend\r\n",
         "M06"
     );
-    let everybody =
-        ["ann@example.org", "bob@example.org", "cc@example.org", "hidden@example.org", "hidden2@example.org", "hidden3@example.org"];
+    let everybody = [
+        "ann@example.org",
+        "bob@example.org",
+        "cc@example.org",
+        "hidden@example.org",
+        "hidden2@example.org",
+        "hidden3@example.org",
+    ];
     assert_eq!(addresses(&head.recipients), everybody, "M06");
     assert_eq!(addresses(&head.from), ["ops@example.org"]);
     assert_eq!(addresses(&head.return_path), ["bounce@example.org"]);

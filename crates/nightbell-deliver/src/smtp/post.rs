@@ -41,7 +41,8 @@ impl Smtp {
             }
             return Ok(posted);
         }
-        let wait = self.config.timeout + Duration::from_secs(post.content.len() as u64 / POST_BYTES_PER_SECOND_MIN);
+        let wait =
+            self.config.timeout + Duration::from_secs(post.content.len() as u64 / POST_BYTES_PER_SECOND_MIN);
         let sent = timeout(wait, async {
             connection.command(Data).await?;
             connection.message(&post.content).await
@@ -67,7 +68,8 @@ impl Smtp {
         let mut parameters = Vec::new();
         if !post.content.is_ascii() {
             if !connection.server_info().supports_feature(Extension::EightBitMime) {
-                let reason = "the mail server takes ASCII only, and the mail holds other letters that are not encoded";
+                let reason =
+                    "the mail server takes ASCII only, and the mail holds other letters that are not encoded";
                 return Err(SendError::Never { reason: self.with_server(reason) });
             }
             parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));

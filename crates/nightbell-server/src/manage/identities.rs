@@ -86,10 +86,21 @@ impl Identities<'_> {
     }
 
     /// Adds `name`, or asks again for one that is there. What is confirmed stays so, and tags stay beside those of `tags`.
-    pub(crate) fn ask(&self, name: &str, token: String, now: Timestamp, tags: BTreeMap<String, String>, change: &mut Write) -> Result<Identity, Refusal> {
+    pub(crate) fn ask(
+        &self,
+        name: &str,
+        token: String,
+        now: Timestamp,
+        tags: BTreeMap<String, String>,
+        change: &mut Write,
+    ) -> Result<Identity, Refusal> {
         let known = self.records.get::<Identity>(&self.key(name))?;
-        if known.is_none() && self.records.keys(&Key::prefix(&["identity", self.region], ""))?.len() >= IDENTITIES_MAX {
-            return Err(Refusal::Limit(format!("There are {IDENTITIES_MAX} identities in the region; that is the limit")));
+        if known.is_none()
+            && self.records.keys(&Key::prefix(&["identity", self.region], ""))?.len() >= IDENTITIES_MAX
+        {
+            return Err(Refusal::Limit(format!(
+                "There are {IDENTITIES_MAX} identities in the region; that is the limit"
+            )));
         }
         let mut identity = known.unwrap_or_else(|| Identity {
             name: name.to_owned(),
@@ -99,7 +110,9 @@ impl Identities<'_> {
             tags: BTreeMap::new(),
         });
         // Asking again sends the same link again: the one in an earlier mail stays good.
-        if identity.token.is_empty() || (!identity.is_domain() && now.since(identity.asked) > VERIFICATION_AGE_MAX_MS) {
+        if identity.token.is_empty()
+            || (!identity.is_domain() && now.since(identity.asked) > VERIFICATION_AGE_MAX_MS)
+        {
             identity.token = token;
         }
         identity.asked = now;
@@ -173,7 +186,11 @@ impl Identities<'_> {
     }
 
     /// Changes the tags of `name` by `edit`; `false` where it is not there.
-    pub(crate) fn retag(&self, name: &str, edit: impl FnOnce(&mut BTreeMap<String, String>)) -> Result<bool, Refusal> {
+    pub(crate) fn retag(
+        &self,
+        name: &str,
+        edit: impl FnOnce(&mut BTreeMap<String, String>),
+    ) -> Result<bool, Refusal> {
         let _turn = self.records.turn();
         let Some(mut identity) = self.records.get::<Identity>(&self.key(name))? else { return Ok(false) };
         edit(&mut identity.tags);
@@ -187,7 +204,9 @@ impl Identities<'_> {
     /// Whether the setting names `name`, its domain, or a domain above that.
     pub(crate) fn vouches_for(&self, name: &str) -> bool {
         let domain = name.rsplit_once('@').map_or(name, |(_, domain)| domain);
-        let below = |above: &str| domain.strip_suffix(above).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        let below = |above: &str| {
+            domain.strip_suffix(above).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
         self.vouched.iter().any(|one| one == name || (!one.contains('@') && below(one)))
     }
 }
@@ -222,7 +241,9 @@ pub(crate) fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), Refusal>
         (1..=128).contains(&key.chars().count()) && value.chars().count() <= 256
     };
     if tags.len() > IDENTITY_TAGS_MAX || !tags.iter().all(sound) {
-        let text = format!("An identity has at most {IDENTITY_TAGS_MAX} tags, of 1 to 128 and at most 256 characters");
+        let text = format!(
+            "An identity has at most {IDENTITY_TAGS_MAX} tags, of 1 to 128 and at most 256 characters"
+        );
         return Err(Refusal::Invalid(text));
     }
     Ok(())
@@ -312,7 +333,8 @@ mod tests {
         }
         let elsewhere = Identities { region: "s", ..here };
         assert!(!elsewhere.may_send("ann@example.org").unwrap(), "identities belong to a region");
-        let names: Vec<String> = elsewhere.list().unwrap().into_iter().map(|identity| identity.name).collect();
+        let names: Vec<String> =
+            elsewhere.list().unwrap().into_iter().map(|identity| identity.name).collect();
         assert_eq!(names, ["example.com", "one@example.net"]);
     }
 }

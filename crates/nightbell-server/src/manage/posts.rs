@@ -52,7 +52,12 @@ fn statistics_key(region: &str, start: Timestamp) -> Key {
 }
 
 /// Adds `post` to the outbox, and counts it in `region`. The caller holds the turn and commits.
-pub(crate) fn add(records: &Records, region: Option<&str>, post: &Post, change: &mut Write) -> Result<(), Refusal> {
+pub(crate) fn add(
+    records: &Records,
+    region: Option<&str>,
+    post: &Post,
+    change: &mut Write,
+) -> Result<(), Refusal> {
     let sizes: Vec<u64> = records.list(&Key::prefix(&["post-size"], ""))?;
     let bytes: u64 = sizes.iter().sum();
     if sizes.len() >= POSTS_WAITING_MAX || bytes + post.content.len() as u64 > POSTS_WAITING_BYTES_MAX {

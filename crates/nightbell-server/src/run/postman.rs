@@ -45,7 +45,10 @@ pub(super) async fn send(app: Arc<App>, key: Vec<u8>, mut waiting: Waiting, stop
                     lost += recipients as u64;
                 }
             }
-            app.telemetry.deliveries.with_label_values(&[if next.is_some() { "later" } else { "given_up" }]).inc();
+            app.telemetry
+                .deliveries
+                .with_label_values(&[if next.is_some() { "later" } else { "given_up" }])
+                .inc();
             next
         }
     };

@@ -37,7 +37,10 @@ pub(in crate::aws) struct EmailAddressRequest {
     email_address: Option<String>,
 }
 
-pub(in crate::aws) async fn verify_email_identity(cx: Cx, request: EmailAddressRequest) -> Result<Done, ApiError> {
+pub(in crate::aws) async fn verify_email_identity(
+    cx: Cx,
+    request: EmailAddressRequest,
+) -> Result<Done, ApiError> {
     let name = named(SES, request.email_address, "emailAddress")?;
     if !name.contains('@') {
         return Err(invalid(SES, "Missing final '@domain'"));
@@ -80,7 +83,8 @@ fn question(cx: &Cx, identity: &Identity) -> Result<Post, String> {
     let url = format!("{}/?Action=ConfirmVerification&Token={}", cx.app.public_url, identity.token);
     let stamp = Stamp { message_id: origin.message_id(&id), date: cx.now };
     let content = verification(&identity.name, &url, origin, &stamp).map_err(|error| error.to_string())?;
-    let sender = nightbell_deliver::post::correspondent(origin.from()).map_err(|error| error.to_string())?.address;
+    let sender =
+        nightbell_deliver::post::correspondent(origin.from()).map_err(|error| error.to_string())?.address;
     Ok(Post { id, date: cx.now, sender, recipients: vec![identity.name.clone()], content })
 }
 
@@ -133,7 +137,10 @@ pub(in crate::aws) struct DkimTokens {
     dkim_tokens: Vec<String>,
 }
 
-pub(in crate::aws) async fn verify_domain_dkim(cx: Cx, request: DomainRequest) -> Result<DkimTokens, ApiError> {
+pub(in crate::aws) async fn verify_domain_dkim(
+    cx: Cx,
+    request: DomainRequest,
+) -> Result<DkimTokens, ApiError> {
     let identity = begin(&cx, SES, &domain(request)?, BTreeMap::new())?;
     Ok(DkimTokens { dkim_tokens: dkim_tokens(&identity) })
 }
@@ -157,7 +164,10 @@ pub(in crate::aws) struct DeleteIdentityRequest {
     identity: Option<String>,
 }
 
-pub(in crate::aws) async fn delete_identity(cx: Cx, request: DeleteIdentityRequest) -> Result<Done, ApiError> {
+pub(in crate::aws) async fn delete_identity(
+    cx: Cx,
+    request: DeleteIdentityRequest,
+) -> Result<Done, ApiError> {
     let name = named(SES, request.identity, "identity")?;
     here(&cx).remove(&name).map_err(|refusal| no(SES, refusal))?;
     Ok(Done {})
@@ -193,7 +203,8 @@ pub(in crate::aws) async fn list_identities(
         }
     };
     let all = here(&cx).list().map_err(|failure| no(SES, failure.into()))?;
-    let wanted = all.into_iter().filter(|identity| domains.is_none_or(|domains| identity.is_domain() == domains));
+    let wanted =
+        all.into_iter().filter(|identity| domains.is_none_or(|domains| identity.is_domain() == domains));
     let bounds = Page {
         limit: request.max_items,
         token: request.next_token,
@@ -218,9 +229,8 @@ pub(in crate::aws) async fn list_verified_email_addresses(
 ) -> Result<VerifiedEmailAddresses, ApiError> {
     let here = here(&cx);
     let all = here.list().map_err(|failure| no(SES, failure.into()))?;
-    let verified = |identity: &Identity| {
-        !identity.is_domain() && here.status(identity, cx.now) == Status::Verified
-    };
+    let verified =
+        |identity: &Identity| !identity.is_domain() && here.status(identity, cx.now) == Status::Verified;
     let names = all.into_iter().filter(verified).map(|identity| identity.name);
     Ok(VerifiedEmailAddresses { verified_email_addresses: names.collect() })
 }
@@ -345,7 +355,9 @@ pub(in crate::aws) async fn get_notification_attributes(
         };
         (given, none)
     };
-    Ok(NotificationAttributes { notification_attributes: asked(&cx, request)?.into_iter().map(none).collect() })
+    Ok(NotificationAttributes {
+        notification_attributes: asked(&cx, request)?.into_iter().map(none).collect(),
+    })
 }
 
 #[derive(Serialize)]
@@ -368,5 +380,7 @@ pub(in crate::aws) async fn get_mail_from_domain_attributes(
     let none = |(given, _): (String, Identity)| {
         (given, MailFromDomain { behavior_on_mx_failure: "UseDefaultValue" })
     };
-    Ok(MailFromDomainAttributes { mail_from_domain_attributes: asked(&cx, request)?.into_iter().map(none).collect() })
+    Ok(MailFromDomainAttributes {
+        mail_from_domain_attributes: asked(&cx, request)?.into_iter().map(none).collect(),
+    })
 }

@@ -103,7 +103,10 @@ impl Sending {
     }
 
     fn read(&self, all: &[String]) -> Result<Vec<Correspondent>, ApiError> {
-        all.iter().map(|text| correspondent(text)).collect::<Result<_, _>>().map_err(|error| self.wrong(&error))
+        all.iter()
+            .map(|text| correspondent(text))
+            .collect::<Result<_, _>>()
+            .map_err(|error| self.wrong(&error))
     }
 
     fn one(&self, text: Option<&String>) -> Result<Option<Correspondent>, ApiError> {
@@ -115,13 +118,17 @@ impl Sending {
         let service = self.service;
         let source = need(service, self.one(self.source.as_ref())?, self.source_member())?;
         if !message.attachments.is_empty() {
-            return Err(invalid(service, "Attachments are not served by this version; send the message as Raw"));
+            return Err(invalid(
+                service,
+                "Attachments are not served by this version; send the message as Raw",
+            ));
         }
         let body = need(service, message.body, "body")?;
         let data = |text: Option<Text>, member| text.map(|text| need(service, text.data, member)).transpose();
-        let headers = message.headers.into_iter().map(|header| {
-            Ok((need(service, header.name, "name")?, need(service, header.value, "value")?))
-        });
+        let headers = message
+            .headers
+            .into_iter()
+            .map(|header| Ok((need(service, header.name, "name")?, need(service, header.value, "value")?)));
         let letter = Letter {
             to: self.read(&self.destination.to_addresses)?,
             cc: self.read(&self.destination.cc_addresses)?,
@@ -139,7 +146,14 @@ impl Sending {
         let content = compose(&letter, &stamp(cx, &id)).map_err(|error| self.wrong(&error))?;
         let return_path = self.one(self.return_path.as_ref())?;
         let named = [Some(&letter.from), return_path.as_ref()];
-        self.take(cx, id, &named.into_iter().flatten().collect::<Vec<_>>(), return_path.as_ref(), recipients, content)
+        self.take(
+            cx,
+            id,
+            &named.into_iter().flatten().collect::<Vec<_>>(),
+            return_path.as_ref(),
+            recipients,
+            content,
+        )
     }
 
     /// Takes a mail that is whole.
@@ -150,10 +164,12 @@ impl Sending {
         let source = self.one(self.source.as_ref())?;
         let return_path = self.one(self.return_path.as_ref())?.or_else(|| head.return_path.first().cloned());
         let Destination { to_addresses, cc_addresses, bcc_addresses } = &self.destination;
-        let named: Vec<String> = [to_addresses, cc_addresses, bcc_addresses].into_iter().flatten().cloned().collect();
+        let named: Vec<String> =
+            [to_addresses, cc_addresses, bcc_addresses].into_iter().flatten().cloned().collect();
         let recipients = if named.is_empty() { head.recipients } else { self.read(&named)? };
         let told = return_path.clone().or(source.clone());
-        let names = source.iter().chain(&head.from).chain(&head.sender).chain(&return_path).collect::<Vec<_>>();
+        let names =
+            source.iter().chain(&head.from).chain(&head.sender).chain(&return_path).collect::<Vec<_>>();
         self.take(cx, id, &names, told.as_ref(), recipients, content)
     }
 
@@ -170,7 +186,8 @@ impl Sending {
         let service = self.service;
         self.check_set()?;
         if content.len() > POST_BYTES_MAX {
-            let text = format!("Message length is more than {POST_BYTES_MAX} bytes long: '{}'.", content.len());
+            let text =
+                format!("Message length is more than {POST_BYTES_MAX} bytes long: '{}'.", content.len());
             return Err(invalid(service, text));
         }
         let recipients = distinct(recipients.into_iter().map(|one| one.address));
@@ -188,7 +205,8 @@ impl Sending {
         {
             let _turn = cx.app.records.turn();
             let mut change = Write::new();
-            posts::add(&cx.app.records, Some(&cx.region), &post, &mut change).map_err(|refusal| busy(service, refusal))?;
+            posts::add(&cx.app.records, Some(&cx.region), &post, &mut change)
+                .map_err(|refusal| busy(service, refusal))?;
             cx.app.records.commit(change).map_err(|failure| no(service, failure.into()))?;
         }
         cx.app.outbox_bell.notify_one();

@@ -51,7 +51,10 @@ pub(in crate::aws) struct SendRawEmailRequest {
     configuration_set_name: Option<String>,
 }
 
-pub(in crate::aws) async fn send_raw_email(cx: Cx, request: SendRawEmailRequest) -> Result<MessageId, ApiError> {
+pub(in crate::aws) async fn send_raw_email(
+    cx: Cx,
+    request: SendRawEmailRequest,
+) -> Result<MessageId, ApiError> {
     let raw = need(SES, request.raw_message, "rawMessage")?;
     let sending = Sending {
         service: SES,
@@ -110,7 +113,8 @@ pub(in crate::aws) async fn get_send_statistics(
     cx: Cx,
     _request: NothingAsked,
 ) -> Result<SendStatistics, ApiError> {
-    let sent = posts::statistics(&cx.app.records, &cx.region, cx.now).map_err(|failure| no(SES, failure.into()))?;
+    let sent =
+        posts::statistics(&cx.app.records, &cx.region, cx.now).map_err(|failure| no(SES, failure.into()))?;
     let point = |sent: posts::Sent| SendDataPoint {
         timestamp: Time(sent.start.as_millis()),
         delivery_attempts: sent.attempts,

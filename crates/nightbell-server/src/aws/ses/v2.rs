@@ -128,7 +128,10 @@ pub(in crate::aws) async fn create_email_identity(
 ) -> Result<CreateEmailIdentityResponse, ApiError> {
     let name = named(SES, request.email_identity, "emailIdentity")?;
     if here(&cx).is_kept(&name).map_err(|failure| no(SES, failure.into()))? {
-        return Err(ApiError::sender("AlreadyExistsException", format!("Email identity {name} already exist.")));
+        return Err(ApiError::sender(
+            "AlreadyExistsException",
+            format!("Email identity {name} already exist."),
+        ));
     }
     let identity = begin(&cx, SES, &name, tags(request.tags))?;
     Ok(CreateEmailIdentityResponse {
@@ -198,7 +201,8 @@ pub(in crate::aws) async fn delete_email_identity(
     found(&cx, &name)?;
     let here = here(&cx);
     if !here.is_kept(&name).map_err(|failure| no(SES, failure.into()))? {
-        let text = format!("{name} is verified by the setting ses_verified of this server; take it out there");
+        let text =
+            format!("{name} is verified by the setting ses_verified of this server; take it out there");
         return Err(invalid(SES, text));
     }
     here.remove(&name).map_err(|refusal| no(SES, refusal))?;
@@ -242,7 +246,8 @@ pub(in crate::aws) async fn list_email_identities(
         max: PAGE_MAX,
         descending: false,
     };
-    let (shown, next_token) = page(all, &bounds, |identity| &identity.name).map_err(|text| invalid(SES, text))?;
+    let (shown, next_token) =
+        page(all, &bounds, |identity| &identity.name).map_err(|text| invalid(SES, text))?;
     let entry = |identity: Identity| {
         let status = here.status(&identity, cx.now);
         IdentityEntry {
