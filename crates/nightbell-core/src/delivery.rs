@@ -54,6 +54,19 @@ pub enum Content {
     Digest(Box<Digest>),
     /// A composite alarm changed its state.
     Composite(Box<CompositeTransition>),
+    /// A mail that somebody else wrote, which goes out as it stands; its text is kept beside the delivery.
+    Raw(RawMail),
+}
+
+/// The envelope of a mail that goes out as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RawMail {
+    /// Who is told of failures.
+    pub sender: String,
+    /// Who has not got it yet.
+    pub recipients: Vec<String>,
+    /// The region in whose statistics it counts; `None` for a mail of the server's own.
+    pub region: Option<String>,
 }
 
 /// A message about an incident after its first one, which is the alarm's own.

@@ -10,6 +10,7 @@ use nightbell_core::time::Timestamp;
 
 pub use mailbox::Mailbox;
 pub use message::{Enclosure, Mail, Origin, Pictures, RawEvent, Template, TemplateError, render};
+pub use post::{Post, Posted};
 pub use smtp::{Smtp, SmtpConfig};
 pub use web::Web;
 
@@ -17,6 +18,7 @@ pub mod chart;
 pub mod mailbox;
 pub mod message;
 mod mime;
+pub mod post;
 pub mod smtp;
 pub mod web;
 
@@ -40,6 +42,18 @@ impl Channel {
         match self {
             Self::Smtp(smtp) => smtp.send(mail, now).await,
             Self::Mailbox(mailbox) => mailbox.send(mail).await,
+        }
+    }
+
+    /// Sends a mail that others wrote to all its recipients, once, at `now`; of these some may be refused.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::send`], where the mail went to nobody for a reason that concerns all of it.
+    pub async fn post(&self, post: &Post, now: Timestamp) -> Result<Posted, SendError> {
+        match self {
+            Self::Smtp(smtp) => smtp.post(post, now).await,
+            Self::Mailbox(mailbox) => mailbox.post(post).await,
         }
     }
 }

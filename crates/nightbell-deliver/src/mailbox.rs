@@ -10,7 +10,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::message::{Mail, clean_line};
-use crate::{REASON_CHARS_MAX, Receipt, SendError, mime};
+use crate::{Post, Posted, REASON_CHARS_MAX, Receipt, SendError, mime};
+use nightbell_core::time::Timestamp;
 
 /// A folder that takes mail.
 #[derive(Clone, Debug)]
@@ -46,7 +47,21 @@ impl Mailbox {
     /// [`SendError::Never`] for a bad address, [`SendError::Later`] when the file can't be written.
     pub async fn send(&self, mail: &Mail) -> Result<Receipt, SendError> {
         let bytes = mime::message(mail)?.formatted();
-        let path = self.folder.join(file_name(mail));
+        self.keep(&file_name(mail.date, &mail.id), bytes).await
+    }
+
+    /// Writes a mail that others wrote, once, for all its recipients.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Later`] when the file can't be written.
+    pub async fn post(&self, post: &Post) -> Result<Posted, SendError> {
+        let receipt = self.keep(&file_name(post.date, &post.id), post.content.clone()).await?;
+        Ok(Posted { receipt: Some(receipt), ..Posted::default() })
+    }
+
+    async fn keep(&self, name: &str, bytes: Vec<u8>) -> Result<Receipt, SendError> {
+        let path = self.folder.join(name);
         let receipt = Receipt { detail: clean_line(&path.display().to_string(), REASON_CHARS_MAX) };
         let written = tokio::task::spawn_blocking(move || write_once(&path, &bytes)).await;
         let error = match written {
@@ -60,9 +75,9 @@ impl Mailbox {
 }
 
 /// `20260914T054201.123Z-<id>.eml`: sorts by time.
-fn file_name(mail: &Mail) -> String {
-    let time: String = mail.date.iso().chars().filter(|c| !matches!(c, '-' | ':')).collect();
-    format!("{time}-{}.eml", mail.id)
+fn file_name(date: Timestamp, id: &str) -> String {
+    let time: String = date.iso().chars().filter(|c| !matches!(c, '-' | ':')).collect();
+    format!("{time}-{id}.eml")
 }
 
 /// Writes beside and renames, so that the name only ever stands for a whole mail; both are on disk when this returns.

@@ -109,7 +109,7 @@ pub(crate) fn sender(text: &str) -> Option<Mailbox> {
 }
 
 /// A bare address: no display name, no quoting tricks, no control characters.
-fn recipient(address: &str) -> Result<lettre::Address, SendError> {
+pub(crate) fn recipient(address: &str) -> Result<lettre::Address, SendError> {
     let hostile = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '"' | '<' | '>' | ',' | ';');
     if address.len() > ADDRESS_BYTES_MAX || address.chars().any(hostile) {
         return Err(never("the recipient is no mail address"));

@@ -74,9 +74,10 @@ pub(crate) fn is_region(text: &str) -> bool {
     (1..=REGION_BYTES_MAX).contains(&text.len()) && text.bytes().all(plain)
 }
 
-/// Whether a request names a key of ours, before anything is worked out.
-pub(crate) fn names_key(app: &App, parts: &Parts) -> bool {
-    sigv4::parse(parts).is_ok_and(|signed| signed.access_key == app.key.access_key_id)
+/// The service that a request is signed for by a key of ours, before anything is worked out.
+pub(crate) fn claimed_service(app: &App, parts: &Parts) -> Option<String> {
+    let signed = sigv4::parse(parts).ok().filter(|signed| signed.access_key == app.key.access_key_id);
+    signed.map(|signed| signed.scope.service)
 }
 
 /// Whether a request asks by a path of REST, going by the scope it claims to be signed for; nothing of that is proven.

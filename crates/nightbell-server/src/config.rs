@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use crate::auth::is_region;
 use crate::bounded::read_text;
+use crate::manage::identities;
 use crate::size::Size;
 
 pub(crate) use archive::{ArchivePlace, open_archive};
@@ -92,6 +93,10 @@ pub(crate) struct Settings {
     #[arg(long, env = "NIGHTBELL_MAIL_FROM", value_name = "ADDRESS")]
     pub(crate) mail_from: Option<String>,
 
+    /// Domains and addresses in whose name SES sends without asking, separated by commas (default: none)
+    #[arg(long, env = "NIGHTBELL_SES_VERIFIED", value_delimiter = ',', value_name = "NAMES")]
+    pub(crate) ses_verified: Option<Vec<String>>,
+
     /// Address of this server in links of mails (default: http://ADDR:PORT)
     #[arg(long, env = "NIGHTBELL_PUBLIC_URL", value_name = "URL")]
     pub(crate) public_url: Option<String>,
@@ -144,6 +149,8 @@ pub(crate) struct Config {
     pub(crate) web_trusted_pem: Option<Vec<u8>>,
     /// Sender of mails.
     pub(crate) mail_from: String,
+    /// Domains and addresses in whose name mail may be sent.
+    pub(crate) ses_verified: Vec<String>,
     /// Base of links in mails; `None` until the port is known.
     pub(crate) public_url: Option<String>,
     /// 12 digits.
@@ -194,6 +201,7 @@ impl Settings {
             smtp_ca_file: self.smtp_ca_file.or(below.smtp_ca_file),
             web_ca_file: self.web_ca_file.or(below.web_ca_file),
             mail_from: self.mail_from.or(below.mail_from),
+            ses_verified: self.ses_verified.or(below.ses_verified),
             public_url: self.public_url.or(below.public_url),
             account_id: self.account_id.or(below.account_id),
             region: self.region.or(below.region),
@@ -269,6 +277,7 @@ impl Settings {
             smtp: self.smtp()?,
             web_trusted_pem: self.web_trusted_pem()?,
             mail_from: self.mail_from.clone().unwrap_or_else(|| "nightbell@localhost".to_owned()),
+            ses_verified: self.senders()?,
             public_url,
             account,
             region: self.region_name()?,
@@ -297,6 +306,16 @@ impl Settings {
         let Some(path) = &self.web_ca_file else { return Ok(None) };
         let pem = read_text(path).with_context(|| format!("web_ca_file: cannot read {}", path.display()))?;
         Ok(Some(pem.into_bytes()))
+    }
+
+    fn senders(&self) -> Result<Vec<String>> {
+        let given = self.ses_verified.iter().flatten();
+        given
+            .map(|name| {
+                identities::normal(name)
+                    .with_context(|| format!("ses_verified: {name:?} is neither a domain nor a mail address"))
+            })
+            .collect()
     }
 
     fn smtp(&self) -> Result<Option<SmtpConfig>> {
@@ -356,6 +375,7 @@ mod tests {
             ("region = \"a b\"", "region"),
             ("log_format = \"xml\"", "log_format"),
             ("public_url = \"ftp://x\"", "public_url"),
+            ("ses_verified = [\"a b\"]", "ses_verified"),
             ("archive = \"s3://x\"", "archive"),
             ("archive_after = \"soon\"", "archive_after"),
             ("archive_head_topic = \"heads\"", "archive_head_topic"),

@@ -130,7 +130,8 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
     }
     let request_id = Uuid::new_v4().to_string();
     // A body is worth its memory only where its sender names a key of ours.
-    let bytes_max = if auth::names_key(&app, &parts) { BODY_BYTES_MAX } else { UNSIGNED_BYTES_MAX };
+    let bytes_max = auth::claimed_service(&app, &parts)
+        .map_or(UNSIGNED_BYTES_MAX, |service| Service::body_bytes_max(&service));
     let body = match read_body(&parts.headers, body, bytes_max).await {
         Ok(body) => body,
         Err(error) => {
@@ -202,7 +203,10 @@ async fn serve_call(app: Arc<App>, parts: &Parts, received: &Bytes, request_id: 
     };
     let unsigned = !auth::is_signed(parts);
     let person = unsigned && pages::wanted(&parts.headers);
-    if unsigned && parts.method == Method::GET && (person || call.operation == "Unsubscribe") {
+    if unsigned
+        && parts.method == Method::GET
+        && (person || matches!(call.operation.as_str(), "Unsubscribe" | "ConfirmVerification"))
+    {
         // Mail scanners follow links; only a person presses a button.
         return pages::ask(&call.operation);
     }

@@ -32,6 +32,14 @@ pub(crate) fn after_link(operation: &str, status: StatusCode) -> Response {
             "You will get the messages of this topic by mail. Each one has a link to unsubscribe.",
         ),
         ("Unsubscribe", true) => ("Unsubscribed", "You will get no more messages of this topic."),
+        ("ConfirmVerification", true) => (
+            "Address verified",
+            "Mail may now be sent in the name of this address by the programs that use this server.",
+        ),
+        ("ConfirmVerification", false) => (
+            "This link does not work any more",
+            "It may be older than a day, or the address was taken out. Ask for a new verification.",
+        ),
         ("ConfirmSubscription", false) => (
             "This link does not work any more",
             "It may be older than three days, or the topic is gone. Ask for a new subscription.",
@@ -45,6 +53,11 @@ pub(crate) fn after_link(operation: &str, status: StatusCode) -> Response {
 pub(crate) fn ask(operation: &str) -> Response {
     let (title, text, button) = match operation {
         "Unsubscribe" => ("Unsubscribe?", "You will get no more messages of this topic.", "Unsubscribe"),
+        "ConfirmVerification" => (
+            "Verify this address?",
+            "Programs that use this server may then send mail in its name.",
+            "Verify",
+        ),
         _ => ("Confirm the subscription?", "You will get the messages of this topic by mail.", "Confirm"),
     };
     page(

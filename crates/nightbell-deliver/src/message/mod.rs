@@ -19,6 +19,7 @@ pub use template::{
     TEMPLATE_BYTES_MAX, TEMPLATE_DEPTH_MAX, TEMPLATE_FUEL_MAX, TEMPLATE_OUTPUT_BYTES_MAX, Template,
     TemplateError,
 };
+pub use verification::verification;
 
 mod alarm;
 mod classic;
@@ -36,6 +37,7 @@ mod story;
 mod tables;
 mod template;
 mod text;
+mod verification;
 mod words;
 
 /// Characters of a subject line.
@@ -105,6 +107,16 @@ impl Origin {
             public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
             endpoint: None,
         })
+    }
+
+    /// The sender as it was configured: an address, or a name and an address.
+    pub fn from(&self) -> &str {
+        &self.from
+    }
+
+    /// The Message-ID of a mail by its id, held to letters, digits, `-` and `_`.
+    pub fn message_id(&self, id: &str) -> String {
+        format!("<{}@nightbell.{}>", safe_id(id), self.domain)
     }
 
     /// Shows commands that speak to the API at `url`, whatever else the reader's command line is set up for.
@@ -202,6 +214,8 @@ pub fn render(delivery: &Delivery, origin: &Origin, enclosure: Enclosure<'_>, no
         Content::Incident(message) => note::write(message, setting),
         Content::Digest(digest) => digest::write(digest, setting),
         Content::Composite(transition) => composite::write(transition, setting),
+        // It goes out by `Channel::post`; what would show deliveries as messages says so.
+        Content::Raw(_) => published(None, "A mail that goes out as it was written.", setting.reader),
     })
 }
 

@@ -42,6 +42,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("body.html", include_str!("templates/body.html")),
         ("alarm.txt", include_str!("templates/alarm.txt")),
         ("confirmation.html", include_str!("templates/confirmation.html")),
+        ("verification.html", include_str!("templates/verification.html")),
     ] {
         environment.add_template(name, source).expect("embedded templates are parsed by the tests");
     }
@@ -220,6 +221,19 @@ pub(super) fn plain_text(alarm: &Alarm) -> String {
 /// The HTML part of a confirmation mail.
 pub(super) fn confirmation(confirmation: &Confirmation<'_>) -> String {
     fill("confirmation.html", confirmation)
+}
+
+/// The question to the owner of an address.
+#[derive(Serialize)]
+pub(super) struct Verification<'a> {
+    pub(super) subject: &'a str,
+    pub(super) to: &'a str,
+    pub(super) confirm_url: Option<&'a str>,
+}
+
+/// The HTML part of a mail that asks the owner of an address.
+pub(super) fn verification(verification: &Verification<'_>) -> String {
+    fill("verification.html", verification)
 }
 
 fn fill(name: &str, values: &impl Serialize) -> String {

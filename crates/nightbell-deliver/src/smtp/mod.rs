@@ -26,6 +26,7 @@ use crate::{REASON_CHARS_MAX, Receipt, SendError, mime};
 mod certificate;
 mod config;
 mod examine;
+mod post;
 
 /// Connections kept open while nothing is sent.
 pub const IDLE_CONNECTIONS_MAX: usize = 4;

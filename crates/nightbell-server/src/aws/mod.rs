@@ -37,6 +37,7 @@ pub(crate) mod reads;
 pub(crate) mod resource_policies;
 pub(crate) mod route;
 pub(crate) mod service;
+pub(crate) mod ses;
 pub(crate) mod sns;
 pub(crate) mod ssm;
 pub(crate) mod sts;

@@ -5,10 +5,10 @@ A new service is a variant of [`Service`], a row of [`TABLE`], a file in `route/
 beside its operations; `error` turns what the table says into answers.
 */
 
-use nightbell_wire::Call;
 use nightbell_wire::rest::Route;
+use nightbell_wire::{Call, Protocol};
 
-use super::route::lambda;
+use super::route::{lambda, ses};
 
 /// A service of AWS that is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub(crate) enum Service {
     Lambda,
     /// SSM.
     Ssm,
+    /// SES as it was first: a form for each operation.
+    Ses,
+    /// SES asked by method and path, the API's version 2.
+    SesV2,
 }
 
 /// What tells one service from the others.
@@ -61,7 +65,7 @@ pub(crate) struct Codes {
     pub(crate) unavailable: (u16, &'static str),
 }
 
-static TABLE: [Traits; 6] = [
+static TABLE: [Traits; 8] = [
     Traits {
         service: Service::Logs,
         name: "CloudWatch Logs",
@@ -158,6 +162,38 @@ static TABLE: [Traits; 6] = [
             unavailable: (500, "InternalServerError"),
         },
     },
+    Traits {
+        service: Service::Ses,
+        name: "SES",
+        signing: "ses",
+        targets: &["2010-12-01"],
+        paths: &[],
+        xmlns: "http://ses.amazonaws.com/doc/2010-12-01/",
+        query_compatible: false,
+        codes: Codes {
+            invalid: "InvalidParameterValue",
+            missing_status: 400,
+            limit: (400, "LimitExceeded"),
+            throttled: "Throttling",
+            unavailable: (503, "ServiceUnavailable"),
+        },
+    },
+    Traits {
+        service: Service::SesV2,
+        name: "SES v2",
+        signing: "ses",
+        targets: &[],
+        paths: &ses::PATHS,
+        xmlns: "",
+        query_compatible: false,
+        codes: Codes {
+            invalid: "BadRequestException",
+            missing_status: 404,
+            limit: (400, "LimitExceededException"),
+            throttled: "TooManyRequestsException",
+            unavailable: (500, "InternalFailure"),
+        },
+    },
 ];
 
 // A row stands at its variant's place: `traits` finds it there.
@@ -177,7 +213,10 @@ impl Service {
 
     /// The service of a signature's scope. Nothing where the call names another one, or the scope none that is served.
     pub(crate) fn signed(scope: &str, call: &Call) -> Option<Service> {
-        let service = find(|row| row.signing == scope)?;
+        // SES signs alike for two: one is asked by path, one by form.
+        let by_path = call.protocol == Protocol::RestJson;
+        let service = find(|row| row.signing == scope && row.paths.is_empty() != by_path)
+            .or_else(|| find(|row| row.signing == scope))?;
         named(call).is_none_or(|other| other == service).then_some(service)
     }
 
@@ -191,12 +230,17 @@ impl Service {
     /// The service that a call without a signature means.
     pub(crate) fn unsigned(call: &Call) -> Option<Service> {
         // Links in mails name the operation only.
-        named(call).or_else(|| is_link(&call.operation).then_some(Service::Sns))
+        named(call).or_else(|| of_link(&call.operation))
     }
 
     /// Whether a link in a mail may ask for the operation without a signature: the secret is in the link.
     pub(crate) fn may_be_unsigned(self, operation: &str) -> bool {
-        self == Service::Sns && is_link(operation)
+        of_link(operation) == Some(self)
+    }
+
+    /// Largest body of a request that is signed for the service `scope`, as it is received.
+    pub(crate) fn body_bytes_max(scope: &str) -> usize {
+        if scope == "ses" { ses::BODY_BYTES_MAX } else { crate::listen::BODY_BYTES_MAX }
     }
 }
 
@@ -205,8 +249,13 @@ fn named(call: &Call) -> Option<Service> {
     find(|row| row.targets.contains(&call.target.as_str()))
 }
 
-fn is_link(operation: &str) -> bool {
-    matches!(operation, "ConfirmSubscription" | "Unsubscribe")
+/// The service of an operation that links in mails ask for.
+fn of_link(operation: &str) -> Option<Service> {
+    match operation {
+        "ConfirmSubscription" | "Unsubscribe" => Some(Service::Sns),
+        "ConfirmVerification" => Some(Service::Ses),
+        _ => None,
+    }
 }
 
 fn find(wanted: impl Fn(&Traits) -> bool) -> Option<Service> {
@@ -234,6 +283,10 @@ mod tests {
         assert_eq!(Service::unsigned(&topics), Some(Service::Sns));
         assert_eq!(Service::unsigned(&form("Action=Unsubscribe")), Some(Service::Sns));
         assert_eq!(Service::unsigned(&form("Action=GetCallerIdentity")), None);
+        assert_eq!(Service::signed("ses", &form("Action=SendEmail&Version=2010-12-01")), Some(Service::Ses));
+        let path = Uri::from_static("/v2/email/account");
+        let by_path = rest::read(&ses::PATHS, &Method::GET, &path, &HeaderMap::new()).unwrap();
+        assert_eq!(Service::signed("ses", &by_path), Some(Service::SesV2));
     }
 
     #[test]
@@ -255,7 +308,8 @@ mod tests {
     #[test]
     fn only_the_links_of_mails_need_no_signature() {
         assert!(Service::Sns.may_be_unsigned("Unsubscribe"));
-        assert!(!Service::Sns.may_be_unsigned("Publish"));
+        assert!(Service::Ses.may_be_unsigned("ConfirmVerification"));
+        assert!(!Service::Sns.may_be_unsigned("Publish") && !Service::Ses.may_be_unsigned("Unsubscribe"));
         assert!(!Service::Sts.may_be_unsigned("Unsubscribe"));
     }
 }

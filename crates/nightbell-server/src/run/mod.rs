@@ -23,6 +23,7 @@ mod heads;
 mod marks;
 mod matcher;
 pub(crate) mod points;
+mod postman;
 mod sender;
 mod sweeper;
 mod tiers;

@@ -17,8 +17,8 @@ use nightbell_store::{Durability, Space, Write};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
-use super::Stopping;
 use super::writing::Writing;
+use super::{Stopping, postman};
 use crate::app::App;
 use crate::clock;
 use crate::manage::Refusal;
@@ -107,6 +107,10 @@ impl Addressee {
 async fn send(app: Arc<App>, writing: Arc<Writing>, due: Due, stopping: Stopping) -> Vec<u8> {
     let Due { key, bytes, mut waiting } = due;
     let lane = Lane::of_key(&key);
+    if matches!(waiting.delivery.content, Content::Raw(_)) {
+        app.lanes.left(lane, bytes);
+        return postman::send(app, key, waiting, stopping).await;
+    }
     let mut change = Write::new();
     change.delete(Space::Outbox, key.clone());
     let Some(addressee) = Addressee::of(&app, &waiting) else {
@@ -146,8 +150,15 @@ async fn send(app: Arc<App>, writing: Arc<Writing>, due: Due, stopping: Stopping
     };
     app.lanes.left(lane, bytes);
     app.telemetry.deliveries.with_label_values(&[outcome]).inc();
-    // Until this is written, a crash sends again, under the same Message-ID. A disk that refuses must not: the delivery
-    // stays under way until it is written.
+    note(&app, change, &id, &stopping).await;
+    key
+}
+
+/// Writes what became of a delivery.
+///
+/// Until this is written, a crash sends again, under the same Message-ID. A disk that refuses must not: the delivery stays under way
+/// until it is written.
+pub(super) async fn note(app: &App, change: Write, id: &str, stopping: &Stopping) {
     while let Err(error) = app.records.store().commit(change.clone(), Durability::Process) {
         error!(%error, id, "what became of a delivery could not be noted; tried again");
         if *stopping.borrow() {
@@ -155,7 +166,6 @@ async fn send(app: Arc<App>, writing: Arc<Writing>, due: Due, stopping: Stopping
         }
         tokio::time::sleep(LOOK).await;
     }
-    key
 }
 
 /// When a delivery that failed is tried again.

@@ -79,7 +79,8 @@ fn samples(content: &Content) -> &[Sample] {
         | Content::Confirmation { .. }
         | Content::Farewell { .. }
         | Content::Digest(_)
-        | Content::Composite(_) => &[],
+        | Content::Composite(_)
+        | Content::Raw(_) => &[],
     }
 }
 

@@ -22,6 +22,7 @@ use super::{Cx, known, reads};
 mod cloudwatch;
 pub(super) mod lambda;
 mod logs;
+pub(super) mod ses;
 mod sns;
 mod ssm;
 mod sts;
@@ -72,6 +73,8 @@ async fn dispatch(asked: Asked<'_>) -> Result<Answer, Told> {
         Service::Sts => sts::route(asked).await,
         Service::Lambda => lambda::route(asked).await,
         Service::Ssm => ssm::route(asked).await,
+        Service::Ses => ses::route(asked).await,
+        Service::SesV2 => ses::route_v2(asked).await,
     }
 }
 

@@ -161,7 +161,8 @@ fn wants(subscription: &Subscription, content: &Content) -> bool {
         Content::Confirmation { .. }
         | Content::Farewell { .. }
         | Content::Incident(_)
-        | Content::Digest(_) => (&none, "".into()),
+        | Content::Digest(_)
+        | Content::Raw(_) => (&none, "".into()),
     };
     policy.matches(attributes, &body)
 }

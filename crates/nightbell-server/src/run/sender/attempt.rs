@@ -203,7 +203,8 @@ impl Writer {
             Content::Incident(_)
             | Content::Digest(_)
             | Content::Confirmation { .. }
-            | Content::Farewell { .. } => {
+            | Content::Farewell { .. }
+            | Content::Raw(_) => {
                 let mail = self.mail();
                 words(mail.subject, mail.text)
             }
