@@ -46,6 +46,7 @@ impl ApiError {
             "MissingParameter" => "MissingRequiredParameterException",
             "LimitExceeded" => "LimitExceededFault",
             "InvalidFormat" => "InvalidFormatFault",
+            "AccessDenied" => "AccessDeniedException",
             "InternalServiceError" => "InternalServiceFault",
             other => other,
         }

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::auth::Principal;
 
+mod access;
 pub(crate) mod alarmlist;
 pub(crate) mod anomaly;
 pub(crate) mod cloudwatch;
@@ -21,6 +22,7 @@ pub(crate) mod definitions;
 mod entry;
 pub(crate) mod error;
 pub(crate) mod filters;
+mod iam;
 pub(crate) mod insights;
 pub(crate) mod lambda;
 pub(crate) mod livetail;

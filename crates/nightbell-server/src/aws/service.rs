@@ -23,6 +23,8 @@ pub(crate) enum Service {
     Sts,
     /// Lambda.
     Lambda,
+    /// IAM.
+    Iam,
 }
 
 /// What tells one service from the others.
@@ -32,7 +34,7 @@ pub(crate) struct Traits {
     /// The name as people write it.
     pub(crate) name: &'static str,
     /// The name in the scope of a signature.
-    signing: &'static str,
+    pub(crate) signing: &'static str,
     /// What calls name it by ([`Call::target`]): the prefix of `X-Amz-Target`, the service of an RPC path, the version of a form.
     targets: &'static [&'static str],
     /// Where its operations are asked for by method and path; empty where it speaks no REST.
@@ -59,7 +61,7 @@ pub(crate) struct Codes {
     pub(crate) unavailable: (u16, &'static str),
 }
 
-static TABLE: [Traits; 5] = [
+static TABLE: [Traits; 6] = [
     Traits {
         service: Service::Logs,
         name: "CloudWatch Logs",
@@ -138,6 +140,22 @@ static TABLE: [Traits; 5] = [
             limit: (400, "CodeStorageExceededException"),
             throttled: "TooManyRequestsException",
             unavailable: (500, "ServiceException"),
+        },
+    },
+    Traits {
+        service: Service::Iam,
+        name: "IAM",
+        signing: "iam",
+        targets: &["2010-05-08"],
+        paths: &[],
+        xmlns: "https://iam.amazonaws.com/doc/2010-05-08/",
+        query_compatible: false,
+        codes: Codes {
+            invalid: "ValidationError",
+            missing_status: 404,
+            limit: (409, "LimitExceeded"),
+            throttled: "Throttling",
+            unavailable: (500, "ServiceFailure"),
         },
     },
 ];

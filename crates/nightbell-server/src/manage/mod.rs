@@ -16,6 +16,7 @@ pub(crate) mod definitions;
 pub(crate) mod detectors;
 pub(crate) mod filters;
 pub(crate) mod groups;
+pub(crate) mod iam;
 pub(crate) mod incidents;
 pub(crate) mod mutes;
 pub(crate) mod record_logs;
