@@ -183,7 +183,9 @@ impl<'a> Asking<'a> {
 
     /// Why the first of the demands that is not allowed is not; nothing where all are.
     fn refusal(mut self, cx: &Cx, demands: &[Demand]) -> Result<Option<String>, Failure> {
+        let common = self.facts.clone();
         for demand in demands {
+            self.facts.clone_from(&common);
             for (key, value) in &demand.facts {
                 self.facts.put(*key, Fact::Text(value.clone().into()));
             }
