@@ -268,7 +268,7 @@ fn session_policies(cx: &Cx, session: &crate::auth::Session) -> Result<Option<Ve
 
 /// The account that a resource belongs to: ours, unless its ARN names another.
 fn owner<'a>(cx: &'a Cx, name: &'a str) -> &'a str {
-    let named = name.splitn(6, ':').nth(4).filter(|_| name.starts_with("arn:"));
+    let named = name.split(':').nth(4).filter(|_| name.starts_with("arn:"));
     let is_account = |text: &&str| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
     named.filter(is_account).unwrap_or(&cx.app.account)
 }

@@ -19,6 +19,7 @@ pub(super) struct Names {
     identity: Option<String>,
     #[serde(deserialize_with = "texts")]
     identities: Vec<String>,
+    resource_arn: Option<String>,
     content: Content,
 }
 
@@ -49,6 +50,12 @@ pub(super) fn demands(cx: &Cx, operation: &str, names: &Names) -> Option<Demands
         "GetIdentityVerificationAttributes" if !names.identities.is_empty() => {
             names.identities.iter().map(|name| of(Some(vec![name.clone()]))).collect()
         }
+        "TagResource" | "UntagResource" | "ListTagsForResource" => match &names.resource_arn {
+            Some(arn) => vec![Demand::of(action, vec![arn.clone()])],
+            None => vec![of(None)],
+        },
+        // The link of a mail that verifies an address; it is Nightbell's own.
+        "ConfirmVerification" => vec![of(None)],
         "SendRawEmail"
         | "VerifyEmailIdentity"
         | "VerifyEmailAddress"

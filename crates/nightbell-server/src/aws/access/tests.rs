@@ -51,153 +51,79 @@ fn every_operation_that_is_served_says_what_it_demands() {
     assert!(seen > 100, "{seen} operations were found");
 }
 
+/// Service, operation and input; below, a line for each demand with the names of its resource. `HERE` is region and account.
+const ARNS: &str = r#"
+logs DeleteLogGroup {"logGroupName": "/a/b"}
+  arn:aws:logs:HERE:log-group:/a/b arn:aws:logs:HERE:log-group:/a/b:*
+logs PutLogEvents {"logGroupName": "g", "logStreamName": "s", "logEvents": [{"message": "x"}]}
+  arn:aws:logs:HERE:log-group:g:log-stream:s
+logs StartQuery {"logGroupIdentifiers": ["arn:aws:logs:HERE:log-group:g", "h"]}
+  arn:aws:logs:HERE:log-group:g arn:aws:logs:HERE:log-group:g:*
+  arn:aws:logs:HERE:log-group:h arn:aws:logs:HERE:log-group:h:*
+logs TagResource {"resourceArn": "arn:aws:logs:HERE:log-group:g:*"}
+  arn:aws:logs:HERE:log-group:g arn:aws:logs:HERE:log-group:g:*
+logs DescribeLogGroups {}
+  arn:aws:logs:HERE:log-group::log-stream:
+logs PutSubscriptionFilter {"logGroupName": "g", "roleArn": "arn:r"}
+  arn:aws:logs:HERE:log-group:g arn:aws:logs:HERE:log-group:g:*
+  arn:r
+monitoring DeleteAlarms {"AlarmNames": ["a", "b"]}
+  arn:aws:cloudwatch:HERE:alarm:a
+  arn:aws:cloudwatch:HERE:alarm:b
+monitoring DescribeAlarms {"AlarmNames": ["a"], "AlarmNamePrefix": "b"}
+  arn:aws:cloudwatch:HERE:alarm:*
+monitoring GetDashboard {"DashboardName": "d"}
+  arn:aws:cloudwatch::123456789012:dashboard/d
+sns CreateTopic {"Name": "t"}
+  arn:aws:sns:HERE:t
+sns Publish {"TopicArn": "arn:a", "TargetArn": "arn:b"}
+  arn:a
+  arn:b
+sns Unsubscribe {"SubscriptionArn": "arn:aws:sns:r:1:t:id"}
+  arn:aws:sns:r:1:t arn:aws:sns:r:1:t:id
+lambda Invoke {"FunctionName": "f:live"}
+  arn:aws:lambda:HERE:function:f arn:aws:lambda:HERE:function:f:live
+lambda GetFunction {"FunctionName": "arn:aws:lambda:far:999999999999:function:f"}
+  arn:aws:lambda:HERE:function:f
+  arn:aws:lambda:far:999999999999:function:f
+ssm GetParameters {"Names": ["/a/b:3", "c", "arn:aws:ssm:HERE:parameter/d:1"]}
+  arn:aws:ssm:HERE:parameter/a/b
+  arn:aws:ssm:HERE:parameter/c
+  arn:aws:ssm:HERE:parameter/d
+ses SendEmail {"Source": "Guard <guard@example.org>"}
+  arn:aws:ses:HERE:identity/guard@example.org arn:aws:ses:HERE:identity/example.org
+ses SendEmail {"Source": "\"a@b\" <c@d>"}
+  *
+ses SendEmail {"FromEmailAddress": "a@b", "Content": {"Raw": {"Data": ""}}}
+  *
+firehose CreateDeliveryStream {"DeliveryStreamName": "d", "ExtendedS3DestinationConfiguration": {"RoleARN": "arn:r"}}
+  arn:aws:firehose:HERE:deliverystream/d
+  arn:r
+iam GetRole {"RoleName": "r"}
+  arn:aws:iam::123456789012:role/r
+iam CreateUser {"UserName": "u", "Path": "/x/"}
+  arn:aws:iam::123456789012:user/x/u
+iam UpdateUser {"UserName": "u", "NewUserName": "v"}
+  arn:aws:iam::123456789012:user/u
+  arn:aws:iam::123456789012:user/v
+"#;
+
 #[test]
 fn names_become_arns() {
     let folder = tempfile::tempdir().unwrap();
     let cx = root(folder.path());
-    let here = format!("site:{ACCOUNT}");
-    let table = [
-        (
-            "logs",
-            "DeleteLogGroup",
-            json!({"logGroupName": "/a/b"}),
-            vec![vec![
-                format!("arn:aws:logs:{here}:log-group:/a/b"),
-                format!("arn:aws:logs:{here}:log-group:/a/b:*"),
-            ]],
-        ),
-        (
-            "logs",
-            "PutLogEvents",
-            json!({"logGroupName": "g", "logStreamName": "s", "logEvents": [{"message": "x"}]}),
-            vec![vec![format!("arn:aws:logs:{here}:log-group:g:log-stream:s")]],
-        ),
-        (
-            "logs",
-            "StartQuery",
-            json!({"logGroupIdentifiers": [format!("arn:aws:logs:{here}:log-group:g"), "h"]}),
-            vec![
-                vec![
-                    format!("arn:aws:logs:{here}:log-group:g"),
-                    format!("arn:aws:logs:{here}:log-group:g:*"),
-                ],
-                vec![
-                    format!("arn:aws:logs:{here}:log-group:h"),
-                    format!("arn:aws:logs:{here}:log-group:h:*"),
-                ],
-            ],
-        ),
-        (
-            "logs",
-            "TagResource",
-            json!({"resourceArn": format!("arn:aws:logs:{here}:log-group:g:*")}),
-            vec![vec![
-                format!("arn:aws:logs:{here}:log-group:g"),
-                format!("arn:aws:logs:{here}:log-group:g:*"),
-            ]],
-        ),
-        (
-            "logs",
-            "DescribeLogGroups",
-            json!({}),
-            vec![vec![format!("arn:aws:logs:{here}:log-group::log-stream:")]],
-        ),
-        (
-            "monitoring",
-            "DeleteAlarms",
-            json!({"AlarmNames": ["a", "b"]}),
-            vec![
-                vec![format!("arn:aws:cloudwatch:{here}:alarm:a")],
-                vec![format!("arn:aws:cloudwatch:{here}:alarm:b")],
-            ],
-        ),
-        (
-            "monitoring",
-            "DescribeAlarms",
-            json!({"AlarmNames": ["a"], "AlarmNamePrefix": "b"}),
-            vec![vec![format!("arn:aws:cloudwatch:{here}:alarm:*")]],
-        ),
-        (
-            "monitoring",
-            "GetDashboard",
-            json!({"DashboardName": "d"}),
-            vec![vec![format!("arn:aws:cloudwatch::{ACCOUNT}:dashboard/d")]],
-        ),
-        ("sns", "CreateTopic", json!({"Name": "t"}), vec![vec![format!("arn:aws:sns:{here}:t")]]),
-        (
-            "sns",
-            "Publish",
-            json!({"TopicArn": "arn:a", "TargetArn": "arn:b"}),
-            vec![vec!["arn:a".to_owned()], vec!["arn:b".to_owned()]],
-        ),
-        (
-            "sns",
-            "Unsubscribe",
-            json!({"SubscriptionArn": "arn:aws:sns:r:1:t:id"}),
-            vec![vec!["arn:aws:sns:r:1:t".to_owned(), "arn:aws:sns:r:1:t:id".to_owned()]],
-        ),
-        (
-            "lambda",
-            "Invoke",
-            json!({"FunctionName": "f:live"}),
-            vec![vec![
-                format!("arn:aws:lambda:{here}:function:f"),
-                format!("arn:aws:lambda:{here}:function:f:live"),
-            ]],
-        ),
-        (
-            "lambda",
-            "GetFunction",
-            json!({"FunctionName": "arn:aws:lambda:far:999999999999:function:f"}),
-            vec![
-                vec![format!("arn:aws:lambda:{here}:function:f")],
-                vec!["arn:aws:lambda:far:999999999999:function:f".to_owned()],
-            ],
-        ),
-        (
-            "ssm",
-            "GetParameters",
-            json!({"Names": ["/a/b:3", "c"]}),
-            vec![
-                vec![format!("arn:aws:ssm:{here}:parameter/a/b")],
-                vec![format!("arn:aws:ssm:{here}:parameter/c")],
-            ],
-        ),
-        (
-            "ses",
-            "SendEmail",
-            json!({"Source": "Guard <guard@example.org>"}),
-            vec![vec![
-                format!("arn:aws:ses:{here}:identity/guard@example.org"),
-                format!("arn:aws:ses:{here}:identity/example.org"),
-            ]],
-        ),
-        ("ses", "SendEmail", json!({"Source": "\"a@b\" <c@d>"}), vec![vec!["*".to_owned()]]),
-        (
-            "ses",
-            "SendEmail",
-            json!({"FromEmailAddress": "a@b", "Content": {"Raw": {"Data": ""}}}),
-            vec![vec!["*".to_owned()]],
-        ),
-        (
-            "firehose",
-            "CreateDeliveryStream",
-            json!({"DeliveryStreamName": "d", "ExtendedS3DestinationConfiguration": {"RoleARN": "arn:r"}}),
-            vec![vec![format!("arn:aws:firehose:{here}:deliverystream/d")], vec!["arn:r".to_owned()]],
-        ),
-        ("iam", "GetRole", json!({"RoleName": "r"}), vec![vec![format!("arn:aws:iam::{ACCOUNT}:role/r")]]),
-        (
-            "iam",
-            "CreateUser",
-            json!({"UserName": "u", "Path": "/x/"}),
-            vec![vec![format!("arn:aws:iam::{ACCOUNT}:user/x/u")]],
-        ),
-    ];
-    for (signing, operation, input, wanted) in table {
-        let body = input.to_string();
-        let found = demands(&cx, signing, &Call::inside(operation), body.as_bytes()).unwrap().unwrap();
-        let names: Vec<Vec<String>> = found.into_iter().map(|demand| demand.names).collect();
-        assert_eq!(names, wanted, "{operation} {input}");
+    let text = ARNS.replace("HERE", &format!("site:{ACCOUNT}"));
+    let mut lines = text.lines().skip(1).peekable();
+    while let Some(line) = lines.next() {
+        let mut parts = line.splitn(3, ' ');
+        let [signing, operation, input] = std::array::from_fn(|_| parts.next().unwrap());
+        let found = demands(&cx, signing, &Call::inside(operation), input.as_bytes()).unwrap().unwrap();
+        let found: Vec<String> = found.into_iter().map(|demand| demand.names.join(" ")).collect();
+        let mut wanted = Vec::new();
+        while let Some(names) = lines.next_if(|line| line.starts_with("  ")) {
+            wanted.push(names.trim().to_owned());
+        }
+        assert_eq!(found, wanted, "{line}");
     }
 }
 
