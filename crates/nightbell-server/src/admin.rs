@@ -239,6 +239,7 @@ fn empty(app: &App, runtime: &Handle) -> Result<(), Failure> {
     empty_archive(app, runtime)?;
     let end = *app.journal.end().borrow();
     app.journal.trim(end)?;
+    app.keys.load(&app.records, &app.account)?;
     app.compiled.clear();
     app.queries.clear();
     app.emptied.fetch_add(1, Ordering::Release);

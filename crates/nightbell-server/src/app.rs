@@ -15,6 +15,7 @@ use crate::catalog::Records;
 use crate::credentials::AccessKey;
 use crate::health::Health;
 use crate::installation::Installation;
+use crate::keys::Keys;
 use crate::manage::filters::Compiled;
 use crate::manage::topics::{Lanes, Links};
 use crate::run::Stopping;
@@ -32,8 +33,10 @@ pub(crate) struct App {
     pub(crate) account: String,
     /// Base of links in messages.
     pub(crate) public_url: String,
-    /// The key that signs requests.
+    /// The root key, which may do everything.
     pub(crate) key: AccessKey,
+    /// The keys of users and of sessions of roles.
+    pub(crate) keys: Keys,
     /// The folder, the settings and the store of this machine; `None` for loops that are tested over a store in memory.
     pub(crate) installation: Option<Installation>,
     /// The events.

@@ -1,6 +1,12 @@
 /*!
 Who asks: the signature of a request, checked against the key it names, and whose key that is.
+
+Keys are looked up in [`crate::keys`]; what their principals may do is judged where an operation and its resources are known
+(`aws::access`).
 */
+
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::request::Parts;
 use nightbell_core::time::Timestamp;
@@ -12,6 +18,10 @@ use crate::aws::service::Service;
 /// Longest name of a region.
 const REGION_BYTES_MAX: usize = 64;
 
+/// The address that a request's connection comes from; an extension of the request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
 /// Who a request is from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Principal {
@@ -19,6 +29,50 @@ pub(crate) enum Principal {
     Root,
     /// Nobody who said a name: a link of a mail was followed, and the secret in it is what counts.
     Link,
+    /// A user, by one of its keys.
+    User {
+        /// Who it is.
+        user: Arc<User>,
+        /// Where the request came from; nothing for requests from inside.
+        from: Option<IpAddr>,
+    },
+    /// A session of a role, by a temporary key.
+    AssumedRole {
+        /// What the key says of it.
+        session: Arc<Session>,
+        /// Where the request came from; nothing for requests from inside.
+        from: Option<IpAddr>,
+    },
+}
+
+/// A user as its keys name it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct User {
+    /// `arn:aws:iam::<account>:user/<path><name>`.
+    pub(crate) arn: String,
+    /// `AIDA…`.
+    pub(crate) id: String,
+    /// Its name.
+    pub(crate) name: String,
+}
+
+/// A session of a role as its temporary key names it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Session {
+    /// `arn:aws:sts::<account>:assumed-role/<role>/<session>`.
+    pub(crate) arn: String,
+    /// `arn:aws:iam::<account>:role/<path><role>`.
+    pub(crate) role_arn: String,
+    /// `AROA…`.
+    pub(crate) role_id: String,
+    /// The role's name.
+    pub(crate) role: String,
+    /// The session's name.
+    pub(crate) name: String,
+    /// The policy that was passed when the session was made, as it was written.
+    pub(crate) policy: Option<String>,
+    /// The managed policies that were passed when the session was made.
+    pub(crate) policy_arns: Vec<String>,
 }
 
 impl Principal {
@@ -27,6 +81,8 @@ impl Principal {
         match self {
             Self::Root => Some(format!("arn:aws:iam::{account}:root")),
             Self::Link => None,
+            Self::User { user, .. } => Some(user.arn.clone()),
+            Self::AssumedRole { session, .. } => Some(session.arn.clone()),
         }
     }
 
@@ -35,6 +91,16 @@ impl Principal {
         match self {
             Self::Root => Some(account.to_owned()),
             Self::Link => None,
+            Self::User { user, .. } => Some(user.id.clone()),
+            Self::AssumedRole { session, .. } => Some(format!("{}:{}", session.role_id, session.name)),
+        }
+    }
+
+    /// Where the request came from, as far as policies may ask.
+    pub(crate) fn from(&self) -> Option<IpAddr> {
+        match self {
+            Self::Root | Self::Link => None,
+            Self::User { from, .. } | Self::AssumedRole { from, .. } => *from,
         }
     }
 }
@@ -51,21 +117,38 @@ pub(crate) struct Caller {
 /// Checks the signature over the request as it was received.
 pub(crate) fn check(app: &App, parts: &Parts, body: &[u8], now: Timestamp) -> Result<Caller, SigError> {
     let signed = sigv4::parse(parts)?;
-    // A temporary key would carry a session token; none is given out, so one that comes is from elsewhere.
-    if signed.access_key != app.key.access_key_id || signed.session_token.is_some() {
-        return Err(SigError::unknown_key());
-    }
+    let from = parts.extensions.get::<Peer>().map(|peer| peer.0);
+    let found = app.keys.find(&app.key, &signed.access_key, signed.session_token.as_deref(), now)?;
     if !is_region(&signed.scope.region) {
         let text = "Credential should be scoped to a region of 1 to 64 letters, digits, '-' or '_'.";
         return Err(SigError::new(SigErrorKind::WrongScope, text));
     }
-    if signed.unsigned_payload {
-        // Without TLS below us, a body that nobody signed is a body that anybody wrote.
-        let text = "The body must be signed: UNSIGNED-PAYLOAD is not accepted.";
+    if signed.unsigned_payload && !from.is_some_and(|from| from.to_canonical().is_loopback()) {
+        // Without TLS below us, a body that nobody signed is a body that anybody on the way wrote.
+        let text = "The body must be signed: UNSIGNED-PAYLOAD is accepted from this machine only.";
         return Err(SigError::new(SigErrorKind::PayloadDiffers, text));
     }
-    sigv4::verify(&signed, parts, body, &app.key.secret_access_key, now.as_millis())?;
-    Ok(Caller { scope: signed.scope, principal: Principal::Root })
+    sigv4::verify(&signed, parts, body, &found.secret, now.as_millis())?;
+    let principal = match found.holder {
+        Holder::Root => Principal::Root,
+        Holder::User(user) => {
+            app.keys.used(&app.records, &signed.access_key, &signed.scope, now);
+            Principal::User { user, from }
+        }
+        Holder::Session(session) => Principal::AssumedRole { session: Arc::new(session), from },
+    };
+    Ok(Caller { scope: signed.scope, principal })
+}
+
+/// Whose key it is.
+#[derive(Debug)]
+pub(crate) enum Holder {
+    /// The account's.
+    Root,
+    /// A user's.
+    User(Arc<User>),
+    /// A session's of a role.
+    Session(Session),
 }
 
 /// Whether `text` can be the name of a region: a site of the operator's own choice.
@@ -74,10 +157,14 @@ pub(crate) fn is_region(text: &str) -> bool {
     (1..=REGION_BYTES_MAX).contains(&text.len()) && text.bytes().all(plain)
 }
 
-/// The service that a request is signed for by a key of ours, before anything is worked out.
-pub(crate) fn claimed_service(app: &App, parts: &Parts) -> Option<String> {
-    let signed = sigv4::parse(parts).ok().filter(|signed| signed.access_key == app.key.access_key_id);
-    signed.map(|signed| signed.scope.service)
+/// The service that a request is signed for by a key of ours, before its signature is worked out.
+pub(crate) fn claimed_service(app: &App, parts: &Parts, now: Timestamp) -> Option<String> {
+    let known = |signed: &sigv4::Signed| {
+        let found = app.keys.find(&app.key, &signed.access_key, signed.session_token.as_deref(), now);
+        // One whose time is over is to learn that, whatever it sends.
+        found.map_or_else(|error| error.kind == SigErrorKind::ExpiredToken, |_| true)
+    };
+    sigv4::parse(parts).ok().filter(known).map(|signed| signed.scope.service)
 }
 
 /// Whether a request asks by a path of REST, going by the scope it claims to be signed for; nothing of that is proven.

@@ -83,8 +83,10 @@ pub(crate) fn find_or_make(data: &Path) -> Result<(AccessKey, bool)> {
     Ok((key, true))
 }
 
-const ID_LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-const SECRET_LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+/// Letters of ids.
+pub(crate) const ID_LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+/// Letters of secrets.
+pub(crate) const SECRET_LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /// `length` letters drawn by the system's random source.
 pub(crate) fn random(length: usize, letters: &[u8]) -> String {

@@ -26,6 +26,7 @@ use tracing::{debug, error};
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::auth::Peer;
 use crate::aws::error::ApiError;
 use crate::aws::service::Service;
 use crate::aws::{Cx, route};
@@ -65,9 +66,9 @@ pub(crate) async fn serve(app: Arc<App>, listener: TcpListener, mut stopping: St
             _ = stopping.changed() => break,
         };
         let Ok(permit) = permit else { break };
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(taken) => taken,
                 Err(failure) => {
                     // For example too many open files: connections end and room comes back.
                     error!(error = %failure, "a connection could not be taken");
@@ -84,7 +85,9 @@ pub(crate) async fn serve(app: Arc<App>, listener: TcpListener, mut stopping: St
         let app = Arc::clone(&app);
         let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let app = Arc::clone(&app);
-            async move { Ok::<_, Infallible>(answer(app, request.map(Body::new)).await) }
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(Peer(peer.ip()));
+            async move { Ok::<_, Infallible>(answer(app, request).await) }
         });
         let stream = WriteLimited::new(stream, WRITE_TIME_MAX);
         let connection = builder.serve_connection(hyper_util::rt::TokioIo::new(stream), service);
@@ -130,7 +133,7 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
     }
     let request_id = Uuid::new_v4().to_string();
     // A body is worth its memory only where its sender names a key of ours.
-    let bytes_max = auth::claimed_service(&app, &parts)
+    let bytes_max = auth::claimed_service(&app, &parts, clock::now())
         .map_or(UNSIGNED_BYTES_MAX, |service| Service::body_bytes_max(&service));
     let body = match read_body(&parts.headers, body, bytes_max).await {
         Ok(body) => body,

@@ -28,6 +28,7 @@ mod export;
 mod health;
 mod installation;
 mod intake;
+mod keys;
 mod lines;
 mod listen;
 mod manage;

@@ -21,6 +21,7 @@ use crate::config::{ArchivePlace, Config};
 use crate::credentials;
 use crate::health::Health;
 use crate::installation::{self, Installation};
+use crate::keys::Keys;
 use crate::manage::filters::Compiled;
 use crate::manage::topics::Lanes;
 use crate::run;
@@ -85,13 +86,17 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     let origin = Origin::new(&config.mail_from, None).context("mail_from")?;
     let origin = origin.with_endpoint(&public_url).context("public_url")?;
     let (stop, stopping) = watch::channel(false);
+    let records = Records::new(Arc::clone(&store) as Arc<dyn Catalog>);
+    let keys = Keys::new();
+    keys.load(&records, &config.account).context("cannot read the access keys")?;
     let app = Arc::new(App {
         account: config.account.clone(),
         public_url,
         key,
+        keys,
         installation: Some(Installation::new(config.clone(), Arc::clone(&store))),
         journal: Arc::clone(&store) as Arc<dyn Journal>,
-        records: Records::new(Arc::clone(&store) as Arc<dyn Catalog>),
+        records,
         compiled: Compiled::new(&config.account),
         reader: DialectReader,
         matched: watch::Sender::new(Position::default()),

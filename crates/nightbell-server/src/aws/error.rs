@@ -55,6 +55,7 @@ impl ApiError {
             "MissingParameter" => "MissingRequiredParameterException",
             "LimitExceeded" => "LimitExceededFault",
             "InvalidFormat" => "InvalidFormatFault",
+            "AccessDenied" => "AccessDeniedException",
             "InternalServiceError" => "InternalServiceFault",
             other => other,
         }

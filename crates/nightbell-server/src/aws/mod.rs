@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::auth::Principal;
 
+mod access;
 pub(crate) mod alarmlist;
 pub(crate) mod anomaly;
 pub(crate) mod cloudwatch;
@@ -23,6 +24,7 @@ mod entry;
 pub(crate) mod error;
 pub(crate) mod filters;
 pub(crate) mod group_fields;
+mod iam;
 pub(crate) mod insights;
 mod known;
 pub(crate) mod lambda;

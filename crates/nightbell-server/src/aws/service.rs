@@ -29,6 +29,8 @@ pub(crate) enum Service {
     Ses,
     /// SES asked by method and path, the API's version 2.
     SesV2,
+    /// IAM.
+    Iam,
 }
 
 /// What tells one service from the others.
@@ -38,7 +40,7 @@ pub(crate) struct Traits {
     /// The name as people write it.
     pub(crate) name: &'static str,
     /// The name in the scope of a signature.
-    pub(super) signing: &'static str,
+    pub(crate) signing: &'static str,
     /// What calls name it by ([`Call::target`]): the prefix of `X-Amz-Target`, the service of an RPC path, the version of a form.
     targets: &'static [&'static str],
     /// Where its operations are asked for by method and path; empty where it speaks no REST.
@@ -65,7 +67,7 @@ pub(crate) struct Codes {
     pub(crate) unavailable: (u16, &'static str),
 }
 
-static TABLE: [Traits; 8] = [
+static TABLE: [Traits; 9] = [
     Traits {
         service: Service::Logs,
         name: "CloudWatch Logs",
@@ -192,6 +194,22 @@ static TABLE: [Traits; 8] = [
             limit: (400, "LimitExceededException"),
             throttled: "TooManyRequestsException",
             unavailable: (500, "InternalFailure"),
+        },
+    },
+    Traits {
+        service: Service::Iam,
+        name: "IAM",
+        signing: "iam",
+        targets: &["2010-05-08"],
+        paths: &[],
+        xmlns: "https://iam.amazonaws.com/doc/2010-05-08/",
+        query_compatible: false,
+        codes: Codes {
+            invalid: "ValidationError",
+            missing_status: 404,
+            limit: (409, "LimitExceeded"),
+            throttled: "Throttling",
+            unavailable: (500, "ServiceFailure"),
         },
     },
 ];

@@ -17,6 +17,7 @@ pub(crate) mod definitions;
 pub(crate) mod detectors;
 pub(crate) mod filters;
 pub(crate) mod groups;
+pub(crate) mod iam;
 pub(crate) mod identities;
 pub(crate) mod incidents;
 pub(crate) mod mutes;

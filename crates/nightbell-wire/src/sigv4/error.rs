@@ -27,6 +27,8 @@ pub enum SigErrorKind {
     WrongScope,
     /// The key is not known, or its session token is not valid. Told by whoever looks keys up.
     UnknownKey,
+    /// The temporary key has ended. Told by whoever looks keys up.
+    ExpiredToken,
 }
 
 /// A signature that is refused.
@@ -50,6 +52,12 @@ impl SigError {
         SigError::new(SigErrorKind::UnknownKey, "The security token included in the request is invalid.")
     }
 
+    /// The refusal of a temporary key whose time is over.
+    pub fn expired_token() -> SigError {
+        let text = "The security token included in the request is expired";
+        SigError::new(SigErrorKind::ExpiredToken, text)
+    }
+
     pub(super) fn incomplete(message: impl Into<String>) -> SigError {
         SigError::new(SigErrorKind::Incomplete, message)
     }
@@ -64,11 +72,12 @@ impl SigError {
     /// The error code and HTTP status in a protocol: awsQuery has names of its own and answers 403 ("Common Errors" of the SNS and the
     /// CloudWatch Logs API references). REST has the names of JSON and the status of awsQuery ("Common Errors" of the Lambda API reference).
     pub fn code(&self, protocol: Protocol) -> (&'static str, StatusCode) {
-        use SigErrorKind::{Incomplete, Missing, UnknownKey};
+        use SigErrorKind::{ExpiredToken, Incomplete, Missing, UnknownKey};
         let (query, other) = match self.kind {
             Missing => ("MissingAuthenticationToken", "MissingAuthenticationTokenException"),
             Incomplete => ("IncompleteSignature", "IncompleteSignatureException"),
             UnknownKey => ("InvalidClientTokenId", "UnrecognizedClientException"),
+            ExpiredToken => ("ExpiredToken", "ExpiredTokenException"),
             _ => ("SignatureDoesNotMatch", "InvalidSignatureException"),
         };
         match (protocol, self.kind) {

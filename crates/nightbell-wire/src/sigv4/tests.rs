@@ -196,6 +196,7 @@ fn codes_per_protocol() {
         (Mismatch, "SignatureDoesNotMatch", 403, "InvalidSignatureException"),
         (Expired, "SignatureDoesNotMatch", 403, "InvalidSignatureException"),
         (UnknownKey, "InvalidClientTokenId", 403, "UnrecognizedClientException"),
+        (ExpiredToken, "ExpiredToken", 403, "ExpiredTokenException"),
     ];
     use crate::Protocol;
     for (kind, query, status, json) in table {

@@ -17,9 +17,10 @@ use tracing::error;
 
 use super::error::{ApiError, Told};
 use super::service::Service;
-use super::{Cx, known, reads};
+use super::{Cx, access, known, reads};
 
 mod cloudwatch;
+mod iam;
 pub(super) mod lambda;
 mod logs;
 pub(super) mod ses;
@@ -71,6 +72,7 @@ async fn dispatch(asked: Asked<'_>) -> Result<Answer, Told> {
         Service::CloudWatch => cloudwatch::route(asked).await,
         Service::Sns => sns::route(asked).await,
         Service::Sts => sts::route(asked).await,
+        Service::Iam => iam::route(asked).await,
         Service::Lambda => lambda::route(asked).await,
         Service::Ssm => ssm::route(asked).await,
         Service::Ses => ses::route(asked).await,
@@ -155,7 +157,7 @@ impl Asked<'_> {
         self.answer(|cx, request| serve(cx, request, request_id)).await.map(Answer::GoingOn)
     }
 
-    /// Decodes the request and calls `serve`; counts what it comes to.
+    /// Decodes the request, judges whether the caller may ask for it, and calls `serve`; counts what it comes to.
     async fn answer<Q, A, E, W>(self, serve: impl FnOnce(Cx, Q) -> W) -> Result<A, Told>
     where
         Q: DeserializeOwned,
@@ -164,7 +166,10 @@ impl Asked<'_> {
     {
         let app = Arc::clone(&self.cx.app);
         let answer = match decode(self.call, self.body) {
-            Ok(request) => serve(self.cx, request).await.map_err(Into::into),
+            Ok(request) => match access::judge(&self.cx, self.service, self.call, self.body) {
+                Ok(()) => serve(self.cx, request).await.map_err(Into::into),
+                Err(told) => Err(told),
+            },
             Err(error) => Err(ApiError::sender(error.code(self.call.protocol).0, error.to_string()).into()),
         };
         let told = answer.as_ref().map_or_else(|told: &Told| told.error.code, |_| "ok");

@@ -10,6 +10,7 @@ use crate::aws::sts;
 pub(super) async fn route(asked: Asked<'_>) -> Result<Answer, Told> {
     match asked.call.operation.as_str() {
         "GetCallerIdentity" => asked.by(sts::get_caller_identity).await,
+        "AssumeRole" => asked.by(sts::assume_role).await,
         _ => asked.unknown(),
     }
 }

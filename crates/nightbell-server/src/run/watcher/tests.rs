@@ -53,6 +53,7 @@ pub(crate) fn app_in(folder: &Path, search_pool: Pool) -> Arc<App> {
         account: ACCOUNT.to_owned(),
         public_url: "http://127.0.0.1:1".to_owned(),
         key: AccessKey { access_key_id: "TESTS".to_owned(), secret_access_key: "tests".to_owned() },
+        keys: crate::keys::Keys::new(),
         installation: None,
         journal: Arc::clone(&store) as Arc<dyn Journal>,
         records: Records::new(store),
