@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import time
+import urllib.request
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
@@ -58,6 +59,14 @@ class Mail:
             if containing in found:
                 return found
         raise AssertionError(f"no link with {containing} in:\n{self.text}")
+
+    def follow(self, containing: str):
+        """Opens the link as a person does, and presses the button of the page that asks for it."""
+        link = self.link(containing)
+        with urllib.request.urlopen(link, timeout=10) as page:
+            asks = b'<form method="post">' in page.read()
+        if asks:
+            urllib.request.urlopen(link, data=b"", timeout=10).close()
 
 
 class Mailbox:

@@ -114,7 +114,7 @@ def built_by_terraform(folder):
     instance.start()
     try:
         speaking.update(client="terraform", behind=(instance.host, instance.port))
-        parts = {"dashboard.tf", "identity.tf", "parameter.tf"}
+        parts = {"dashboard.tf", "identity.tf", "mail.tf", "parameter.tf"}
         stack = terraform.Stack(instance, "files", folder, parts)
         stack.env.update(KEY, AWS_ENDPOINT_URL=ENDPOINT, AWS_REGION=REGION)
         stack.init()
