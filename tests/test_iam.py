@@ -3,8 +3,6 @@
 import base64
 import datetime
 import json
-import time
-import urllib.parse
 import urllib.request
 
 import botocore.auth
@@ -105,7 +103,7 @@ REST = [
     ("logs", "put_query_definition", {"name": "n", "queryString": "fields @message"}),
     ("logs", "describe_query_definitions", {}),
     ("logs", "delete_query_definition", {"queryDefinitionId": "q"}),
-    ("logs", "put_metric_filter", {"logGroupName": "GROUP", "filterName": "f", "filterPattern": "", "metricTransformations": []}),
+    ("logs", "put_metric_filter", {"logGroupName": "GROUP", "filterName": "f", "filterPattern": ""}),
     ("logs", "describe_metric_filters", {}),
     ("logs", "delete_metric_filter", {"logGroupName": "GROUP", "filterName": "f"}),
     ("logs", "test_metric_filter", {"filterPattern": "a", "logEventMessages": ["a"]}),
@@ -384,8 +382,8 @@ class TestPolicies:
 
 class TestManagedPolicies:
     def test_versions(self, iam, person, group):
-        made = iam.create_policy(PolicyName=unique("p"), Path="/x/", Description="d", PolicyDocument=document(allow("sns:*")))
-        arn = made["Policy"]["Arn"]
+        new = {"PolicyName": unique("p"), "Path": "/x/", "Description": "d"}
+        arn = iam.create_policy(**new, PolicyDocument=document(allow("sns:*")))["Policy"]["Arn"]
         assert arn.startswith(f"arn:aws:iam::{ACCOUNT}:policy/x/p-")
         user = person()
         iam.attach_user_policy(UserName=user.name, PolicyArn=arn)
@@ -459,8 +457,9 @@ class TestUsers:
         assert shown == {**made, "Tags": [{"Key": "floor", "Value": "2"}]}
         found = [u for page in iam.get_paginator("list_users").paginate(PathPrefix="/people/") for u in page["Users"]]
         assert name in [u["UserName"] for u in found]
-        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document(allow("sns:*")))
-        assert iam.get_user_policy(UserName=name, PolicyName="p")["PolicyDocument"] == json.loads(document(allow("sns:*")))
+        policy = document(allow("sns:*"))
+        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=policy)
+        assert iam.get_user_policy(UserName=name, PolicyName="p")["PolicyDocument"] == json.loads(policy)
         with refused("DeleteConflict", "must delete policies first", status=409):
             iam.delete_user(UserName=name)
         iam.delete_user_policy(UserName=name, PolicyName="p")
@@ -565,9 +564,8 @@ class TestRoles:
 
     def test_a_session_may_do_what_its_role_may(self, server, iam, person, group):
         role = self.role(iam)
-        iam.put_role_policy(
-            RoleName=role["RoleName"], PolicyName="p", PolicyDocument=document(allow(["logs:*", "sns:*", "cloudwatch:*"]))
-        )
+        own = {"RoleName": role["RoleName"], "PolicyName": "p"}
+        iam.put_role_policy(**own, PolicyDocument=document(allow(["logs:*", "sns:*", "cloudwatch:*"])))
         user = person(allow("sts:AssumeRole", role["Arn"]))
         answer = user.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="walk")
         credentials = answer["Credentials"]
@@ -604,7 +602,8 @@ class TestRoles:
 
     def test_a_session_policy_narrows(self, server, iam, person):
         role = self.role(iam)
-        iam.put_role_policy(RoleName=role["RoleName"], PolicyName="p", PolicyDocument=document(allow(["sns:*", "logs:*"])))
+        own = {"RoleName": role["RoleName"], "PolicyName": "p"}
+        iam.put_role_policy(**own, PolicyDocument=document(allow(["sns:*", "logs:*"])))
         sts = person(allow("sts:AssumeRole")).client("sts")
         for more in (
             {"Policy": document(allow(["sns:List*", "iam:*"]))},
