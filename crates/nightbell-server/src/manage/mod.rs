@@ -59,7 +59,7 @@ pub(crate) enum Resource {
     /// A parameter.
     Parameter,
     /// A resource policy of CloudWatch Logs.
-    ResourcePolicy,
+    LogsPolicy,
 }
 
 /// Why something was not done.
