@@ -15,6 +15,7 @@ use super::error::{ApiError, refused};
 use super::page::{Page, page};
 use super::queries::{self, MetricDataQuery};
 use super::service::Service;
+use super::tags::{self, Tag};
 use super::{Cx, alarmlist};
 use crate::manage::Refusal;
 use crate::manage::alarms::{self, HistoryItem};
@@ -84,11 +85,14 @@ pub(super) struct PutMetricAlarmRequest {
     #[serde(default, deserialize_with = "super::nullable")]
     metrics: Vec<MetricDataQuery>,
     threshold_metric_id: Option<String>,
+    #[serde(default, deserialize_with = "super::nullable")]
+    tags: Vec<Tag>,
 }
 
-pub(super) async fn put_metric_alarm(cx: Cx, request: PutMetricAlarmRequest) -> Result<(), ApiError> {
+pub(super) async fn put_metric_alarm(cx: Cx, mut request: PutMetricAlarmRequest) -> Result<(), ApiError> {
+    let tags = tags::read(std::mem::take(&mut request.tags)).map_err(no)?;
     let alarm = read_alarm(&cx, request)?;
-    let position = alarms::put_alarm(&cx.app.records, &alarm, cx.now).map_err(no)?;
+    let position = alarms::put_alarm(&cx.app.records, &alarm, &tags, cx.now).map_err(no)?;
     cx.judged(position).await;
     Ok(())
 }

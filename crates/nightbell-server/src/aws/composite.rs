@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::Cx;
 use super::cloudwatch::{missing, no};
 use super::error::ApiError;
+use super::tags::{self, Tag};
 use crate::manage::{Refusal, alarms, composites};
 
 #[derive(Deserialize)]
@@ -26,10 +27,13 @@ pub(super) struct PutCompositeAlarmRequest {
     actions_suppressor: Option<String>,
     actions_suppressor_wait_period: Option<i64>,
     actions_suppressor_extension_period: Option<i64>,
+    #[serde(default, deserialize_with = "super::nullable")]
+    tags: Vec<Tag>,
 }
 
 pub(super) async fn put_composite_alarm(cx: Cx, request: PutCompositeAlarmRequest) -> Result<(), ApiError> {
     let name = request.alarm_name.ok_or_else(|| missing("AlarmName"))?;
+    let tags = tags::read(request.tags).map_err(no)?;
     let site = Site { region: &cx.region, account: &cx.app.account };
     let suppressor = Suppressor::read(
         &site,
@@ -51,7 +55,7 @@ pub(super) async fn put_composite_alarm(cx: Cx, request: PutCompositeAlarmReques
         suppressor,
         updated: cx.now,
     };
-    let position = composites::put(&cx.app.records, &alarm, cx.now).map_err(no)?;
+    let position = composites::put(&cx.app.records, &alarm, &tags, cx.now).map_err(no)?;
     cx.judged(position).await;
     Ok(())
 }

@@ -87,6 +87,7 @@ pub(crate) fn refused(service: Service, refusal: Refusal) -> ApiError {
             let (status, code) = service.traits().codes.limit;
             ApiError { status, code, message: text }
         }
+        Refusal::TooManyTags(text) => ApiError::sender(super::tags::too_many(service), text),
         Refusal::Store(failure) => stored(service, &failure),
     }
 }

@@ -35,6 +35,7 @@ pub(crate) mod route;
 pub(crate) mod service;
 pub(crate) mod sns;
 pub(crate) mod sts;
+pub(crate) mod tags;
 
 /// What an operation may use: the parts, and who asks from where.
 #[derive(Clone)]

@@ -12,6 +12,7 @@ use super::Cx;
 use super::cloudwatch::{invalid_token, missing, no, time, validation};
 use super::error::ApiError;
 use super::page::{Page, page};
+use super::tags::{self, Tag};
 use crate::manage::{Refusal, mutes};
 
 /// Mute rules of one page where the request does not say.
@@ -50,10 +51,13 @@ pub(super) struct PutAlarmMuteRuleRequest {
     mute_targets: MuteTargets,
     start_date: Option<Time>,
     expire_date: Option<Time>,
+    #[serde(default, deserialize_with = "super::nullable")]
+    tags: Vec<Tag>,
 }
 
 pub(super) async fn put_alarm_mute_rule(cx: Cx, request: PutAlarmMuteRuleRequest) -> Result<(), ApiError> {
     let name = request.name.ok_or_else(|| missing("Name"))?;
+    let tags = tags::read(request.tags).map_err(no)?;
     let schedule = request.rule.ok_or_else(|| missing("Rule"))?.schedule;
     let rule = MuteRule {
         region: cx.region.clone(),
@@ -68,7 +72,7 @@ pub(super) async fn put_alarm_mute_rule(cx: Cx, request: PutAlarmMuteRuleRequest
         expire: request.expire_date.map(|at| Timestamp::from_millis(at.0)),
         updated: cx.now,
     };
-    let position = mutes::put(&cx.app.records, &rule, cx.now).map_err(no)?;
+    let position = mutes::put(&cx.app.records, &rule, &tags, cx.now).map_err(no)?;
     cx.judged(position).await;
     Ok(())
 }

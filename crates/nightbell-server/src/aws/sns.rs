@@ -12,6 +12,7 @@ use super::Cx;
 use super::error::{ApiError, refused};
 use super::page::{Page, page};
 use super::service::Service;
+use super::tags::{self, Tag};
 use crate::credentials::random;
 use crate::manage::topics::{self, Asking, Message};
 use crate::manage::{Refusal, Resource};
@@ -39,6 +40,8 @@ pub(super) struct CreateTopicRequest {
     name: Option<String>,
     #[serde(default, deserialize_with = "super::nullable")]
     attributes: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "super::nullable")]
+    tags: Vec<Tag>,
 }
 
 #[derive(Serialize)]
@@ -53,7 +56,8 @@ pub(super) async fn create_topic(cx: Cx, request: CreateTopicRequest) -> Result<
         return Err(invalid("Invalid parameter: Topic Name: FIFO topics are not served; leave out .fifo"));
     }
     let topic_arn = topics::arn(&cx.region, &cx.app.account, &name);
-    topics::create(&cx.app.records, &topic_arn, &name, request.attributes, cx.now).map_err(no)?;
+    let tags = tags::sns::read(request.tags)?;
+    topics::create(&cx.app.records, &topic_arn, &name, request.attributes, &tags, cx.now).map_err(no)?;
     Ok(TopicArn { topic_arn })
 }
 

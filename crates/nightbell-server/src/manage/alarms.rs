@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::composites::{self, Either};
+use super::tags::{self, Tags};
 use super::{Refusal, Resource, detectors};
 use crate::catalog::{Failure, Key, Records, delete, put};
 
@@ -148,18 +149,29 @@ pub(crate) fn arn(region: &str, account: &str, name: &str) -> String {
     format!("arn:aws:cloudwatch:{region}:{account}:alarm:{name}")
 }
 
-/// Creates or replaces an alarm. Returns the position after which the watcher knows it.
-pub(crate) fn put_alarm(records: &Records, alarm: &MetricAlarm, now: Timestamp) -> Result<Position, Refusal> {
+/// Creates or replaces an alarm; one that is there keeps its tags. Returns the position after which the watcher knows it.
+pub(crate) fn put_alarm(
+    records: &Records,
+    alarm: &MetricAlarm,
+    tags: &Tags,
+    now: Timestamp,
+) -> Result<Position, Refusal> {
     alarm.check().map_err(Refusal::Alarm)?;
+    tags::check(tags)?;
     let _turn = records.turn();
     if composites::find(records, &alarm.region, &alarm.name).is_ok() {
         return Err(Refusal::Conflict(format!("{} is the name of a composite alarm", alarm.name)));
     }
-    write_alarm(records, alarm, now)
+    write_alarm(records, alarm, tags, now)
 }
 
 /// Writes an alarm whose turn it is.
-fn write_alarm(records: &Records, alarm: &MetricAlarm, now: Timestamp) -> Result<Position, Refusal> {
+fn write_alarm(
+    records: &Records,
+    alarm: &MetricAlarm,
+    tags: &Tags,
+    now: Timestamp,
+) -> Result<Position, Refusal> {
     let region = &alarm.region;
     let key = Key::alarm(region, &alarm.name);
     let known = records.get::<MetricAlarm>(&key)?.is_some();
@@ -168,6 +180,9 @@ fn write_alarm(records: &Records, alarm: &MetricAlarm, now: Timestamp) -> Result
     let data = json!({"version": "1.0", "type": kind, field: configuration(alarm)});
     let mut change = Write::new();
     put(&mut change, &key, alarm);
+    if !known {
+        tags::put(&mut change, &alarm.arn, tags);
+    }
     configured(&mut change, region, (&alarm.name, false), word, &data, now);
     detectors::put_implied(records, &mut change, alarm, now)?;
     push(&mut change, now, Input::PutAlarm { alarm: alarm.clone(), history: Vec::new() });
@@ -202,6 +217,7 @@ pub(crate) fn remove(
             }
         };
         delete(&mut change, &key);
+        tags::forget(&mut change, &arn);
         let data = json!({"version": "1.0", "type": "Delete", "deletedAlarm": configuration});
         configured(&mut change, region, (&name, composite), "deleted", &data, now);
         push(&mut change, now, Input::DeleteAlarm { arn });
@@ -223,12 +239,12 @@ pub(crate) fn enable_actions(
             Ok(Either::Metric(mut alarm)) if alarm.actions_enabled != enabled => {
                 alarm.actions_enabled = enabled;
                 alarm.updated = now;
-                write_alarm(records, &alarm, now)?;
+                write_alarm(records, &alarm, &Tags::new(), now)?;
             }
             Ok(Either::Composite(mut alarm)) if alarm.actions_enabled != enabled => {
                 alarm.actions_enabled = enabled;
                 alarm.updated = now;
-                composites::write(records, &alarm, now)?;
+                composites::write(records, &alarm, &Tags::new(), now)?;
             }
             Ok(_) | Err(Refusal::Missing(_)) => {}
             Err(other) => return Err(other),

@@ -16,6 +16,7 @@ use nightbell_store::{Catalog, Position, Space, Write};
 use serde_json::{Value, json};
 
 use super::alarms::{self, configured, push, pushed};
+use super::tags::{self, Tags};
 use super::{Refusal, Resource};
 use crate::catalog::{Failure, Key, Records, put as put_record};
 
@@ -51,9 +52,15 @@ pub(super) fn key(region: &str, name: &str) -> Key {
     Key::of(&["composite", region, name])
 }
 
-/// Creates or replaces a composite alarm. Returns the position after which the watcher knows it.
-pub(crate) fn put(records: &Records, alarm: &CompositeAlarm, now: Timestamp) -> Result<Position, Refusal> {
+/// Creates or replaces a composite alarm; one that is there keeps its tags. Returns the position after which the watcher knows it.
+pub(crate) fn put(
+    records: &Records,
+    alarm: &CompositeAlarm,
+    tags: &Tags,
+    now: Timestamp,
+) -> Result<Position, Refusal> {
     alarm.check().map_err(Refusal::Alarm)?;
+    tags::check(tags)?;
     let rule = read_rule(alarm)?;
     let _turn = records.turn();
     if alarms::find(records, &alarm.region, &alarm.name).is_ok() {
@@ -61,7 +68,7 @@ pub(crate) fn put(records: &Records, alarm: &CompositeAlarm, now: Timestamp) -> 
     }
     check_references(records, alarm, &rule)?;
     check_others(records, alarm, &rule)?;
-    write(records, alarm, now)
+    write(records, alarm, tags, now)
 }
 
 fn read_rule(alarm: &CompositeAlarm) -> Result<AlarmRule, Refusal> {
@@ -114,7 +121,12 @@ fn check_others(records: &Records, alarm: &CompositeAlarm, rule: &AlarmRule) -> 
 }
 
 /// Writes a composite alarm whose turn it is.
-pub(super) fn write(records: &Records, alarm: &CompositeAlarm, now: Timestamp) -> Result<Position, Refusal> {
+pub(super) fn write(
+    records: &Records,
+    alarm: &CompositeAlarm,
+    tags: &Tags,
+    now: Timestamp,
+) -> Result<Position, Refusal> {
     let region = &alarm.region;
     let known = find(records, region, &alarm.name).is_ok();
     let (word, kind, field) =
@@ -122,6 +134,9 @@ pub(super) fn write(records: &Records, alarm: &CompositeAlarm, now: Timestamp) -
     let data = json!({"version": "1.0", "type": kind, field: configuration(alarm)});
     let mut change = Write::new();
     put_record(&mut change, &key(region, &alarm.name), alarm);
+    if !known {
+        tags::put(&mut change, &alarm.arn, tags);
+    }
     configured(&mut change, region, (&alarm.name, true), word, &data, now);
     push(&mut change, now, Input::PutComposite { alarm: alarm.clone() });
     pushed(records, change)

@@ -4,19 +4,16 @@ Log groups and streams: made, listed, kept for a time, deleted.
 Names and limits: CloudWatch Logs API reference, "CreateLogGroup", "CreateLogStream", "PutRetentionPolicy".
 */
 
-use std::collections::BTreeMap;
-
 use nightbell_core::event::Group;
 use nightbell_core::time::Timestamp;
 use nightbell_store::{Position, Write};
 
+use super::tags::{self, Tags};
 use super::{Refusal, Resource, violates};
 use crate::catalog::{Activity, GroupRecord, Key, Records, StreamRecord, delete, put};
 
 /// Longest name of a group or stream, in characters.
 pub(crate) const NAME_CHARS_MAX: usize = 512;
-/// Most tags of a group.
-pub(crate) const TAGS_MAX: usize = 50;
 /// Retention periods that are accepted, in days.
 pub(crate) const RETENTION_DAYS: [i64; 22] =
     [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
@@ -27,7 +24,7 @@ pub(crate) struct GroupOptions {
     /// STANDARD, INFREQUENT_ACCESS or DELIVERY; STANDARD when absent.
     pub(crate) class: Option<String>,
     /// Tags.
-    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) tags: Tags,
     /// Whether deletion is refused.
     pub(crate) deletion_protected: bool,
 }
@@ -41,7 +38,7 @@ pub(crate) fn create(
     since: Position,
 ) -> Result<(), Refusal> {
     check_group_name(&group.name)?;
-    check_tags(&options.tags)?;
+    tags::check(&options.tags)?;
     let class = options.class.unwrap_or_else(|| "STANDARD".to_owned());
     if !["STANDARD", "INFREQUENT_ACCESS", "DELIVERY"].contains(&class.as_str()) {
         let allowed = "Member must satisfy enum value set: [STANDARD, INFREQUENT_ACCESS, DELIVERY]";
@@ -107,6 +104,22 @@ pub(crate) fn retain(records: &Records, group: &Group, days: Option<i64>) -> Res
     let _turn = records.turn();
     let mut record = find(records, group)?;
     record.retention_days = days;
+    write(records, &Key::group(group), &record)
+}
+
+/// Adds tags to a group's.
+pub(crate) fn tag(records: &Records, group: &Group, added: Tags) -> Result<(), Refusal> {
+    let _turn = records.turn();
+    let mut record = find(records, group)?;
+    record.tags = tags::merge(record.tags, added)?;
+    write(records, &Key::group(group), &record)
+}
+
+/// Takes tags of a group away; keys that are not there are fine.
+pub(crate) fn untag(records: &Records, group: &Group, keys: &[String]) -> Result<(), Refusal> {
+    let _turn = records.turn();
+    let mut record = find(records, group)?;
+    record.tags.retain(|key, _| !keys.contains(key));
     write(records, &Key::group(group), &record)
 }
 
@@ -204,21 +217,6 @@ fn check_length(name: &str, field: &str) -> Result<(), Refusal> {
             &format!("Member must have length less than or equal to {NAME_CHARS_MAX}"),
         )),
     }
-}
-
-fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
-    if tags.len() > TAGS_MAX {
-        return Err(Refusal::Invalid(format!("tags: {} are more than the limit of {TAGS_MAX}", tags.len())));
-    }
-    for (key, value) in tags {
-        if key.is_empty() || key.chars().count() > 128 {
-            return Err(violates(key, "tags", "Map keys must have length between 1 and 128"));
-        }
-        if value.chars().count() > 256 {
-            return Err(violates(value, "tags", "Map values must have length less than or equal to 256"));
-        }
-    }
-    Ok(())
 }
 
 fn write<T: serde::Serialize>(records: &Records, key: &Key, record: &T) -> Result<(), Refusal> {

@@ -19,6 +19,7 @@ pub(crate) mod groups;
 pub(crate) mod incidents;
 pub(crate) mod mutes;
 pub(crate) mod record_logs;
+pub(crate) mod tags;
 pub(crate) mod taken;
 pub(crate) mod topics;
 
@@ -64,6 +65,8 @@ pub(crate) enum Refusal {
     Conflict(String),
     /// A quota is used up; the text names it.
     Limit(String),
+    /// A resource has no room for more tags; the text names the limit.
+    TooManyTags(String),
     /// The store could not; the operator's text.
     Store(Failure),
 }

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::alarms::{push, pushed};
 use super::composites::find_either;
+use super::tags::{self, Tags};
 use super::{Refusal, Resource};
 use crate::catalog::{Failure, Key, Records, delete as delete_record, put as put_record};
 
@@ -28,9 +29,15 @@ fn key(region: &str, name: &str) -> Key {
     Key::of(&["mute", region, name])
 }
 
-/// Creates or replaces a mute rule. Returns the position after which the watcher knows it.
-pub(crate) fn put(records: &Records, rule: &MuteRule, now: Timestamp) -> Result<Position, Refusal> {
+/// Creates or replaces a mute rule; one that is there keeps its tags. Returns the position after which the watcher knows it.
+pub(crate) fn put(
+    records: &Records,
+    rule: &MuteRule,
+    tags: &Tags,
+    now: Timestamp,
+) -> Result<Position, Refusal> {
     rule.check().map_err(Refusal::Alarm)?;
+    tags::check(tags)?;
     let _turn = records.turn();
     let mut unknown = Vec::new();
     for name in &rule.alarm_names {
@@ -47,11 +54,15 @@ pub(crate) fn put(records: &Records, rule: &MuteRule, now: Timestamp) -> Result<
         )));
     }
     let key = key(&rule.region, &rule.name);
-    if records.get::<MuteRule>(&key)?.is_none() && list(records, &rule.region)?.len() >= RULES_MAX {
+    let is_new = records.get::<MuteRule>(&key)?.is_none();
+    if is_new && list(records, &rule.region)?.len() >= RULES_MAX {
         return Err(Refusal::Limit(format!("A region has at most {RULES_MAX} alarm mute rules")));
     }
     let mut change = Write::new();
     put_record(&mut change, &key, rule);
+    if is_new {
+        tags::put(&mut change, &rule.arn, tags);
+    }
     push(&mut change, now, Input::PutMuteRule { rule: rule.clone() });
     pushed(records, change)
 }
@@ -65,8 +76,9 @@ pub(crate) fn delete(
 ) -> Result<Position, Refusal> {
     let _turn = records.turn();
     let mut change = Write::new();
-    if find(records, region, name).is_ok() {
+    if let Ok(rule) = find(records, region, name) {
         delete_record(&mut change, &key(region, name));
+        tags::forget(&mut change, &rule.arn);
         push(&mut change, now, Input::DeleteMuteRule { region: region.to_owned(), name: name.to_owned() });
     }
     pushed(records, change)

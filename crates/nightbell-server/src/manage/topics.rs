@@ -13,6 +13,7 @@ use nightbell_store::{Space, Write};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::tags::{self, Tags};
 use super::{Refusal, Resource};
 use crate::catalog::{Failure, Key, Records, delete, put};
 
@@ -81,6 +82,7 @@ pub(crate) fn create(
     arn: &str,
     name: &str,
     attributes: BTreeMap<String, String>,
+    tags: &Tags,
     now: Timestamp,
 ) -> Result<(), Refusal> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
@@ -88,15 +90,23 @@ pub(crate) fn create(
         return Err(Refusal::Invalid("Invalid parameter: Topic Name".into()));
     }
     attributes::check_all(&attributes)?;
+    tags::check(tags)?;
     let _turn = records.turn();
     let key = Key::arn("topic", arn);
     if let Some(found) = records.get::<Topic>(&key)? {
         let same = attributes.iter().all(|(name, value)| found.attributes.get(name) == Some(value));
         let text = "Invalid parameter: Attributes Reason: Topic already exists with different attributes";
+        if !same {
+            return Err(Refusal::Invalid(text.into()));
+        }
+        let there = tags::of(records, arn)?;
+        let same = tags.iter().all(|(key, value)| there.get(key) == Some(value));
+        let text = "Invalid parameter: Tags Reason: Topic already exists with different tags";
         return if same { Ok(()) } else { Err(Refusal::Invalid(text.into())) };
     }
     let mut change = Write::new();
     put(&mut change, &key, &Topic { arn: arn.to_owned(), created: now, attributes });
+    tags::put(&mut change, arn, tags);
     Ok(records.commit(change)?)
 }
 
@@ -123,6 +133,7 @@ pub(crate) fn remove(records: &Records, arn: &str) -> Result<(), Refusal> {
     let _turn = records.turn();
     let mut change = Write::new();
     delete(&mut change, &Key::arn("topic", arn));
+    tags::forget(&mut change, arn);
     for kind in ["subscription", "token"] {
         for key in records.keys(&Key::prefix(&[kind, arn], ""))? {
             delete(&mut change, &key);

@@ -162,7 +162,7 @@ mod tests {
 
     fn records() -> Records {
         let records = Records::new(Arc::new(MemoryStore::default()));
-        topics::create(&records, TOPIC, "t", BTreeMap::new(), at(0)).unwrap();
+        topics::create(&records, TOPIC, "t", BTreeMap::new(), &BTreeMap::new(), at(0)).unwrap();
         records
     }
 

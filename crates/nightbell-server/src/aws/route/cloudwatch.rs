@@ -4,6 +4,7 @@ The operations of CloudWatch: one line for each.
 
 use super::{Answer, Asked};
 use crate::aws::error::Told;
+use crate::aws::tags::cloudwatch as tags;
 use crate::aws::{alarmlist, anomaly, cloudwatch, composite, contributors, metricdata, metrics, mute};
 
 /// Serves a call of CloudWatch.
@@ -30,6 +31,9 @@ pub(super) async fn route(asked: Asked<'_>) -> Result<Answer, Told> {
         "DescribeAnomalyDetectors" => asked.by(anomaly::describe_anomaly_detectors).await,
         "DeleteAnomalyDetector" => asked.by(anomaly::delete_anomaly_detector).await,
         "ListMetrics" => asked.by(metrics::list_metrics).await,
+        "TagResource" => asked.by(tags::tag_resource).await,
+        "UntagResource" => asked.by(tags::untag_resource).await,
+        "ListTagsForResource" => asked.by(tags::list_tags_for_resource).await,
         _ => asked.unknown(),
     }
 }

@@ -4,6 +4,7 @@ The operations of CloudWatch Logs: one line for each.
 
 use super::{Answer, Asked};
 use crate::aws::error::Told;
+use crate::aws::tags::logs as tags;
 use crate::aws::{definitions, filters, insights, livetail, logs, reads};
 
 /// Serves a call of CloudWatch Logs.
@@ -17,6 +18,12 @@ pub(super) async fn route(asked: Asked<'_>) -> Result<Answer, Told> {
         "CreateLogStream" => asked.by(logs::create_log_stream).await,
         "DeleteLogStream" => asked.by(logs::delete_log_stream).await,
         "DescribeLogStreams" => asked.by(logs::describe_log_streams).await,
+        "TagResource" => asked.by(tags::tag_resource).await,
+        "UntagResource" => asked.by(tags::untag_resource).await,
+        "ListTagsForResource" => asked.by(tags::list_tags_for_resource).await,
+        "TagLogGroup" => asked.by(tags::tag_log_group).await,
+        "UntagLogGroup" => asked.by(tags::untag_log_group).await,
+        "ListTagsLogGroup" => asked.by(tags::list_tags_log_group).await,
         "PutLogEvents" => asked.by(logs::put_log_events).await,
         "GetLogEvents" => asked.reading(reads::get_log_events).await,
         "FilterLogEvents" => asked.reading(reads::filter_log_events).await,

@@ -5,6 +5,7 @@ The operations of SNS: one line for each.
 use super::{Answer, Asked};
 use crate::aws::error::Told;
 use crate::aws::sns;
+use crate::aws::tags::sns as tags;
 
 /// Serves a call of SNS.
 pub(super) async fn route(asked: Asked<'_>) -> Result<Answer, Told> {
@@ -20,6 +21,9 @@ pub(super) async fn route(asked: Asked<'_>) -> Result<Answer, Told> {
         "ListSubscriptions" => asked.by(sns::list_subscriptions).await,
         "ListSubscriptionsByTopic" => asked.by(sns::list_subscriptions_by_topic).await,
         "Publish" => asked.by(sns::publish).await,
+        "TagResource" => asked.by(tags::tag_resource).await,
+        "UntagResource" => asked.by(tags::untag_resource).await,
+        "ListTagsForResource" => asked.by(tags::list_tags_for_resource).await,
         _ => asked.unknown(),
     }
 }

@@ -196,13 +196,13 @@ fn keys(app: &App, space: Space) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_was_not_taken_judges_nothing_before_it() {
     let app = app();
-    alarms::put_alarm(&app.records, &by("User"), at(0)).unwrap();
+    alarms::put_alarm(&app.records, &by("User"), &BTreeMap::new(), at(0)).unwrap();
     push(&app, 1, Input::Tick);
     push(&app, 2, events("ann", "hr", 2, 3));
     drop(caught_up(&app));
     // The alarm counts by folder now, and a kill comes before the step that would take it. Three more of ann came before.
     push(&app, 3, events("ann", "it", 3, 3));
-    alarms::put_alarm(&app.records, &by("Folder"), at(4)).unwrap();
+    alarms::put_alarm(&app.records, &by("Folder"), &BTreeMap::new(), at(4)).unwrap();
     push(&app, 5, events("bob", "it", 5, 4));
     let again = open(&app);
     assert_eq!(again.watch.alarm(&by("User").arn).unwrap().0.measure, by("User").measure, "as it was taken");
@@ -222,7 +222,7 @@ async fn a_change_that_was_not_taken_judges_nothing_before_it() {
 async fn a_deleted_alarm_that_was_not_taken_ends_all_that_is_its_own() {
     let app = app();
     for alarm in [by("User"), banded()] {
-        alarms::put_alarm(&app.records, &alarm, at(0)).unwrap();
+        alarms::put_alarm(&app.records, &alarm, &BTreeMap::new(), at(0)).unwrap();
     }
     push(&app, 1, Input::Tick);
     push(&app, 2, events("ann", "hr", 2, 6));
@@ -258,8 +258,8 @@ async fn a_deleted_alarm_that_was_not_taken_ends_all_that_is_its_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn composites_and_detectors_are_restored_as_they_were_taken() {
     let app = app();
-    alarms::put_alarm(&app.records, &by("User"), at(0)).unwrap();
-    alarms::put_alarm(&app.records, &banded(), at(0)).unwrap();
+    alarms::put_alarm(&app.records, &by("User"), &BTreeMap::new(), at(0)).unwrap();
+    alarms::put_alarm(&app.records, &banded(), &BTreeMap::new(), at(0)).unwrap();
     let store = app.records.store();
     let put = |rule: &str, second| {
         let alarm = composite(rule);
@@ -305,7 +305,7 @@ async fn a_restart_finds_the_windows_as_they_were_before_points_were_folded() {
     ] {
         let app = app();
         let alarm = MetricAlarm { measure, period_s, evaluation_periods, threshold: 1e9, ..by("User") };
-        alarms::put_alarm(&app.records, &alarm, at(0)).unwrap();
+        alarms::put_alarm(&app.records, &alarm, &BTreeMap::new(), at(0)).unwrap();
         let recent = (0..800).map(|i| now_s - i * 37);
         let older = (0..400).map(|i| now_s - i * i * 26);
         for second in recent.chain(older) {
@@ -347,7 +347,7 @@ async fn a_new_alarm_sees_no_folded_past_that_is_too_coarse_for_it() {
         let moved = tiers::pass(&app.records, at(hours), &|| false).unwrap();
         assert_eq!(moved.folded, 6);
         let alarm = MetricAlarm { period_s, evaluation_periods, datapoints_to_alarm: Some(1), ..by("User") };
-        alarms::put_alarm(&app.records, &alarm, at(hours)).unwrap();
+        alarms::put_alarm(&app.records, &alarm, &BTreeMap::new(), at(hours)).unwrap();
         push(&app, hours + 1, Input::Tick);
         drop(caught_up(&app));
         let alarming: Vec<String> = states(&app).into_iter().filter(|told| told.ends_with("ALARM")).collect();
@@ -358,7 +358,7 @@ async fn a_new_alarm_sees_no_folded_past_that_is_too_coarse_for_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_incident_counts_the_same_wherever_the_watcher_is_killed() {
     let app = app();
-    alarms::put_alarm(&app.records, &by("User"), at(0)).unwrap();
+    alarms::put_alarm(&app.records, &by("User"), &BTreeMap::new(), at(0)).unwrap();
     push(&app, 1, Input::Tick);
     push(&app, 2, events("ann", "hr", 2, 6));
     for second in 3..9 {
@@ -382,7 +382,13 @@ async fn an_incident_counts_the_same_wherever_the_watcher_is_killed() {
 async fn nothing_waits_for_the_time_of_a_clock_that_was_ahead() {
     let app = app();
     let hour = 3_600;
-    alarms::put_alarm(&app.records, &MetricAlarm { updated: at(hour), ..by("User") }, at(hour)).unwrap();
+    alarms::put_alarm(
+        &app.records,
+        &MetricAlarm { updated: at(hour), ..by("User") },
+        &BTreeMap::new(),
+        at(hour),
+    )
+    .unwrap();
     push(&app, hour, Input::Tick);
     push(&app, hour, events("ann", "hr", hour - 700, 6));
     let mut watcher = caught_up(&app);
