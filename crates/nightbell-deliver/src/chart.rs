@@ -11,11 +11,16 @@ use nightbell_core::time::Timestamp;
 
 pub use bars::{BARS_MAX, Bar, Bars};
 pub use lanes::{LANES_MAX, Lane, Lanes};
+pub use plot::{
+    Axis, CURVES_MAX, Curve, Fill, LEVELS_MAX, Level, Moment, PALETTE, PLOT_SIDE_MAX_PX, PLOT_SIDE_MIN_PX,
+    Plot, Side,
+};
 
 mod bars;
 mod draw;
 mod lanes;
 mod pen;
+mod plot;
 mod raster;
 mod scale;
 #[cfg(test)]

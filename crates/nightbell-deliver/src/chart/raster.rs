@@ -25,11 +25,16 @@ static OPTIONS: LazyLock<usvg::Options<'static>> = LazyLock::new(|| {
 
 /// The SVG document `svg`, [`WIDTH_PX`] wide and `height_px` high, as PNG, `scale` (1 to 3) pixels for each CSS pixel.
 pub(super) fn png(svg: &str, height_px: u32, scale: f32) -> Result<Vec<u8>, ChartError> {
+    png_of(svg, (WIDTH_PX, height_px), scale)
+}
+
+/// The same for a document of any width and height.
+pub(super) fn png_of(svg: &str, size_px: (u32, u32), scale: f32) -> Result<Vec<u8>, ChartError> {
     let failed = |reason: String| ChartError { reason };
     let tree = usvg::Tree::from_str(svg, &OPTIONS).map_err(|error| failed(error.to_string()))?;
     let scale = if scale.is_finite() { scale.clamp(1.0, SCALE_MAX) } else { 1.0 };
     let size = |pixels: u32| (pixels as f32 * scale).round() as u32;
-    let mut pixels = tiny_skia::Pixmap::new(size(WIDTH_PX), size(height_px))
+    let mut pixels = tiny_skia::Pixmap::new(size(size_px.0), size(size_px.1))
         .ok_or_else(|| failed("the picture has no size".to_owned()))?;
     resvg::render(&tree, tiny_skia::Transform::from_scale(scale, scale), &mut pixels.as_mut());
     pixels.encode_png().map_err(|error| failed(error.to_string()))

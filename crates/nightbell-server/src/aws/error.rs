@@ -35,6 +35,15 @@ impl ApiError {
         Self { status: 500, code: "InternalFailure", message }
     }
 
+    /// The name of the error in awsQuery, for errors that are kept here by the name of their shape: several shapes share one.
+    pub(crate) fn query_code(&self) -> &'static str {
+        match self.code {
+            "DashboardInvalidInputError" => "InvalidParameterInput",
+            "DashboardNotFoundError" => "ResourceNotFound",
+            other => other,
+        }
+    }
+
     /// The name of the error's shape in the model: what `__type` carries on JSON and CBOR.
     pub(crate) fn shape(&self, service: Service) -> &'static str {
         if !service.traits().query_compatible {
@@ -107,6 +116,11 @@ fn missing(service: Service, resource: Resource) -> ApiError {
         Resource::MuteRule => ("ResourceNotFoundException", "Alarm mute rule does not exist"),
         Resource::Topic => ("NotFound", "Topic does not exist"),
         Resource::Subscription => ("NotFound", "Subscription does not exist"),
+        Resource::Dashboard => ("DashboardNotFoundError", "The specified dashboard does not exist"),
+        Resource::Parameter => ("ParameterNotFound", "The parameter does not exist"),
+        Resource::ResourcePolicy => {
+            ("ResourceNotFoundException", "The specified resource policy does not exist.")
+        }
     };
     ApiError { status: service.traits().codes.missing_status, code, message: text.into() }
 }
@@ -123,7 +137,10 @@ fn exists(resource: Resource) -> ApiError {
         | Resource::Alarm
         | Resource::Detector
         | Resource::Topic
-        | Resource::Subscription => "It already exists",
+        | Resource::Subscription
+        | Resource::Dashboard
+        | Resource::Parameter
+        | Resource::ResourcePolicy => "It already exists",
     };
     ApiError::sender("ResourceAlreadyExistsException", text)
 }

@@ -427,7 +427,7 @@ pub(super) async fn get_log_record(
     let owner = groups::find(&cx.app.records, &cx.group(name)).map_err(no)?;
     let area = Area::of(&owner, Streams::All(owner.since), cx.now);
     let found = find_record(&cx, area, place).await?.ok_or_else(missing)?;
-    let mut log_record: BTreeMap<String, String> = fields(&found).into_iter().rev().collect();
+    let mut log_record: BTreeMap<String, String> = shown_fields(&found).into_iter().rev().collect();
     log_record.insert("@timestamp".to_owned(), place.0.to_string());
     log_record.insert("@ingestionTime".to_owned(), found.arrival.as_millis().to_string());
     log_record.insert("@logStream".to_owned(), found.stream);
@@ -457,7 +457,7 @@ async fn find_record(cx: &Cx, area: Area, place: Place) -> Result<Option<Found>,
 }
 
 /// The fields that the message shows, those of a Windows event among them.
-fn fields(found: &Found) -> Vec<(String, String)> {
+pub(super) fn shown_fields(found: &Found) -> Vec<(String, String)> {
     let subject =
         nightbell_core::fields::Subject::new(&found.message, &found.stream, &nightbell_winevt::DialectReader);
     let mut fields = discover(&subject);

@@ -82,10 +82,13 @@ struct Message {
 }
 
 /// What one entry, or one series of it, comes to.
-struct Worked {
-    id: String,
-    label: String,
-    points: Vec<(i64, f64)>,
+pub(super) struct Worked {
+    /// The entry's id.
+    pub(super) id: String,
+    /// What the line is called.
+    pub(super) label: String,
+    /// When periods begin, in seconds, and their values; oldest first.
+    pub(super) points: Vec<(i64, f64)>,
 }
 
 /// What was asked for, checked.
@@ -117,12 +120,33 @@ pub(super) async fn get_metric_data(
     work.await.map_err(|_| stopping())?
 }
 
-fn stopping() -> ApiError {
+pub(super) fn stopping() -> ApiError {
     ApiError {
         status: 500,
         code: "InternalServiceError",
         message: "The service is not able to read now; try again".into(),
     }
+}
+
+impl GetMetricDataRequest {
+    /// A request for entries between two instants.
+    pub(super) fn between(metric_data_queries: Vec<MetricDataQuery>, start: Time, end: Time) -> Self {
+        Self {
+            metric_data_queries,
+            start_time: Some(start),
+            end_time: Some(end),
+            next_token: None,
+            scan_by: None,
+            max_datapoints: None,
+            label_options: None,
+        }
+    }
+}
+
+/// All that a request comes to, for whoever has a place among [`App::studies`](crate::app::App::studies) and waits.
+pub(super) fn worked(cx: &Cx, request: GetMetricDataRequest) -> Result<Vec<Worked>, ApiError> {
+    let asked = read(cx, request)?;
+    work_out(cx, &asked)
 }
 
 fn read(cx: &Cx, request: GetMetricDataRequest) -> Result<Asked, ApiError> {

@@ -17,11 +17,14 @@ pub(crate) mod anomaly;
 pub(crate) mod cloudwatch;
 pub(crate) mod composite;
 pub(crate) mod contributors;
+pub(crate) mod dashboards;
 pub(crate) mod definitions;
 mod entry;
 pub(crate) mod error;
 pub(crate) mod filters;
+pub(crate) mod group_fields;
 pub(crate) mod insights;
+mod known;
 pub(crate) mod lambda;
 pub(crate) mod livetail;
 pub(crate) mod logs;
@@ -31,11 +34,14 @@ pub(crate) mod mute;
 mod page;
 pub(crate) mod queries;
 pub(crate) mod reads;
+pub(crate) mod resource_policies;
 pub(crate) mod route;
 pub(crate) mod service;
 pub(crate) mod sns;
+pub(crate) mod ssm;
 pub(crate) mod sts;
 pub(crate) mod tags;
+pub(crate) mod widget;
 
 /// What an operation may use: the parts, and who asks from where.
 #[derive(Clone)]

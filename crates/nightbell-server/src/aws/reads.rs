@@ -24,7 +24,7 @@ use crate::search::{Area, Order, Place, Progress, Search, Streams, place_text, r
 /// Most events of a page.
 const PAGE_EVENTS_MAX: usize = 10_000;
 /// Most bytes of a page's messages.
-const PAGE_BYTES_MAX: usize = 1 << 20;
+pub(super) const PAGE_BYTES_MAX: usize = 1 << 20;
 /// How long a page is searched for: then what was found is answered with a token that goes on from there, before clients
 /// give up waiting (botocore does after 60 seconds).
 const PAGE_PATIENCE: Duration = Duration::from_secs(20);
@@ -47,8 +47,9 @@ fn limit(asked: Option<i64>) -> Result<usize, ApiError> {
 }
 
 /// A page as it was found.
-struct Found {
-    events: Vec<(Place, page::Found)>,
+pub(super) struct Found {
+    /// The events, each with its place.
+    pub(super) events: Vec<(Place, page::Found)>,
     /// Whether nothing is left behind it.
     is_last: bool,
     /// The place the next page lies beyond.
@@ -58,7 +59,7 @@ struct Found {
 }
 
 /// The events of one page of an area in their order; fewer than there are when [`PAGE_PATIENCE`] is over.
-async fn search(cx: &Cx, area: Area, wanted: Wanted) -> Result<Found, ApiError> {
+pub(super) async fn search(cx: &Cx, area: Area, wanted: Wanted) -> Result<Found, ApiError> {
     let Ok(_turn) = cx.app.pages.acquire().await else {
         return Err(unavailable("The server is stopping"));
     };

@@ -23,6 +23,8 @@ pub(crate) enum Service {
     Sts,
     /// Lambda.
     Lambda,
+    /// SSM.
+    Ssm,
 }
 
 /// What tells one service from the others.
@@ -32,7 +34,7 @@ pub(crate) struct Traits {
     /// The name as people write it.
     pub(crate) name: &'static str,
     /// The name in the scope of a signature.
-    signing: &'static str,
+    pub(super) signing: &'static str,
     /// What calls name it by ([`Call::target`]): the prefix of `X-Amz-Target`, the service of an RPC path, the version of a form.
     targets: &'static [&'static str],
     /// Where its operations are asked for by method and path; empty where it speaks no REST.
@@ -59,7 +61,7 @@ pub(crate) struct Codes {
     pub(crate) unavailable: (u16, &'static str),
 }
 
-static TABLE: [Traits; 5] = [
+static TABLE: [Traits; 6] = [
     Traits {
         service: Service::Logs,
         name: "CloudWatch Logs",
@@ -138,6 +140,22 @@ static TABLE: [Traits; 5] = [
             limit: (400, "CodeStorageExceededException"),
             throttled: "TooManyRequestsException",
             unavailable: (500, "ServiceException"),
+        },
+    },
+    Traits {
+        service: Service::Ssm,
+        name: "SSM",
+        signing: "ssm",
+        targets: &["AmazonSSM"],
+        paths: &[],
+        xmlns: "",
+        query_compatible: false,
+        codes: Codes {
+            invalid: "ValidationException",
+            missing_status: 400,
+            limit: (400, "ParameterLimitExceeded"),
+            throttled: "ThrottlingException",
+            unavailable: (500, "InternalServerError"),
         },
     },
 ];

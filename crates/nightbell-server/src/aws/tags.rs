@@ -43,6 +43,7 @@ pub(super) fn too_many(service: Service) -> &'static str {
     match service {
         Service::Logs => "TooManyTagsException",
         Service::Sns => "TagLimitExceeded",
+        Service::Ssm => "TooManyTagsError",
         other => other.traits().codes.invalid,
     }
 }

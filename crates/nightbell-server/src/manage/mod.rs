@@ -12,13 +12,16 @@ use crate::catalog::Failure;
 
 pub(crate) mod alarms;
 pub(crate) mod composites;
+pub(crate) mod dashboards;
 pub(crate) mod definitions;
 pub(crate) mod detectors;
 pub(crate) mod filters;
 pub(crate) mod groups;
 pub(crate) mod incidents;
 pub(crate) mod mutes;
+pub(crate) mod parameters;
 pub(crate) mod record_logs;
+pub(crate) mod resource_policies;
 pub(crate) mod tags;
 pub(crate) mod taken;
 pub(crate) mod topics;
@@ -48,6 +51,12 @@ pub(crate) enum Resource {
     Topic,
     /// A subscription.
     Subscription,
+    /// A dashboard.
+    Dashboard,
+    /// A parameter.
+    Parameter,
+    /// A resource policy of CloudWatch Logs.
+    ResourcePolicy,
 }
 
 /// Why something was not done.

@@ -5,7 +5,9 @@ The operations of CloudWatch: one line for each.
 use super::{Answer, Asked};
 use crate::aws::error::Told;
 use crate::aws::tags::cloudwatch as tags;
-use crate::aws::{alarmlist, anomaly, cloudwatch, composite, contributors, metricdata, metrics, mute};
+use crate::aws::{
+    alarmlist, anomaly, cloudwatch, composite, contributors, dashboards, metricdata, metrics, mute, widget,
+};
 
 /// Serves a call of CloudWatch.
 pub(super) async fn route(asked: Asked<'_>) -> Result<Answer, Told> {
@@ -30,6 +32,11 @@ pub(super) async fn route(asked: Asked<'_>) -> Result<Answer, Told> {
         "PutAnomalyDetector" => asked.by(anomaly::put_anomaly_detector).await,
         "DescribeAnomalyDetectors" => asked.by(anomaly::describe_anomaly_detectors).await,
         "DeleteAnomalyDetector" => asked.by(anomaly::delete_anomaly_detector).await,
+        "PutDashboard" => asked.by(dashboards::put_dashboard).await,
+        "GetDashboard" => asked.by(dashboards::get_dashboard).await,
+        "ListDashboards" => asked.by(dashboards::list_dashboards).await,
+        "DeleteDashboards" => asked.by(dashboards::delete_dashboards).await,
+        "GetMetricWidgetImage" => asked.by(widget::get_metric_widget_image).await,
         "ListMetrics" => asked.by(metrics::list_metrics).await,
         "TagResource" => asked.by(tags::tag_resource).await,
         "UntagResource" => asked.by(tags::untag_resource).await,

@@ -5,7 +5,7 @@ The operations of CloudWatch Logs: one line for each.
 use super::{Answer, Asked};
 use crate::aws::error::Told;
 use crate::aws::tags::logs as tags;
-use crate::aws::{definitions, filters, insights, livetail, logs, reads};
+use crate::aws::{definitions, filters, group_fields, insights, livetail, logs, reads, resource_policies};
 
 /// Serves a call of CloudWatch Logs.
 pub(super) async fn route(asked: Asked<'_>) -> Result<Answer, Told> {
@@ -33,6 +33,10 @@ pub(super) async fn route(asked: Asked<'_>) -> Result<Answer, Told> {
         "GetQueryResults" => asked.by(insights::get_query_results).await,
         "DescribeQueries" => asked.by(insights::describe_queries).await,
         "GetLogRecord" => asked.by(insights::get_log_record).await,
+        "GetLogGroupFields" => asked.by(group_fields::get_log_group_fields).await,
+        "PutResourcePolicy" => asked.by(resource_policies::put_resource_policy).await,
+        "DescribeResourcePolicies" => asked.by(resource_policies::describe_resource_policies).await,
+        "DeleteResourcePolicy" => asked.by(resource_policies::delete_resource_policy).await,
         "PutQueryDefinition" => asked.by(definitions::put_query_definition).await,
         "DescribeQueryDefinitions" => asked.by(definitions::describe_query_definitions).await,
         "DeleteQueryDefinition" => asked.by(definitions::delete_query_definition).await,

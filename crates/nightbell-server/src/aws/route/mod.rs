@@ -17,12 +17,13 @@ use tracing::error;
 
 use super::error::{ApiError, Told};
 use super::service::Service;
-use super::{Cx, reads};
+use super::{Cx, known, reads};
 
 mod cloudwatch;
 pub(super) mod lambda;
 mod logs;
 mod sns;
+mod ssm;
 mod sts;
 
 /// Serves a call whose signature was checked.
@@ -70,9 +71,12 @@ async fn dispatch(asked: Asked<'_>) -> Result<Answer, Told> {
         Service::Sns => sns::route(asked).await,
         Service::Sts => sts::route(asked).await,
         Service::Lambda => lambda::route(asked).await,
+        Service::Ssm => ssm::route(asked).await,
     }
 }
 
+/// Characters of an unknown operation that its error repeats.
+const OPERATION_CHARS_SHOWN: usize = 100;
 /// How many damaged files and blocks an answer has left out.
 const LEFT_OUT_HEADER: &str = "x-nightbell-left-out";
 
@@ -166,14 +170,20 @@ impl Asked<'_> {
     }
 
     fn unknown(self) -> Result<Answer, Told> {
-        let (name, operation) = (self.service.traits().name, &self.call.operation);
+        let traits = self.service.traits();
+        let (name, operation) = (traits.name, &self.call.operation);
         let (code, status) = match self.call.protocol {
             Protocol::Query => ("InvalidAction", 400),
             Protocol::Json10 | Protocol::Json11 | Protocol::Cbor => ("UnknownOperationException", 400),
             Protocol::RestJson => ("UnknownOperationException", 404),
         };
         self.cx.app.telemetry.requests.with_label_values(&["unknown", code]).inc();
-        let message = format!("The operation {operation} of {name} is not served by this version");
+        let message = if known::is_known(traits.signing, operation) {
+            format!("The operation {operation} of {name} is not served by this version")
+        } else {
+            let shown: String = operation.chars().take(OPERATION_CHARS_SHOWN).collect();
+            format!("unknown operation {shown} of {name}")
+        };
         Err(ApiError { status, code, message }.into())
     }
 }
@@ -187,7 +197,7 @@ fn refuse_with(frame: &Frame<'_>, service: Option<Service>, told: &Told) -> Resp
     let error = &told.error;
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let shape = service.map_or(error.code, |service| error.shape(service));
-    let mut parts = ErrorParts::new(status, error.code, &error.message);
+    let mut parts = ErrorParts::new(status, error.query_code(), &error.message);
     parts.shape = shape;
     parts.members = &told.members;
     parts.query_compatible = service.is_some_and(|service| service.traits().query_compatible);

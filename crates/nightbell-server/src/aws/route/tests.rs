@@ -38,7 +38,12 @@ async fn a_call_from_inside_is_the_operation_itself() {
     let again = ask(Service::Logs, "CreateLogGroup", group).await.unwrap_err().error;
     assert_eq!((again.status, again.code), (400, "ResourceAlreadyExistsException"));
     let unknown = ask(Service::Sns, "CreateTopics", json!({})).await.unwrap_err().error;
-    assert_eq!(unknown.message, "The operation CreateTopics of SNS is not served by this version");
+    assert_eq!(unknown.message, "unknown operation CreateTopics of SNS");
+    let known = ask(Service::Logs, "CreateExportTask", json!({})).await.unwrap_err().error;
+    assert_eq!(
+        known.message,
+        "The operation CreateExportTask of CloudWatch Logs is not served by this version"
+    );
     let wrong = ask(Service::Sns, "CreateTopic", json!({"Name": []})).await.unwrap_err().error;
     assert_eq!(wrong.code, "SerializationException");
 }

@@ -1,5 +1,5 @@
 /*!
-Tags of alarms and mute rules ("Amazon CloudWatch API Reference").
+Tags of alarms, mute rules and dashboards ("Amazon CloudWatch API Reference").
 */
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use super::{Tag, parts};
 use crate::aws::Cx;
 use crate::aws::cloudwatch::{missing, no};
 use crate::aws::error::ApiError;
-use crate::manage::{Refusal, composites, mutes, tags};
+use crate::manage::{Refusal, composites, dashboards, mutes, tags};
 
 /// Whether the resource is there.
 fn there(cx: &Cx, arn: &str) -> Result<(), Refusal> {
@@ -16,6 +16,11 @@ fn there(cx: &Cx, arn: &str) -> Result<(), Refusal> {
     let Some(["arn", "aws", "cloudwatch", region, account, resource]) = parts(arn) else {
         return Err(Refusal::Invalid("The parameter ResourceARN is not an ARN of CloudWatch.".into()));
     };
+    if let Some(name) =
+        resource.strip_prefix("dashboard/").filter(|_| region.is_empty() && account == cx.app.account)
+    {
+        return dashboards::find(records, name).map(|_| ());
+    }
     if account != cx.app.account || region != cx.region {
         let (region, account) = (&cx.region, &cx.app.account);
         let text = format!("The parameter ResourceARN is not of region {region} and account {account}.");
@@ -25,7 +30,7 @@ fn there(cx: &Cx, arn: &str) -> Result<(), Refusal> {
         Some(("alarm", name)) => composites::find_either(records, region, name).map(|_| ()),
         Some(("alarm-mute-rule", name)) => mutes::find(records, region, name).map(|_| ()),
         _ => Err(Refusal::Invalid(
-            "The parameter ResourceARN must name an alarm or an alarm mute rule.".into(),
+            "The parameter ResourceARN must name an alarm, an alarm mute rule or a dashboard.".into(),
         )),
     }
 }
