@@ -1,8 +1,10 @@
 """Dashboards kept by name, and the picture of a widget."""
 
+import collections
 import datetime
 import json
 import struct
+import zlib
 
 import pytest
 from support import aws
@@ -123,15 +125,41 @@ def test_a_widget_is_a_picture(monitoring, namespace):
     assert size(stacked) == (900, 300)
 
 
-def test_a_picture_shows_its_values(cloudwatch, namespace):
-    def image(**more):
-        # Fixed times, so that two pictures differ by nothing but what is asked.
-        now = datetime.datetime.now(datetime.UTC)
-        times = {"start": (now - datetime.timedelta(hours=1)).isoformat(), "end": now.isoformat()}
-        return cloudwatch.get_metric_widget_image(MetricWidget=widget(namespace, **{**times, **more}))["MetricWidgetImage"]
+def colours(image: bytes) -> collections.Counter:
+    """How many pixels have which colour."""
+    width, height = size(image)
+    data, at = b"", 8
+    while at < len(image):
+        length, kind = struct.unpack(">I4s", image[at : at + 8])
+        data += image[at + 8 : at + 8 + length] if kind == b"IDAT" else b""
+        at += length + 12
+    raw, above, found = zlib.decompress(data), bytearray(width * 4), collections.Counter()
+    for y in range(height):
+        start = y * (width * 4 + 1)
+        how, row = raw[start], bytearray(raw[start + 1 : start + 1 + width * 4])
+        for x in range(width * 4):
+            left, corner = (row[x - 4], above[x - 4]) if x >= 4 else (0, 0)
+            guess = left + above[x] - corner
+            nearest = min(left, above[x], corner, key=lambda value: abs(guess - value))
+            row[x] = row[x] + [0, left, above[x], (left + above[x]) // 2, nearest][how] & 0xFF
+        found.update(bytes(row[x : x + 3]) for x in range(0, width * 4, 4))
+        above = row
+    return found
 
-    none = image(metrics=[[namespace, "Never"]], annotations={})
-    assert len(image()) > 1.5 * len(none), "lines take room"
+
+def test_a_picture_shows_its_values(cloudwatch, namespace):
+    def shown(**more):
+        described = widget(namespace, width=300, height=200, legend={"position": "hidden"}, annotations={}, **more)
+        return colours(cloudwatch.get_metric_widget_image(MetricWidget=described)["MetricWidgetImage"])
+
+    own = {"id": "m1", "color": "#0ff0f1"}
+    drawn = shown(metrics=[[namespace, "Denied", "Share", "finance", own]], title="")
+    assert drawn[b"\x0f\xf0\xf1"] > 50
+    without = shown(metrics=[[namespace, "Denied", "Share", "nobody", own]], title="")
+    assert without[b"\x0f\xf0\xf1"] == 0
+    # On an axis that ends far below the values nothing but its upper edge has the colour.
+    low = shown(metrics=[[namespace, "Denied", "Share", "finance", own]], yAxis={"left": {"max": 0.001}})
+    assert low[b"\x0f\xf0\xf1"] != drawn[b"\x0f\xf0\xf1"]
 
 
 def test_the_picture_of_an_alarm(cloudwatch, namespace):

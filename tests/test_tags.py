@@ -140,7 +140,8 @@ def test_what_monitoring_refuses(monitoring):
     for tags in [*wrong, pairs({str(n): "" for n in range(51)})]:
         with aws.refused(("InvalidParameterValue", "InvalidParameterValueException"), "tags"):
             monitoring.tag_resource(ResourceARN=arn, Tags=tags)
-    for resource in ["x", f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:insight-rule:x", arn.replace(ACCOUNT, "111111111111")]:
+    rule = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:insight-rule:x"
+    for resource in ["x", rule, arn.replace(ACCOUNT, "111111111111")]:
         with aws.refused(("InvalidParameterValue", "InvalidParameterValueException"), "ResourceARN"):
             monitoring.list_tags_for_resource(ResourceARN=resource)
     assert monitoring.list_tags_for_resource(ResourceARN=arn)["Tags"] == []

@@ -48,6 +48,8 @@ const TITLE_PX: i32 = 40;
 const AXIS_PX: i32 = 64;
 /// Height of the time axis.
 const FOOT_PX: i32 = 34;
+/// Between the numbers of an axis.
+const TICK_PX: i32 = 18;
 /// Width of lines.
 const STROKE_PX: u32 = 2;
 
@@ -302,15 +304,13 @@ impl Field {
     }
 
     fn grid(&self, area: &Area<'_>, plot: &Plot, has_right: bool) {
-        for tick in &self.scales[0].ticks {
-            let y = self.y(Side::Left, *tick);
+        for (tick, y) in self.apart(Side::Left) {
             path(area, vec![(self.left, y), (self.right, y)], GRID.to_rgba(), 1);
-            words(area, &number(*tick), (self.left - 8, y), Words::at(QUIET, HPos::Right, VPos::Center));
+            words(area, &number(tick), (self.left - 8, y), Words::at(QUIET, HPos::Right, VPos::Center));
         }
         if has_right {
-            for tick in &self.scales[1].ticks {
-                let y = self.y(Side::Right, *tick);
-                words(area, &number(*tick), (self.right + 8, y), Words::at(QUIET, HPos::Left, VPos::Center));
+            for (tick, y) in self.apart(Side::Right) {
+                words(area, &number(tick), (self.right + 8, y), Words::at(QUIET, HPos::Left, VPos::Center));
             }
         }
         let half_width = (self.right - self.left) / 2;
@@ -332,6 +332,18 @@ impl Field {
             }
         }
         words(area, "UTC", (self.left - 8, self.bottom + 10), Words::at(QUIET, HPos::Right, VPos::Top));
+    }
+
+    /// The ticks of an axis and their heights, without those whose numbers would run into each other.
+    fn apart(&self, side: Side) -> Vec<(f64, i32)> {
+        let mut shown: Vec<(f64, i32)> = Vec::new();
+        for tick in &self.scales[side as usize].ticks {
+            let y = self.y(side, *tick);
+            if shown.last().is_none_or(|(_, last)| last - y >= TICK_PX) {
+                shown.push((*tick, y));
+            }
+        }
+        shown
     }
 
     /// One line, broken where a period has no value. A value alone is a dot.

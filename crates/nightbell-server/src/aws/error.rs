@@ -118,7 +118,7 @@ fn missing(service: Service, resource: Resource) -> ApiError {
         Resource::Subscription => ("NotFound", "Subscription does not exist"),
         Resource::Dashboard => ("DashboardNotFoundError", "The specified dashboard does not exist"),
         Resource::Parameter => ("ParameterNotFound", "The parameter does not exist"),
-        Resource::ResourcePolicy => {
+        Resource::LogsPolicy => {
             ("ResourceNotFoundException", "The specified resource policy does not exist.")
         }
     };
@@ -140,7 +140,7 @@ fn exists(resource: Resource) -> ApiError {
         | Resource::Subscription
         | Resource::Dashboard
         | Resource::Parameter
-        | Resource::ResourcePolicy => "It already exists",
+        | Resource::LogsPolicy => "It already exists",
     };
     ApiError::sender("ResourceAlreadyExistsException", text)
 }

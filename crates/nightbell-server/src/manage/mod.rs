@@ -56,7 +56,7 @@ pub(crate) enum Resource {
     /// A parameter.
     Parameter,
     /// A resource policy of CloudWatch Logs.
-    ResourcePolicy,
+    LogsPolicy,
 }
 
 /// Why something was not done.

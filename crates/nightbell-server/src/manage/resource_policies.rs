@@ -71,7 +71,7 @@ pub(crate) fn remove(records: &Records, region: &str, name: &str) -> Result<(), 
     let _turn = records.turn();
     let key = key(region, name);
     if records.get::<ResourcePolicy>(&key)?.is_none() {
-        return Err(Refusal::Missing(Resource::ResourcePolicy));
+        return Err(Refusal::Missing(Resource::LogsPolicy));
     }
     let mut change = Write::new();
     delete(&mut change, &key);

@@ -55,7 +55,6 @@ fn note_rest(rows: &mut [Vec<Name>], mut rest: usize, width: i32) {
     let words = |rest: usize| format!("and {rest} more");
     let left = width - MARGIN_PX - width_px(&words(1_000_000));
     while let Some(name) = row.last()
-        && row.len() > 1
         && name.left + SQUARE_PX + 8 + width_px(&name.text) > left
     {
         row.pop();
