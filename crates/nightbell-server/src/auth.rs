@@ -8,6 +8,7 @@ use nightbell_wire::sigv4::{self, Scope, SigError, SigErrorKind};
 
 use crate::app::App;
 use crate::aws::service::Service;
+use crate::functions::keys::SessionKey;
 
 /// Longest name of a region.
 const REGION_BYTES_MAX: usize = 64;
@@ -17,6 +18,13 @@ const REGION_BYTES_MAX: usize = 64;
 pub(crate) enum Principal {
     /// The account itself, by the root key.
     Root,
+    /// A function at work as its role.
+    Function {
+        /// The role's ARN.
+        role: String,
+        /// The function's name, which is the session's.
+        name: String,
+    },
     /// Nobody who said a name: a link of a mail was followed, and the secret in it is what counts.
     Link,
 }
@@ -26,6 +34,10 @@ impl Principal {
     pub(crate) fn arn(&self, account: &str) -> Option<String> {
         match self {
             Self::Root => Some(format!("arn:aws:iam::{account}:root")),
+            Self::Function { role, name } => {
+                let role = role.rsplit('/').next().unwrap_or_default();
+                Some(format!("arn:aws:sts::{account}:assumed-role/{role}/{name}"))
+            }
             Self::Link => None,
         }
     }
@@ -34,6 +46,10 @@ impl Principal {
     pub(crate) fn user_id(&self, account: &str) -> Option<String> {
         match self {
             Self::Root => Some(account.to_owned()),
+            Self::Function { role, name } => {
+                let role = role.rsplit('/').next().unwrap_or_default();
+                Some(format!("{role}:{name}"))
+            }
             Self::Link => None,
         }
     }
@@ -51,10 +67,8 @@ pub(crate) struct Caller {
 /// Checks the signature over the request as it was received.
 pub(crate) fn check(app: &App, parts: &Parts, body: &[u8], now: Timestamp) -> Result<Caller, SigError> {
     let signed = sigv4::parse(parts)?;
-    // A temporary key would carry a session token; none is given out, so one that comes is from elsewhere.
-    if signed.access_key != app.key.access_key_id || signed.session_token.is_some() {
-        return Err(SigError::unknown_key());
-    }
+    let (secret, principal) =
+        known(app, &signed.access_key, signed.session_token.as_deref()).ok_or_else(SigError::unknown_key)?;
     if !is_region(&signed.scope.region) {
         let text = "Credential should be scoped to a region of 1 to 64 letters, digits, '-' or '_'.";
         return Err(SigError::new(SigErrorKind::WrongScope, text));
@@ -64,8 +78,17 @@ pub(crate) fn check(app: &App, parts: &Parts, body: &[u8], now: Timestamp) -> Re
         let text = "The body must be signed: UNSIGNED-PAYLOAD is not accepted.";
         return Err(SigError::new(SigErrorKind::PayloadDiffers, text));
     }
-    sigv4::verify(&signed, parts, body, &app.key.secret_access_key, now.as_millis())?;
-    Ok(Caller { scope: signed.scope, principal: Principal::Root })
+    sigv4::verify(&signed, parts, body, &secret, now.as_millis())?;
+    Ok(Caller { scope: signed.scope, principal })
+}
+
+/// The secret of a key of ours, and whose it is. A function's key is good only with its token, the root key without any.
+fn known(app: &App, id: &str, token: Option<&str>) -> Option<(String, Principal)> {
+    if id == app.key.access_key_id {
+        return token.is_none().then(|| (app.key.secret_access_key.clone(), Principal::Root));
+    }
+    let SessionKey { key, token: expected, role, session } = app.functions.keys.find(id)?;
+    (token == Some(&expected)).then_some((key.secret_access_key, Principal::Function { role, name: session }))
 }
 
 /// Whether `text` can be the name of a region: a site of the operator's own choice.
@@ -76,7 +99,8 @@ pub(crate) fn is_region(text: &str) -> bool {
 
 /// Whether a request names a key of ours, before anything is worked out.
 pub(crate) fn names_key(app: &App, parts: &Parts) -> bool {
-    sigv4::parse(parts).is_ok_and(|signed| signed.access_key == app.key.access_key_id)
+    let is_ours = |id: &str| id == app.key.access_key_id || app.functions.keys.find(id).is_some();
+    sigv4::parse(parts).is_ok_and(|signed| is_ours(&signed.access_key))
 }
 
 /// Whether a request asks by a path of REST, going by the scope it claims to be signed for; nothing of that is proven.
@@ -84,6 +108,11 @@ pub(crate) fn claims_rest(parts: &Parts) -> bool {
     let path = parts.uri.path();
     path != "/"
         && sigv4::parse(parts).is_ok_and(|signed| Service::paths(&signed.scope.service, path).is_some())
+}
+
+/// Whether a request claims to be signed for this service; nothing of that is proven.
+pub(crate) fn claims_service(parts: &Parts, name: &str) -> bool {
+    sigv4::parse(parts).is_ok_and(|signed| signed.scope.service == name)
 }
 
 /// Whether the header of a request is a signature of version 4, rather than a password that a proxy passes on.

@@ -37,6 +37,8 @@ mod write_limit;
 
 /// Largest body as it is received: PutLogEvents' 1 MiB of text, escaped as JSON at worst sixfold, and some room.
 pub(crate) const BODY_BYTES_MAX: usize = 8 << 20;
+/// Largest body of a request to Lambda: 50 MiB of code in base64, and some room.
+pub(crate) const LAMBDA_BODY_BYTES_MAX: usize = 70 << 20;
 /// Largest body of a request that names no key of ours: enough for what a link of a mail sends.
 const UNSIGNED_BYTES_MAX: usize = 64 << 10;
 /// Largest body when inflated.
@@ -102,6 +104,21 @@ pub(crate) async fn serve(app: Arc<App>, listener: TcpListener, mut stopping: St
     }
 }
 
+/// Serves a connection that came by another way than the port.
+pub(crate) async fn serve_stream<S>(app: Arc<App>, stream: S)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        let app = Arc::clone(&app);
+        async move { Ok::<_, Infallible>(answer(app, request.map(Body::new)).await) }
+    });
+    let connection = connection_builder().serve_connection(hyper_util::rt::TokioIo::new(stream), service);
+    if let Err(failure) = connection.await {
+        debug!(error = %failure, "a connection ended early");
+    }
+}
+
 fn connection_builder() -> hyper::server::conn::http1::Builder {
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder
@@ -129,7 +146,7 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
     }
     let request_id = Uuid::new_v4().to_string();
     // A body is worth its memory only where its sender names a key of ours.
-    let bytes_max = if auth::names_key(&app, &parts) { BODY_BYTES_MAX } else { UNSIGNED_BYTES_MAX };
+    let bytes_max = body_bytes_max(&app, &parts);
     let body = match read_body(&parts.headers, body, bytes_max).await {
         Ok(body) => body,
         Err(error) => {
@@ -141,6 +158,14 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
         return admin::answer(&app, &parts, body).await;
     }
     serve_call(app, &parts, &body, &request_id).await
+}
+
+/// How much of a body is read, going by what its sender claims.
+fn body_bytes_max(app: &App, parts: &Parts) -> usize {
+    if !auth::names_key(app, parts) {
+        return UNSIGNED_BYTES_MAX;
+    }
+    if auth::claims_service(parts, "lambda") { LAMBDA_BODY_BYTES_MAX } else { BODY_BYTES_MAX }
 }
 
 fn healthz(app: &App) -> Response {

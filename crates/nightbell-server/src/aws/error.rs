@@ -106,6 +106,7 @@ fn missing(service: Service, resource: Resource) -> ApiError {
         Resource::MuteRule => ("ResourceNotFoundException", "Alarm mute rule does not exist"),
         Resource::Topic => ("NotFound", "Topic does not exist"),
         Resource::Subscription => ("NotFound", "Subscription does not exist"),
+        Resource::Function => ("ResourceNotFoundException", "Function not found"),
     };
     ApiError { status: service.traits().codes.missing_status, code, message: text.into() }
 }
@@ -122,7 +123,8 @@ fn exists(resource: Resource) -> ApiError {
         | Resource::Alarm
         | Resource::Detector
         | Resource::Topic
-        | Resource::Subscription => "It already exists",
+        | Resource::Subscription
+        | Resource::Function => "It already exists",
     };
     ApiError::sender("ResourceAlreadyExistsException", text)
 }

@@ -15,6 +15,7 @@ pub(crate) mod composites;
 pub(crate) mod definitions;
 pub(crate) mod detectors;
 pub(crate) mod filters;
+pub(crate) mod functions;
 pub(crate) mod groups;
 pub(crate) mod incidents;
 pub(crate) mod mutes;
@@ -47,6 +48,8 @@ pub(crate) enum Resource {
     Topic,
     /// A subscription.
     Subscription,
+    /// A function, or a version of one.
+    Function,
 }
 
 /// Why something was not done.
