@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import Module, { createRequire, register } from 'node:module';
 import path from 'node:path';
-import { format } from 'node:util';
+import { format, types } from 'node:util';
 import { pathToFileURL } from 'node:url';
 
 const { env } = process;
@@ -54,7 +54,9 @@ const load = Module._load;
 Module._load = function (...values) {
   const loaded = load.apply(this, values);
   const endpoint = env.AWS_ENDPOINT_URL;
-  const isSdk = endpoint && loaded && typeof loaded === 'object' && typeof loaded.VERSION === 'string' &&
+  // While a module is only half loaded, looking at it would make Node warn.
+  const isWhole = loaded && typeof loaded === 'object' && !types.isProxy(Object.getPrototypeOf(loaded));
+  const isSdk = endpoint && isWhole && typeof loaded.VERSION === 'string' &&
     loaded.VERSION.startsWith('2.') && loaded.Service && typeof loaded.config?.update === 'function';
   // The SDK replaces its configuration while it loads, so each is looked at.
   if (isSdk && !pointed.has(loaded.config)) {

@@ -137,15 +137,15 @@ mod tests {
     async fn a_kill_takes_the_whole_group() {
         let mut command = sh("sleep 600 & read line; echo \"$!\"; wait");
         command.stdin(std::process::Stdio::piped());
-        let (mut read, write) = std::io::pipe().unwrap();
+        let (mut read, write) = io::pipe().unwrap();
         command.stdout(write);
         let process = Process::start(command, Some("go\n".to_owned())).await.unwrap();
         let mut text = [0; 16];
-        let count = std::io::Read::read(&mut read, &mut text).unwrap();
+        let count = io::Read::read(&mut read, &mut text).unwrap();
         let inner: i32 = std::str::from_utf8(&text[..count]).unwrap().trim().parse().unwrap();
         process.kill();
         assert_eq!(end_of(process.ended().await), "signal: killed");
         // The end of the pipe comes when the last of the group is gone.
-        assert_eq!(std::io::Read::read(&mut read, &mut text).unwrap(), 0, "{inner} still prints");
+        assert_eq!(io::Read::read(&mut read, &mut text).unwrap(), 0, "{inner} still prints");
     }
 }

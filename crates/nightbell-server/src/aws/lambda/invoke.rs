@@ -81,7 +81,7 @@ pub(in crate::aws) async fn invoke(cx: Cx, request: InvokeRequest) -> Result<Inv
     let bytes_max = if later { queue::EVENT_BYTES_MAX } else { PAYLOAD_BYTES_MAX };
     let payload = payload(request.payload, bytes_max)?;
     if later {
-        return put(&cx, &function, named.arn(), payload).map_err(Into::into);
+        return put(&cx, &function, &named.arn(), payload).map_err(Into::into);
     }
     let invocation = Invocation {
         id: Uuid::new_v4().to_string(),
@@ -109,7 +109,7 @@ fn answered(outcome: Outcome, version: &str, with_tail: bool) -> Invoked {
 }
 
 /// Keeps the event for later; it is durable when this returns.
-fn put(cx: &Cx, function: &Function, arn: String, payload: Bytes) -> Result<Invoked, ApiError> {
+fn put(cx: &Cx, function: &Function, arn: &str, payload: Bytes) -> Result<Invoked, ApiError> {
     let no = |failure| stored(Service::Lambda, &failure);
     if !queue::has_room(&cx.app).map_err(no)? {
         let message = format!(
@@ -119,7 +119,7 @@ fn put(cx: &Cx, function: &Function, arn: String, payload: Bytes) -> Result<Invo
         return Err(ApiError { status: 429, code: "TooManyRequestsException", message });
     }
     let mut change = Write::new();
-    queue::put(&mut change, &arn, payload, cx.now);
+    queue::put(&mut change, arn, payload, cx.now);
     cx.app.records.commit(change).map_err(no)?;
     cx.app.functions.ring();
     Ok(Invoked::new(StatusCode::ACCEPTED, &function.version))

@@ -36,6 +36,9 @@ const CARRIED_MAX: usize = 256;
 /// The exit code where the namespaces are not as they must be.
 pub(crate) const NOT_CONFINED: u8 = 113;
 
+/// What a folder of modules holds.
+const MODULE_FOLDERS: [&str; 2] = ["python", "nodejs/node_modules"];
+
 /// `AF_NETLINK` of Linux.
 const NETLINK: i32 = 16;
 /// The loopback's index in every new namespace.
@@ -81,14 +84,21 @@ fn confine(plan: &Plan) -> Result<()> {
     // Opened before anything is hidden, reached by number afterwards.
     let folder = |path: &Path| open_folder(path).with_context(|| format!("cannot open {}", path.display()));
     let (task, runtime) = (folder(&plan.task)?, folder(&plan.runtime)?);
-    let modules = plan.modules.as_deref().map(folder).transpose()?;
+    // Each by itself, so that it may also be a link to what is hidden afterwards.
+    let modules: Vec<(&str, File)> = match &plan.modules {
+        Some(modules) => MODULE_FOLDERS
+            .into_iter()
+            .filter_map(|name| Some((name, open_folder(&modules.join(name)).ok()?)))
+            .collect(),
+        None => Vec::new(),
+    };
     let (own, shared) = (folder(&plan.own_sockets)?, folder(&plan.shared_sockets)?);
     read_only()?;
     scratch(plan.ephemeral_mib)?;
     bind(&task, TASK)?;
     bind(&runtime, RUNTIME)?;
-    if let Some(modules) = &modules {
-        bind(modules, MODULES)?;
+    for (name, folder) in &modules {
+        bind(folder, &format!("{MODULES}/{name}"))?;
     }
     remount("/var", MountFlags::NOSUID | MountFlags::NODEV)?;
     plan.hidden.iter().try_for_each(|path| hide(path))?;
@@ -207,8 +217,9 @@ fn scratch(ephemeral_mib: u32) -> Result<()> {
         remount("/run", flags)?;
     }
     tmpfs("/var", "mode=755,size=1m")?;
-    for place in [TASK, RUNTIME, MODULES] {
-        fs::create_dir(place).with_context(|| format!("cannot make {place}"))?;
+    let modules = MODULE_FOLDERS.map(|name| format!("{MODULES}/{name}"));
+    for place in [TASK, RUNTIME].into_iter().chain(modules.iter().map(String::as_str)) {
+        fs::create_dir_all(place).with_context(|| format!("cannot make {place}"))?;
     }
     std::os::unix::fs::symlink("/tmp", "/var/tmp").context("cannot make /var/tmp")
 }
