@@ -14,6 +14,7 @@ pub use post::{Post, Posted};
 pub use smtp::{Smtp, SmtpConfig};
 
 pub mod chart;
+pub mod endpoint;
 pub mod mailbox;
 pub mod message;
 mod mime;

@@ -240,6 +240,8 @@ fn empty(app: &App, runtime: &Handle) -> Result<(), Failure> {
     let end = *app.journal.end().borrow();
     app.journal.trim(end)?;
     app.compiled.clear();
+    app.subscriptions.load(&app.records)?;
+    app.buffers.clear();
     app.queries.clear();
     app.emptied.fetch_add(1, Ordering::Release);
     Ok(())

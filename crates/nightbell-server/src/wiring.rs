@@ -22,11 +22,14 @@ use crate::credentials;
 use crate::health::Health;
 use crate::installation::{self, Installation};
 use crate::manage::filters::Compiled;
+use crate::manage::subscriptions::Subscriptions;
 use crate::run;
 use crate::search::Pool;
 use crate::search::lookup::Owners;
 use crate::search::queries::Queries;
 use crate::search::shelves::Shelves;
+use crate::streams::buffers::Buffers;
+use crate::streams::delivery::Ways;
 use crate::tail::TailRoom;
 use crate::telemetry::Telemetry;
 
@@ -92,6 +95,10 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         compiled: Compiled::new(&config.account),
         reader: DialectReader,
         matched: watch::Sender::new(Position::default()),
+        subscribed: watch::Sender::new(Position::default()),
+        subscriptions: Subscriptions::default(),
+        buffers: Buffers::default(),
+        ways: Ways::new(config.streams.clone()).map_err(anyhow::Error::msg).context("endpoints")?,
         judged: watch::Sender::new(Position::default()),
         records_followed: watch::Sender::new(None),
         outbox_bell: Notify::new(),

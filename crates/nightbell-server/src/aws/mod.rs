@@ -21,6 +21,7 @@ pub(crate) mod definitions;
 mod entry;
 pub(crate) mod error;
 pub(crate) mod filters;
+pub(crate) mod firehose;
 pub(crate) mod insights;
 pub(crate) mod lambda;
 pub(crate) mod livetail;
@@ -36,6 +37,7 @@ pub(crate) mod service;
 pub(crate) mod ses;
 pub(crate) mod sns;
 pub(crate) mod sts;
+pub(crate) mod subscriptions;
 
 /// What an operation may use: the parts, and who asks from where.
 #[derive(Clone)]

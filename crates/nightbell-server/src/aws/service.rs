@@ -27,6 +27,8 @@ pub(crate) enum Service {
     Ses,
     /// SES asked by method and path, the API's version 2.
     SesV2,
+    /// Data Firehose.
+    Firehose,
 }
 
 /// What tells one service from the others.
@@ -63,7 +65,7 @@ pub(crate) struct Codes {
     pub(crate) unavailable: (u16, &'static str),
 }
 
-static TABLE: [Traits; 7] = [
+static TABLE: [Traits; 8] = [
     Traits {
         service: Service::Logs,
         name: "CloudWatch Logs",
@@ -174,6 +176,22 @@ static TABLE: [Traits; 7] = [
             limit: (400, "LimitExceededException"),
             throttled: "TooManyRequestsException",
             unavailable: (500, "InternalFailure"),
+        },
+    },
+    Traits {
+        service: Service::Firehose,
+        name: "Data Firehose",
+        signing: "firehose",
+        targets: &["Firehose_20150804"],
+        paths: &[],
+        xmlns: "",
+        query_compatible: false,
+        codes: Codes {
+            invalid: "InvalidArgumentException",
+            missing_status: 400,
+            limit: (400, "LimitExceededException"),
+            throttled: "ServiceUnavailableException",
+            unavailable: (503, "ServiceUnavailableException"),
         },
     },
 ];

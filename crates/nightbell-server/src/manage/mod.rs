@@ -21,6 +21,8 @@ pub(crate) mod incidents;
 pub(crate) mod mutes;
 pub(crate) mod posts;
 pub(crate) mod record_logs;
+pub(crate) mod streams;
+pub(crate) mod subscriptions;
 pub(crate) mod taken;
 pub(crate) mod topics;
 

@@ -4,7 +4,7 @@ The operations of CloudWatch Logs: one line for each.
 
 use super::{Answer, Asked};
 use crate::aws::error::Told;
-use crate::aws::{definitions, filters, insights, livetail, logs, reads};
+use crate::aws::{definitions, filters, insights, livetail, logs, reads, subscriptions};
 
 /// Serves a call of CloudWatch Logs.
 pub(super) async fn route(asked: Asked<'_>) -> Result<Answer, Told> {
@@ -33,6 +33,9 @@ pub(super) async fn route(asked: Asked<'_>) -> Result<Answer, Told> {
         "DescribeMetricFilters" => asked.by(filters::describe_metric_filters).await,
         "DeleteMetricFilter" => asked.by(filters::delete_metric_filter).await,
         "TestMetricFilter" => asked.by(filters::test_metric_filter).await,
+        "PutSubscriptionFilter" => asked.by(subscriptions::put_subscription_filter).await,
+        "DescribeSubscriptionFilters" => asked.by(subscriptions::describe_subscription_filters).await,
+        "DeleteSubscriptionFilter" => asked.by(subscriptions::delete_subscription_filter).await,
         _ => asked.unknown(),
     }
 }

@@ -20,6 +20,7 @@ use super::service::Service;
 use super::{Cx, reads};
 
 mod cloudwatch;
+mod firehose;
 pub(super) mod lambda;
 mod logs;
 pub(super) mod ses;
@@ -72,6 +73,7 @@ async fn dispatch(asked: Asked<'_>) -> Result<Answer, Told> {
         Service::Sts => sts::route(asked).await,
         Service::Lambda => lambda::route(asked).await,
         Service::Ses => ses::route(asked).await,
+        Service::Firehose => firehose::route(asked).await,
         Service::SesV2 => ses::route_v2(asked).await,
     }
 }
