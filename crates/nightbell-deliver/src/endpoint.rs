@@ -4,6 +4,7 @@ HTTP endpoints: one request with a body, once, and what the answer says. Knows n
 Redirects are not followed. What a header holds is in no error and no `Debug`.
 */
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::message::clean_line;
@@ -15,9 +16,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// Asks endpoints; keeps connections open.
-#[derive(Clone, Debug)]
+#[derive(Debug, Default)]
 pub struct Endpoints {
-    client: reqwest::Client,
+    client: OnceLock<Result<reqwest::Client, String>>,
 }
 
 /// A request to an endpoint.
@@ -44,30 +45,13 @@ pub struct Answer {
 }
 
 impl Endpoints {
-    /// Prepares asking; connects only when there is something to say.
-    ///
-    /// # Errors
-    ///
-    /// The system's certificates cannot be used.
-    pub fn new() -> Result<Self, String> {
-        // TLS takes the provider that the process has; one that is there already is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(|error| error.to_string())?;
-        Ok(Self { client })
-    }
-
     /// Sends `request` by POST, once.
     ///
     /// # Errors
     ///
     /// [`SendError::Later`] where there is no answer, [`SendError::Never`] for a request that cannot be made.
     pub async fn post(&self, request: Request) -> Result<Answer, SendError> {
-        let mut builder = self.client.post(&request.url).timeout(request.timeout).body(request.body);
+        let mut builder = self.client()?.post(&request.url).timeout(request.timeout).body(request.body);
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }
@@ -84,6 +68,21 @@ impl Endpoints {
             }
         }
         Ok(Answer { status, content_type, body })
+    }
+
+    /// Made when it is first needed: a machine whose certificates cannot be read lacks nothing until then.
+    fn client(&self) -> Result<&reqwest::Client, SendError> {
+        let made = self.client.get_or_init(|| {
+            // TLS takes the provider that the process has; one that is there already is as good.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            reqwest::Client::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .redirect(reqwest::redirect::Policy::none())
+                .no_proxy()
+                .build()
+                .map_err(|error| error.to_string())
+        });
+        made.as_ref().map_err(|reason| SendError::Later { reason: reason.clone(), not_before: None })
     }
 }
 
