@@ -1,8 +1,8 @@
 """SES: who may send, and what arrives. Real clients of both versions, a real SMTP server, and the vectors M01 to M08."""
 
-import base64
 import email
 import email.policy
+import html
 import json
 import time
 import urllib.error
@@ -86,7 +86,7 @@ class TestIdentities:
         [mail] = mailbox.wait(name)
         assert mail.subject == "Nightbell - Email Address Verification" and name in mail.text and name in mail.html
         link = mail.link("ConfirmVerification")
-        assert link.startswith(mailing.url) and link in mail.html.replace("&amp;", "&")
+        assert link.startswith(mailing.url) and link in html.unescape(mail.html)
         for accept in ("text/html", "*/*"):
             code, page = followed(link, accept=accept)
             assert code == 200 and "<button>Verify</button>" in page, "a scanner that follows links confirms nothing"
@@ -398,7 +398,8 @@ def test_the_command_line_sends(mailing, mailbox):
     [mail] = mailbox.wait(to)
     assert mail.subject == "from the shell" and mail.message_id.startswith(f"<{answer['MessageId']}@")
     assert VOUCHED in aws.cli(mailing, "ses", "list-identities")["Identities"]
-    content = json.dumps({"Raw": {"Data": base64.b64encode(whole(f"cli@{VOUCHED}", to)).decode()}})
+    # It writes the bytes as base64 itself.
+    content = json.dumps({"Raw": {"Data": whole(f"cli@{VOUCHED}", to).decode()}})
     aws.cli(mailing, "sesv2", "send-email", "--content", content)
     assert mailbox.wait(to, 2)[1].subject == "whole"
     shown = aws.cli(mailing, "sesv2", "get-email-identity", "--email-identity", VOUCHED)

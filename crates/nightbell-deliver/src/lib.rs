@@ -15,6 +15,7 @@ pub use smtp::{Smtp, SmtpConfig};
 pub use web::Web;
 
 pub mod chart;
+pub mod endpoint;
 pub mod mailbox;
 pub mod message;
 mod mime;

@@ -241,6 +241,8 @@ fn empty(app: &App, runtime: &Handle) -> Result<(), Failure> {
     app.journal.trim(end)?;
     app.keys.load(&app.records, &app.account)?;
     app.compiled.clear();
+    app.subscriptions.load(&app.records)?;
+    app.buffers.clear();
     app.queries.clear();
     app.emptied.fetch_add(1, Ordering::Release);
     Ok(())

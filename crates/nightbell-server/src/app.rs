@@ -18,6 +18,7 @@ use crate::health::Health;
 use crate::installation::Installation;
 use crate::keys::Keys;
 use crate::manage::filters::Compiled;
+use crate::manage::subscriptions::Subscriptions;
 use crate::manage::topics::{Lanes, Links};
 use crate::run::Stopping;
 use crate::search::Pool;
@@ -25,6 +26,8 @@ use crate::search::lookup::Owners;
 use crate::search::queries::Queries;
 use crate::search::shelves::Shelves;
 use crate::signing::Signing;
+use crate::streams::buffers::Buffers;
+use crate::streams::delivery::Ways;
 use crate::tail::TailRoom;
 use crate::telemetry::Telemetry;
 
@@ -50,6 +53,14 @@ pub(crate) struct App {
     pub(crate) reader: DialectReader,
     /// Position up to which events are matched.
     pub(crate) matched: watch::Sender<Position>,
+    /// Position up to which events are handed to subscriptions.
+    pub(crate) subscribed: watch::Sender<Position>,
+    /// Subscription filters, compiled.
+    pub(crate) subscriptions: Subscriptions,
+    /// What waits for delivery streams.
+    pub(crate) buffers: Buffers,
+    /// Where delivery streams lead.
+    pub(crate) ways: Ways,
     /// Position up to which data points are judged.
     pub(crate) judged: watch::Sender<Position>,
     /// Since when record numbers are followed, as the watcher has saved it; `None` while no alarm asks for gaps. The matcher

@@ -18,6 +18,7 @@ use crate::auth::is_region;
 use crate::bounded::read_text;
 use crate::manage::identities;
 use crate::size::Size;
+use crate::streams::delivery::Server;
 
 pub(crate) use archive::{ArchivePlace, open_archive};
 pub(crate) use functions::FunctionConfig;
@@ -27,6 +28,26 @@ mod functions;
 
 /// Where the server listens when nothing is said: loopback only.
 pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8600";
+
+/// The least length of the access key of the receiver.
+const RECEIVER_KEY_BYTES_MIN: usize = 16;
+
+/// A text that is shown nowhere.
+#[derive(Clone)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    /// The text.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
 
 /// The least limit of the disk, in bytes; below some gigabytes one makes little sense.
 const DISK_BYTES_MAX_MIN: u64 = 16 << 20;
@@ -94,6 +115,18 @@ pub(crate) struct Settings {
     /// Sender of mails (default: nightbell@localhost)
     #[arg(long, env = "NIGHTBELL_MAIL_FROM", value_name = "ADDRESS")]
     pub(crate) mail_from: Option<String>,
+
+    /// Server of the buckets that delivery streams write to, http://… or https://… (default: Amazon S3 in the stream's region)
+    #[arg(long, env = "NIGHTBELL_STREAMS_ENDPOINT", value_name = "URL")]
+    pub(crate) streams_endpoint: Option<String>,
+
+    /// File with access key id and secret access key for these buckets, a line each (default: none, and no delivery streams)
+    #[arg(long, env = "NIGHTBELL_STREAMS_KEY_FILE", value_name = "FILE")]
+    pub(crate) streams_key_file: Option<PathBuf>,
+
+    /// File whose first line is the access key that delivery streams send to /_nightbell/firehose/ (default: none, and nothing is received)
+    #[arg(long, env = "NIGHTBELL_RECEIVER_KEY_FILE", value_name = "FILE")]
+    pub(crate) receiver_key_file: Option<PathBuf>,
 
     /// Domains and addresses in whose name SES sends without asking, separated by commas (default: none)
     #[arg(long, env = "NIGHTBELL_SES_VERIFIED", value_delimiter = ',', value_name = "NAMES")]
@@ -175,6 +208,10 @@ pub(crate) struct Config {
     pub(crate) web_trusted_pem: Option<Vec<u8>>,
     /// Sender of mails.
     pub(crate) mail_from: String,
+    /// The server of the buckets that delivery streams write to; `None` where there are no delivery streams.
+    pub(crate) streams: Option<Server>,
+    /// What delivery streams that send to this server name themselves by.
+    pub(crate) receiver_key: Option<Secret>,
     /// Domains and addresses in whose name mail may be sent.
     pub(crate) ses_verified: Vec<String>,
     /// Base of links in mails; `None` until the port is known.
@@ -229,6 +266,9 @@ impl Settings {
             smtp_ca_file: self.smtp_ca_file.or(below.smtp_ca_file),
             web_ca_file: self.web_ca_file.or(below.web_ca_file),
             mail_from: self.mail_from.or(below.mail_from),
+            streams_endpoint: self.streams_endpoint.or(below.streams_endpoint),
+            streams_key_file: self.streams_key_file.or(below.streams_key_file),
+            receiver_key_file: self.receiver_key_file.or(below.receiver_key_file),
             ses_verified: self.ses_verified.or(below.ses_verified),
             public_url: self.public_url.or(below.public_url),
             account_id: self.account_id.or(below.account_id),
@@ -311,6 +351,8 @@ impl Settings {
             smtp: self.smtp()?,
             web_trusted_pem: self.web_trusted_pem()?,
             mail_from: self.mail_from.clone().unwrap_or_else(|| "nightbell@localhost".to_owned()),
+            streams: archive::streams(self)?,
+            receiver_key: self.receiver_key()?,
             ses_verified: self.senders()?,
             public_url,
             account,
@@ -341,6 +383,17 @@ impl Settings {
         let Some(path) = &self.web_ca_file else { return Ok(None) };
         let pem = read_text(path).with_context(|| format!("web_ca_file: cannot read {}", path.display()))?;
         Ok(Some(pem.into_bytes()))
+    }
+
+    fn receiver_key(&self) -> Result<Option<Secret>> {
+        let Some(path) = &self.receiver_key_file else { return Ok(None) };
+        let text =
+            read_text(path).with_context(|| format!("receiver_key_file: cannot read {}", path.display()))?;
+        let key = text.lines().next().unwrap_or_default().trim();
+        if key.len() < RECEIVER_KEY_BYTES_MIN {
+            bail!("receiver_key_file: the first line has fewer than {RECEIVER_KEY_BYTES_MIN} letters");
+        }
+        Ok(Some(Secret(key.to_owned())))
     }
 
     fn senders(&self) -> Result<Vec<String>> {
@@ -410,6 +463,7 @@ mod tests {
             ("region = \"a b\"", "region"),
             ("log_format = \"xml\"", "log_format"),
             ("public_url = \"ftp://x\"", "public_url"),
+            ("streams_endpoint = \"nowhere\"", "streams_endpoint"),
             ("ses_verified = [\"a b\"]", "ses_verified"),
             ("archive = \"s3://x\"", "archive"),
             ("archive_after = \"soon\"", "archive_after"),

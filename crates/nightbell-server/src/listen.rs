@@ -31,7 +31,7 @@ use crate::aws::error::ApiError;
 use crate::aws::service::Service;
 use crate::aws::{Cx, route};
 use crate::run::Stopping;
-use crate::{admin, auth, clock, pages};
+use crate::{admin, auth, clock, pages, receiver};
 use write_limit::WriteLimited;
 
 mod write_limit;
@@ -147,6 +147,9 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
             path if path.starts_with("/SimpleNotificationService-") => return certificate(&app, path),
             _ => return (StatusCode::NOT_FOUND, "there is nothing here\n").into_response(),
         }
+    }
+    if parts.uri.path().starts_with(receiver::PATH) {
+        return receiver::answer(&app, &parts, body).await;
     }
     let request_id = Uuid::new_v4().to_string();
     // A body is worth its memory only where its sender names a key of ours.

@@ -24,6 +24,7 @@ use crate::health::Health;
 use crate::installation::{self, Installation};
 use crate::keys::Keys;
 use crate::manage::filters::Compiled;
+use crate::manage::subscriptions::Subscriptions;
 use crate::manage::topics::Lanes;
 use crate::run;
 use crate::search::Pool;
@@ -31,6 +32,8 @@ use crate::search::lookup::Owners;
 use crate::search::queries::Queries;
 use crate::search::shelves::Shelves;
 use crate::signing::Signing;
+use crate::streams::buffers::Buffers;
+use crate::streams::delivery::Ways;
 use crate::tail::TailRoom;
 use crate::telemetry::Telemetry;
 
@@ -102,6 +105,10 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         compiled: Compiled::new(&config.account),
         reader: DialectReader,
         matched: watch::Sender::new(Position::default()),
+        subscribed: watch::Sender::new(Position::default()),
+        subscriptions: Subscriptions::default(),
+        buffers: Buffers::default(),
+        ways: Ways::new(config.streams.clone()),
         judged: watch::Sender::new(Position::default()),
         records_followed: watch::Sender::new(None),
         outbox_bell: Notify::new(),

@@ -11,6 +11,7 @@ with it. Nothing here reads a clock or a socket; time is an argument.
 pub mod call;
 mod cbor;
 mod decode;
+pub mod deflate;
 mod encode;
 pub mod error;
 pub mod eventstream;

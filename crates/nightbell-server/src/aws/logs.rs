@@ -71,7 +71,7 @@ pub(super) async fn delete_log_group(cx: Cx, request: GroupRequest) -> Result<()
     cx.matched().await;
     groups::remove(&cx.app.records, &group).map_err(no)?;
     cx.app.compiled.forget(&group);
-    Ok(())
+    cx.app.subscriptions.load(&cx.app.records).map_err(|failure| no(failure.into()))
 }
 
 #[derive(Deserialize)]

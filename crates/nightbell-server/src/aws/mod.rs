@@ -23,6 +23,7 @@ pub(crate) mod definitions;
 mod entry;
 pub(crate) mod error;
 pub(crate) mod filters;
+pub(crate) mod firehose;
 pub(crate) mod group_fields;
 mod iam;
 pub(crate) mod insights;
@@ -43,6 +44,7 @@ pub(crate) mod ses;
 pub(crate) mod sns;
 pub(crate) mod ssm;
 pub(crate) mod sts;
+pub(crate) mod subscriptions;
 pub(crate) mod tags;
 pub(crate) mod widget;
 

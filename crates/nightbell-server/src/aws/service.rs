@@ -31,6 +31,8 @@ pub(crate) enum Service {
     SesV2,
     /// IAM.
     Iam,
+    /// Data Firehose.
+    Firehose,
 }
 
 /// What tells one service from the others.
@@ -67,7 +69,7 @@ pub(crate) struct Codes {
     pub(crate) unavailable: (u16, &'static str),
 }
 
-static TABLE: [Traits; 9] = [
+static TABLE: [Traits; 10] = [
     Traits {
         service: Service::Logs,
         name: "CloudWatch Logs",
@@ -210,6 +212,22 @@ static TABLE: [Traits; 9] = [
             limit: (409, "LimitExceeded"),
             throttled: "Throttling",
             unavailable: (500, "ServiceFailure"),
+        },
+    },
+    Traits {
+        service: Service::Firehose,
+        name: "Data Firehose",
+        signing: "firehose",
+        targets: &["Firehose_20150804"],
+        paths: &[],
+        xmlns: "",
+        query_compatible: false,
+        codes: Codes {
+            invalid: "InvalidArgumentException",
+            missing_status: 400,
+            limit: (400, "LimitExceededException"),
+            throttled: "ServiceUnavailableException",
+            unavailable: (503, "ServiceUnavailableException"),
         },
     },
 ];

@@ -15,6 +15,7 @@ use nightbell_store::archive::{Archive, Bucket, BucketKey};
 
 use super::{Config, Settings};
 use crate::bounded::read_text;
+use crate::streams::delivery::Server;
 
 /// How long events wait in the journal before they are archived, when nothing is said.
 const ARCHIVE_AFTER_MS_DEFAULT: i64 = HOUR_MS;
@@ -106,20 +107,36 @@ fn bucket(settings: &Settings, place: &str) -> Result<Bucket> {
         prefix: prefix.to_owned(),
         endpoint,
         region,
-        key: key(settings.archive_key_file.as_deref(), &|name| std::env::var(name).ok())?,
+        key: key("archive", settings.archive_key_file.as_deref(), &|name| std::env::var(name).ok())?,
         trusted_pem: trusted_pem.transpose()?,
     })
 }
 
+/// The server of the buckets that delivery streams write to.
+pub(super) fn streams(settings: &Settings) -> Result<Option<Server>> {
+    let endpoint = settings.streams_endpoint.clone();
+    if let Some(endpoint) = &endpoint {
+        ensure!(
+            endpoint.starts_with("http://") || endpoint.starts_with("https://"),
+            "streams_endpoint: {endpoint:?} does not start with http:// or https://"
+        );
+    }
+    let Some(path) = settings.streams_key_file.as_deref() else {
+        ensure!(endpoint.is_none(), "streams_endpoint: needs streams_key_file, the key of its buckets");
+        return Ok(None);
+    };
+    Ok(Some(Server { endpoint, key: key("streams", Some(path), &|_| None)? }))
+}
+
 /// The key: of the file, or of the variables that AWS's own tools read.
-fn key(file: Option<&Path>, variable: &dyn Fn(&str) -> Option<String>) -> Result<BucketKey> {
+fn key(what: &str, file: Option<&Path>, variable: &dyn Fn(&str) -> Option<String>) -> Result<BucketKey> {
     if let Some(path) = file {
         let text =
-            read_text(path).with_context(|| format!("archive_key_file: cannot read {}", path.display()))?;
+            read_text(path).with_context(|| format!("{what}_key_file: cannot read {}", path.display()))?;
         let mut lines = text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty());
         let (Some(id), Some(secret)) = (lines.next(), lines.next()) else {
             bail!(
-                "archive_key_file: {} has not two lines, the access key id and the secret access key",
+                "{what}_key_file: {} has not two lines, the access key id and the secret access key",
                 path.display()
             );
         };
@@ -191,12 +208,12 @@ mod tests {
         let path = folder.path().join("key");
         let variables = |name: &str| (name != "AWS_SESSION_TOKEN").then(|| name.to_lowercase());
         std::fs::write(&path, "AKID\n hush\n").unwrap();
-        let found = key(Some(&path), &variables).unwrap();
+        let found = key("archive", Some(&path), &variables).unwrap();
         assert_eq!((found.id.as_str(), found.secret.as_str(), found.session_token), ("AKID", "hush", None));
-        assert_eq!(key(None, &variables).unwrap().secret, "aws_secret_access_key");
-        assert!(key(None, &|_| None).is_err());
+        assert_eq!(key("archive", None, &variables).unwrap().secret, "aws_secret_access_key");
+        assert!(key("archive", None, &|_| None).is_err());
         std::fs::write(&path, "hush\n").unwrap();
-        let error = format!("{:#}", key(Some(&path), &variables).expect_err("one line"));
+        let error = format!("{:#}", key("archive", Some(&path), &variables).expect_err("one line"));
         assert!(error.starts_with("archive_key_file:") && !error.contains("hush"), "{error}");
     }
 

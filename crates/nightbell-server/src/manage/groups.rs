@@ -68,7 +68,7 @@ pub(crate) fn find(records: &Records, group: &Group) -> Result<GroupRecord, Refu
     records.get(&Key::group(group))?.ok_or(Refusal::Missing(Resource::Group))
 }
 
-/// Deletes a group with its streams and metric filters.
+/// Deletes a group with its streams, metric filters and subscription filters.
 pub(crate) fn remove(records: &Records, group: &Group) -> Result<(), Refusal> {
     let _turn = records.turn();
     let record = find(records, group)?;
@@ -80,7 +80,7 @@ pub(crate) fn remove(records: &Records, group: &Group) -> Result<(), Refusal> {
     }
     let mut change = Write::new();
     delete(&mut change, &Key::group(group));
-    for kind in ["stream", "activity", "filter", "filter-counts", "import"] {
+    for kind in ["stream", "activity", "filter", "filter-counts", "import", "subscription-filter"] {
         for key in records.keys(&Key::prefix(&[kind, &group.region, &group.name], ""))? {
             delete(&mut change, &key);
         }

@@ -26,6 +26,8 @@ pub(crate) mod parameters;
 pub(crate) mod posts;
 pub(crate) mod record_logs;
 pub(crate) mod resource_policies;
+pub(crate) mod streams;
+pub(crate) mod subscriptions;
 pub(crate) mod tags;
 pub(crate) mod taken;
 pub(crate) mod topics;

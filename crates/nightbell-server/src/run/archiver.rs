@@ -238,6 +238,8 @@ impl Archiver<'_> {
         if let Some(held) = self.app.shelves.held_from() {
             to = to.min(held);
         }
+        // What subscriptions have not read yet; the subscriber gives up what is older than a day.
+        to = to.min(*self.app.subscribed.borrow());
         let journal = &self.app.journal;
         let (mut at, mut end) = (journal.start(), to);
         while at < to && !self.halted() {

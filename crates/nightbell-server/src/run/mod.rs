@@ -1,7 +1,7 @@
 /*!
 The loops: each reads a stream, calls a pure function, appends to the next, and notes how far it came.
 
-Matcher, watcher and archiver have a thread each, because they compute; the sender waits on mail servers and is a task.
+Matcher, watcher, subscriber and archiver have a thread each, because they compute; sender and courier wait on other servers and are tasks.
 */
 
 use std::future::Future;
@@ -19,12 +19,14 @@ mod archiver;
 mod budgets;
 mod care;
 mod clockwork;
+mod courier;
 mod heads;
 mod marks;
 mod matcher;
 pub(crate) mod points;
 mod postman;
 mod sender;
+pub(crate) mod subscriber;
 mod sweeper;
 mod tiers;
 mod watcher;
@@ -51,14 +53,18 @@ impl Loops {
     pub(crate) fn start(app: &Arc<App>, stopping: &Stopping) -> Result<Self> {
         let matcher = matcher::Matcher::open(Arc::clone(app)).context("the matcher cannot resume")?;
         let watcher = watcher::Watcher::open(Arc::clone(app)).context("the watcher cannot resume")?;
+        let subscriber =
+            subscriber::Subscriber::open(Arc::clone(app)).context("the subscriber cannot resume")?;
         let runtime = tokio::runtime::Handle::current();
         let threads = vec![
             thread("matcher", &runtime, matcher.run(stopping.clone()))?,
             thread("watcher", &runtime, watcher.run(stopping.clone()))?,
+            thread("subscriber", &runtime, subscriber.run(stopping.clone()))?,
             thread("archiver", &runtime, archiver::run(Arc::clone(app), stopping.clone()))?,
         ];
         let tasks = vec![
             tokio::spawn(sender::run(Arc::clone(app), stopping.clone())),
+            tokio::spawn(courier::run(Arc::clone(app), stopping.clone())),
             tokio::spawn(clockwork::run(Arc::clone(app), stopping.clone())),
             tokio::spawn(heads::run(Arc::clone(app), stopping.clone())),
             tokio::spawn(sweeper::run(Arc::clone(app), stopping.clone())),

@@ -92,6 +92,30 @@ impl Archive {
     }
 }
 
+/// Writes objects into a bucket, and no more: for what is not the archive's.
+#[derive(Clone)]
+pub struct BucketWriter(Objects);
+
+impl BucketWriter {
+    /// The bucket, with its prefix before every key. Asks nothing of the server yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`Archive::open_bucket`].
+    pub fn open(bucket: &Bucket) -> Result<Self, StoreError> {
+        bucket.open().map(Self).map_err(|error| Cause::Bucket { bucket: bucket.to_string(), error }.into())
+    }
+
+    /// Writes an object; one of the same key is replaced.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` when the server does not take it, or the key is no path.
+    pub async fn put(&self, key: &str, bytes: bytes::Bytes) -> Result<(), StoreError> {
+        self.0.put(key, bytes).await
+    }
+}
+
 impl Bucket {
     fn open(&self) -> Result<Objects, String> {
         // TLS of the requests takes the provider that the process has; one that is there already is as good.

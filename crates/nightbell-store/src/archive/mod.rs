@@ -49,7 +49,7 @@ use object_store::ObjectStore;
 use tokio::sync::RwLock;
 
 pub use apart::Apart;
-pub use bucket::{Bucket, BucketKey};
+pub use bucket::{Bucket, BucketKey, BucketWriter};
 pub use chain::{ChainBlock, Head, Link, Removal, Step, Stub};
 pub use codes::{Coded, Codes, WantedCodes};
 pub use columns::{Field, ROW_GROUP_MESSAGE_BYTES_MAX, ROW_GROUP_ROWS_MAX};

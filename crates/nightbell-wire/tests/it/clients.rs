@@ -272,7 +272,10 @@ fn what_is_asked_by_path_has_its_members_everywhere() {
         };
         assert_eq!(found, expected, "{client}");
         let found: Invoke = read(&format!("{client}.lambda.GetFunction"));
-        assert_eq!(found.function_name, "arn:aws:lambda:eu-central-1:000000000000:function:notify", "{client}");
+        assert_eq!(
+            found.function_name, "arn:aws:lambda:eu-central-1:000000000000:function:notify",
+            "{client}"
+        );
     }
 }
 

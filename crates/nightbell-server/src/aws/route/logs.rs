@@ -5,7 +5,9 @@ The operations of CloudWatch Logs: one line for each.
 use super::{Answer, Asked};
 use crate::aws::error::Told;
 use crate::aws::tags::logs as tags;
-use crate::aws::{definitions, filters, group_fields, insights, livetail, logs, reads, resource_policies};
+use crate::aws::{
+    definitions, filters, group_fields, insights, livetail, logs, reads, resource_policies, subscriptions,
+};
 
 /// Serves a call of CloudWatch Logs.
 pub(super) async fn route(asked: Asked<'_>) -> Result<Answer, Told> {
@@ -44,6 +46,9 @@ pub(super) async fn route(asked: Asked<'_>) -> Result<Answer, Told> {
         "DescribeMetricFilters" => asked.by(filters::describe_metric_filters).await,
         "DeleteMetricFilter" => asked.by(filters::delete_metric_filter).await,
         "TestMetricFilter" => asked.by(filters::test_metric_filter).await,
+        "PutSubscriptionFilter" => asked.by(subscriptions::put_subscription_filter).await,
+        "DescribeSubscriptionFilters" => asked.by(subscriptions::describe_subscription_filters).await,
+        "DeleteSubscriptionFilter" => asked.by(subscriptions::delete_subscription_filter).await,
         _ => asked.unknown(),
     }
 }

@@ -21,6 +21,7 @@ use super::service::Service;
 use super::{Cx, access, known, reads};
 
 mod cloudwatch;
+mod firehose;
 mod iam;
 pub(super) mod lambda;
 mod logs;
@@ -77,6 +78,7 @@ async fn dispatch(asked: Asked<'_>) -> Result<Answer, Told> {
         Service::Lambda => lambda::route(asked).await,
         Service::Ssm => ssm::route(asked).await,
         Service::Ses => ses::route(asked).await,
+        Service::Firehose => firehose::route(asked).await,
         Service::SesV2 => ses::route_v2(asked).await,
     }
 }

@@ -325,11 +325,7 @@ mod tests {
             ),
             ("Policy", "[]".to_owned(), "Invalid parameter: Policy Reason: Syntax errors in policy."),
             ("Policy", String::new(), "Invalid parameter: Policy Reason: Syntax errors in policy."),
-            (
-                "DeliveryPolicy",
-                "{".to_owned(),
-                "Invalid parameter: DeliveryPolicy: it is no JSON object:",
-            ),
+            ("DeliveryPolicy", "{".to_owned(), "Invalid parameter: DeliveryPolicy: it is no JSON object:"),
             ("Policy", " ".repeat(30_721), "Invalid parameter: Policy Reason: it has more than 30720 bytes"),
             ("SignatureVersion", "3".to_owned(), "Invalid parameter: SignatureVersion Reason: say 1 or 2"),
             (

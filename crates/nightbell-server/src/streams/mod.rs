@@ -1,0 +1,9 @@
+/*!
+Delivery streams at work: what waits for each ([`buffers`]), where it goes ([`plan`]), and how it gets there ([`delivery`]).
+
+What streams there are is `manage::streams`'; when something is sent is `run::courier`'s.
+*/
+
+pub(crate) mod buffers;
+pub(crate) mod delivery;
+pub(crate) mod plan;
