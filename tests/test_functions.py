@@ -10,7 +10,7 @@ import time
 import pytest
 from support import aws
 from support.aws import refused
-from support.functions import NODE_MODULES, call, lines, make, needs, needs_module, settings, tail, zipped
+from support.functions import NODE_MODULES, call, lines, make, needs, needs_module, settings, tail, trust, zipped
 from support.server import ACCOUNT, REGION, Server
 
 ECHO = {
@@ -25,6 +25,7 @@ def host(tmp_path_factory):
     """A server that runs functions."""
     folder = tmp_path_factory.mktemp("functions")
     instance = Server(folder, *settings(folder)).start()
+    trust(instance)
     yield instance
     assert instance.running(), instance.tail()
     assert instance.stop() == 0, instance.tail()
@@ -351,6 +352,7 @@ def test_a_server_says_how_functions_run(host):
 
 
 def test_where_functions_are_off_they_are_kept_and_say_why_they_do_not_run(server):
+    trust(server)
     client = aws.client(server, "lambda")
     name = make(client, ECHO["python3.11"])
     assert client.get_function(FunctionName=name)["Configuration"]["State"] == "Active"
@@ -361,8 +363,9 @@ def test_where_functions_are_off_they_are_kept_and_say_why_they_do_not_run(serve
 
 
 def test_what_cannot_be_done_is_refused_with_the_reason(server):
+    trust(server)
     client = aws.client(server, "lambda")
-    base = {"FunctionName": "x", "Runtime": "python3.11", "Handler": "h.handler", "Role": f"arn:aws:iam::{ACCOUNT}:role/r"}
+    base = {"FunctionName": "x", "Runtime": "python3.11", "Handler": "h.handler", "Role": trust(server)}
     code = {"ZipFile": zipped(h__py="x")}
     rows = [
         ({"Code": {"S3Bucket": "b", "S3Key": "k"}}, "S3Bucket"),
@@ -386,6 +389,7 @@ def test_what_cannot_be_done_is_refused_with_the_reason(server):
 
 
 def test_what_terraform_reads_back_is_there(server):
+    trust(server)
     client = aws.client(server, "lambda")
     name = make(client, ECHO["python3.11"], Tags={"a": "1"}, Description="d", Publish=True)
     shown = client.get_function(FunctionName=name)
@@ -440,6 +444,7 @@ def test_what_terraform_reads_back_is_there(server):
 
 
 def test_a_large_zip_is_taken_and_a_payload_that_is_too_large_is_not(server):
+    trust(server)
     client = aws.client(server, "lambda", timeout=60)
     import random
 

@@ -105,7 +105,7 @@ class TestAttributes:
             other = {"FilterPolicy": json.dumps({"a": ["c"]})}
             sns.subscribe(TopicArn=topic, Protocol="email", Endpoint=address, Attributes=other)
 
-    @pytest.mark.parametrize("protocol", ["sqs", "sms", "application", "firehose", "lambda"])
+    @pytest.mark.parametrize("protocol", ["sqs", "sms", "application", "firehose"])
     def test_what_is_not_served_is_refused_in_words(self, sns, topic, protocol):
         arn = "arn:aws:lambda:us-east-2:123456789012:function:f"
         with refused("InvalidParameter", "not served by this version"):

@@ -58,6 +58,19 @@ def settings(folder: Path, mode: str = "on", **more) -> list[str]:
     return flags
 
 
+def trust(server: Server) -> str:
+    """Makes the role that functions of the tests work as, where it is not there; it may do everything."""
+    iam = aws.client(server, "iam")
+    statement = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    try:
+        iam.create_role(RoleName="watcher", AssumeRolePolicyDocument=document)
+    except iam.exceptions.EntityAlreadyExistsException:
+        return ROLE
+    iam.attach_role_policy(RoleName="watcher", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    return ROLE
+
+
 def zipped(**files: str) -> bytes:
     """A zip of these files; in names, two underscores stand for the dot."""
     out = io.BytesIO()

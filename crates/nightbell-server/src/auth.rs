@@ -15,7 +15,6 @@ use nightbell_wire::sigv4::{self, Scope, SigError, SigErrorKind};
 use crate::app::App;
 use crate::aws::service::Service;
 use crate::keys::Found;
-use crate::functions::keys::SessionKey;
 
 /// Longest name of a region.
 const REGION_BYTES_MAX: usize = 64;

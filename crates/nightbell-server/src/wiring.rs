@@ -61,16 +61,7 @@ pub(crate) struct Running {
 
 /// Opens the data folder and starts everything.
 pub(crate) async fn start(config: &Config) -> Result<Running> {
-    // Events and mails are for the owner's eyes only.
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&config.data)
-        .with_context(|| format!("cannot make the data folder {}", config.data.display()))?;
-    installation::refuse_half_restored(&config.data)?;
     let store = open_store(config)?;
-    // The store is ours now, so what a server that was killed has told of itself is over.
-    let _ = std::fs::remove_file(crate::command::endpoint_file(&config.data));
     let (key, key_made) = credentials::find_or_make(&config.data)?;
     let listener = TcpListener::bind(config.listen)
         .await
@@ -141,8 +132,15 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     Ok(Running { app, address, key_made, store, stop, loops, server })
 }
 
-/// Opens the store, which counts an archive on the same disk.
+/// Makes the data folder and opens the store in it, which counts an archive on the same disk.
 fn open_store(config: &Config) -> Result<Arc<LocalStore>> {
+    // Events and mails are for the owner's eyes only.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.data)
+        .with_context(|| format!("cannot make the data folder {}", config.data.display()))?;
+    installation::refuse_half_restored(&config.data)?;
     let options = Options {
         disk_bytes_max: config.disk_bytes_max.unwrap_or(0),
         counted_beside: match &config.archive {
@@ -153,6 +151,8 @@ fn open_store(config: &Config) -> Result<Arc<LocalStore>> {
     };
     let store = LocalStore::open(&installation::store_folder(&config.data), options)
         .with_context(|| format!("cannot open the store in {}", config.data.display()))?;
+    // The store is ours now, so what a server that was killed has told of itself is over.
+    let _ = std::fs::remove_file(crate::command::endpoint_file(&config.data));
     Ok(Arc::new(store))
 }
 

@@ -76,8 +76,11 @@ pub fn rewrite(raw: &[u8], stamp: &Stamp) -> Result<(Head, Vec<u8>), InvalidPost
     Ok((head, out))
 }
 
+/// A field of the head, and what follows it.
+type Split<'a> = (&'a [u8], &'a [u8]);
+
 /// The next field of the head with its folded lines, and what follows; nothing at the line that ends the head.
-fn field(rest: &[u8]) -> Result<Option<(&[u8], &[u8])>, InvalidPost> {
+fn field(rest: &[u8]) -> Result<Option<Split<'_>>, InvalidPost> {
     if rest.is_empty() || rest.starts_with(b"\r\n") {
         return Ok(None);
     }

@@ -6,12 +6,15 @@ Running them is `functions`' matter; this file knows no process. Rules and limit
 */
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use nightbell_core::policy::{Fact, Facts, Policies, Policy, PolicyKind, Principal, Request, evaluate};
 use nightbell_core::time::Timestamp;
 use nightbell_store::{Space, Write};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -144,6 +147,33 @@ pub(crate) fn of_arn(arn: &str) -> Option<(&str, &str, Option<&str>)> {
     };
     let version = parts.next();
     (parts.next().is_none() && check::is_name(name)).then_some((region, name, version))
+}
+
+/// Whether the policy of a function lets a service invoke it in the name of `source`.
+pub(crate) fn lets_in(
+    function: &Function,
+    account: &str,
+    arn: &str,
+    service: &str,
+    source: &str,
+    now: Timestamp,
+) -> bool {
+    let document = json!({ "Version": "2012-10-17", "Statement": function.statements }).to_string();
+    let Ok(policy) = Policy::parse(&document, PolicyKind::Resource) else { return false };
+    let names = [service];
+    let principal = Principal::Service { names: &names };
+    let mut facts = Facts::of(&principal, now);
+    facts.put("aws:SourceArn", Fact::Text(source.into()));
+    facts.put("aws:SourceAccount", Fact::Text(account.into()));
+    let policies = Policies {
+        resource: &[Arc::new(policy)],
+        resource_account: account,
+        resource_must_allow: true,
+        ..Policies::default()
+    };
+    let request =
+        Request { principal: &principal, action: "lambda:InvokeFunction", resource: arn, facts: &facts };
+    evaluate(&policies, &request).is_allowed()
 }
 
 fn key(region: &str, name: &str) -> Key {

@@ -56,7 +56,7 @@ impl DeliveryStream {
 }
 
 /// What came of an attempt to change a stream.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It was done.
     Done,

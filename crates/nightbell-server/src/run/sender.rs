@@ -11,7 +11,7 @@ use std::time::Duration;
 use nightbell_core::delivery::{Content, next_attempt};
 use nightbell_core::delivery_policy::DeliveryPolicy;
 use nightbell_core::time::Timestamp;
-use nightbell_core::topic::{Subscription, Topic};
+use nightbell_core::topic::{Endpoint, Subscription, Topic};
 use nightbell_deliver::SendError;
 use nightbell_store::{Durability, Space, Write};
 use tokio::task::JoinSet;
@@ -151,6 +151,9 @@ async fn send(app: Arc<App>, writing: Arc<Writing>, due: Due, stopping: Stopping
     app.lanes.left(lane, bytes);
     app.telemetry.deliveries.with_label_values(&[outcome]).inc();
     note(&app, change, &id, &stopping).await;
+    if matches!(waiting.delivery.endpoint, Endpoint::Lambda(_)) {
+        app.functions.ring();
+    }
     key
 }
 

@@ -61,9 +61,12 @@ pub(super) async fn attempt(
         }
         Written::Event(event) => {
             let arn = waiting.delivery.endpoint.address();
-            match topics::hand_to_function(change, arn, &event, clock::now()) {
+            let topic = &waiting.delivery.topic;
+            match topics::hand_to_function(app, change, topic, arn, &event, clock::now()) {
                 Ok(()) => Ok(Receipt { detail: "handed to the function".to_owned() }),
                 Err(Refusal::Store(failure)) => Err(later(failure.to_string())),
+                Err(Refusal::Busy(reason)) => Err(later(reason)),
+                Err(Refusal::Invalid(reason)) => Err(SendError::Never { reason }),
                 Err(refusal) => {
                     Err(SendError::Never { reason: format!("the function took nothing: {refusal:?}") })
                 }

@@ -61,7 +61,7 @@ pub(crate) fn app_in(folder: &Path, search_pool: Pool) -> Arc<App> {
         reader: DialectReader,
         matched: signal::Sender::new(Position::default()),
         subscribed: signal::Sender::new(Position::new(u64::MAX)), // nobody is subscribed
-        subscriptions: crate::manage::subscriptions::Subscriptions::default(),
+        subscriptions: manage::subscriptions::Subscriptions::default(),
         buffers: crate::streams::buffers::Buffers::default(),
         ways: crate::streams::delivery::Ways::new(None),
         judged: signal::Sender::new(Position::default()),
