@@ -123,7 +123,7 @@ def served() -> set[str]:
     """The operations that the router knows."""
     files = (REPOSITORY / "crates" / "nightbell-server" / "src" / "aws" / "route").glob("*.rs")
     route = "\n".join(path.read_text() for path in files)
-    found = set(re.findall(r'^\s+"(\w+)" => asked\.(?:by|going_on|reading)\(', route, flags=re.MULTILINE))
+    found = set(re.findall(r'^\s+"(\w+)" => asked\.(?:by|going_on|reading|invoking)\(', route, flags=re.MULTILINE))
     assert found
     return found
 

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::catalog::Records;
 use crate::credentials::AccessKey;
+use crate::functions::Functions;
 use crate::health::Health;
 use crate::installation::Installation;
 use crate::keys::Keys;
@@ -107,6 +108,8 @@ pub(crate) struct App {
     pub(crate) allow_reset: bool,
     /// Contributors that one alarm holds at once.
     pub(crate) contributors_max: usize,
+    /// What runs functions.
+    pub(crate) functions: Functions,
     /// How often it was.
     pub(crate) emptied: AtomicU64,
 }

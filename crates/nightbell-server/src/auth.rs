@@ -14,6 +14,8 @@ use nightbell_wire::sigv4::{self, Scope, SigError, SigErrorKind};
 
 use crate::app::App;
 use crate::aws::service::Service;
+use crate::keys::Found;
+use crate::functions::keys::SessionKey;
 
 /// Longest name of a region.
 const REGION_BYTES_MAX: usize = 64;
@@ -75,6 +77,22 @@ pub(crate) struct Session {
     pub(crate) policy_arns: Vec<String>,
 }
 
+impl Session {
+    /// A session that may do nothing, of a role that is not there.
+    pub(crate) fn of_nobody(account: &str, role_arn: &str, name: &str) -> Self {
+        let role = role_arn.rsplit('/').next().unwrap_or_default().to_owned();
+        Self {
+            arn: format!("arn:aws:sts::{account}:assumed-role/{role}/{name}"),
+            role_arn: role_arn.to_owned(),
+            role_id: String::new(),
+            role,
+            name: name.to_owned(),
+            policy: None,
+            policy_arns: Vec::new(),
+        }
+    }
+}
+
 impl Principal {
     /// The principal's ARN; nothing for one that has no name.
     pub(crate) fn arn(&self, account: &str) -> Option<String> {
@@ -118,7 +136,7 @@ pub(crate) struct Caller {
 pub(crate) fn check(app: &App, parts: &Parts, body: &[u8], now: Timestamp) -> Result<Caller, SigError> {
     let signed = sigv4::parse(parts)?;
     let from = parts.extensions.get::<Peer>().map(|peer| peer.0);
-    let found = app.keys.find(&app.key, &signed.access_key, signed.session_token.as_deref(), now)?;
+    let found = found(app, &signed.access_key, signed.session_token.as_deref(), now)?;
     if !is_region(&signed.scope.region) {
         let text = "Credential should be scoped to a region of 1 to 64 letters, digits, '-' or '_'.";
         return Err(SigError::new(SigErrorKind::WrongScope, text));
@@ -135,9 +153,20 @@ pub(crate) fn check(app: &App, parts: &Parts, body: &[u8], now: Timestamp) -> Re
             app.keys.used(&app.records, &signed.access_key, &signed.scope, now);
             Principal::User { user, from }
         }
-        Holder::Session(session) => Principal::AssumedRole { session: Arc::new(session), from },
+        Holder::Session(session) => Principal::AssumedRole { session, from },
     };
     Ok(Caller { scope: signed.scope, principal })
+}
+
+/// The key of an id: of a function that runs, or one of those that are kept. A function's key is good only with its token.
+fn found(app: &App, id: &str, token: Option<&str>, now: Timestamp) -> Result<Found, SigError> {
+    match app.functions.keys.find(id) {
+        Some(lent) if token == Some(&lent.token) => {
+            Ok(Found { secret: lent.key.secret_access_key, holder: Holder::Session(lent.session) })
+        }
+        Some(_) => Err(SigError::unknown_key()),
+        None => app.keys.find(&app.key, id, token, now),
+    }
 }
 
 /// Whose key it is.
@@ -148,7 +177,7 @@ pub(crate) enum Holder {
     /// A user's.
     User(Arc<User>),
     /// A session's of a role.
-    Session(Session),
+    Session(Arc<Session>),
 }
 
 /// Whether `text` can be the name of a region: a site of the operator's own choice.
@@ -160,7 +189,7 @@ pub(crate) fn is_region(text: &str) -> bool {
 /// The service that a request is signed for by a key of ours, before its signature is worked out.
 pub(crate) fn claimed_service(app: &App, parts: &Parts, now: Timestamp) -> Option<String> {
     let known = |signed: &sigv4::Signed| {
-        let found = app.keys.find(&app.key, &signed.access_key, signed.session_token.as_deref(), now);
+        let found = found(app, &signed.access_key, signed.session_token.as_deref(), now);
         // One whose time is over is to learn that, whatever it sends.
         found.map_or_else(|error| error.kind == SigErrorKind::ExpiredToken, |_| true)
     };

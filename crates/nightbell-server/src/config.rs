@@ -21,8 +21,10 @@ use crate::size::Size;
 use crate::streams::delivery::Server;
 
 pub(crate) use archive::{ArchivePlace, open_archive};
+pub(crate) use functions::FunctionConfig;
 
 mod archive;
+mod functions;
 
 /// Where the server listens when nothing is said: loopback only.
 pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8600";
@@ -154,6 +156,30 @@ pub(crate) struct Settings {
     #[arg(long, env = "NIGHTBELL_DISK_BYTES_MAX", value_name = "SIZE")]
     pub(crate) disk_bytes_max: Option<Size>,
 
+    /// Whether functions run: off, on (confined where the system allows it), or confined (else not at all) (default: off)
+    #[arg(long, env = "NIGHTBELL_FUNCTIONS", value_name = "MODE")]
+    pub(crate) functions: Option<String>,
+
+    /// Interpreter of functions in Python; it needs the module awslambdaric (default: python3)
+    #[arg(long, env = "NIGHTBELL_FUNCTIONS_PYTHON", value_name = "PROGRAM")]
+    pub(crate) functions_python: Option<PathBuf>,
+
+    /// Interpreter of functions in JavaScript (default: node)
+    #[arg(long, env = "NIGHTBELL_FUNCTIONS_NODE", value_name = "PROGRAM")]
+    pub(crate) functions_node: Option<PathBuf>,
+
+    /// Folder of modules for all functions, laid out as a layer: python/ and nodejs/node_modules/ (default: none)
+    #[arg(long, env = "NIGHTBELL_FUNCTIONS_MODULES", value_name = "DIR")]
+    pub(crate) functions_modules: Option<PathBuf>,
+
+    /// User that functions run as, where the server runs as root (default: nobody)
+    #[arg(long, env = "NIGHTBELL_FUNCTIONS_USER", value_name = "NAME")]
+    pub(crate) functions_user: Option<String>,
+
+    /// Processes of functions at one time, 1 to 1000 (default: 10)
+    #[arg(long, env = "NIGHTBELL_FUNCTIONS_CONCURRENCY", value_name = "N")]
+    pub(crate) functions_concurrency: Option<usize>,
+
     /// What is logged: error, warn, info, debug, or a tracing filter such as info,nightbell=debug (default: info)
     #[arg(long, env = "NIGHTBELL_LOG", value_name = "FILTER")]
     pub(crate) log: Option<String>,
@@ -200,6 +226,8 @@ pub(crate) struct Config {
     pub(crate) contributors_max: usize,
     /// Bytes of disk from which on events are refused.
     pub(crate) disk_bytes_max: Option<u64>,
+    /// What functions run on; `None` where they are off.
+    pub(crate) functions: Option<FunctionConfig>,
     /// Filter of log lines.
     pub(crate) log: String,
     /// Whether log lines are JSON.
@@ -248,6 +276,12 @@ impl Settings {
             allow_reset: self.allow_reset.or(below.allow_reset),
             contributors_max: self.contributors_max.or(below.contributors_max),
             disk_bytes_max: self.disk_bytes_max.or(below.disk_bytes_max),
+            functions: self.functions.or(below.functions),
+            functions_python: self.functions_python.or(below.functions_python),
+            functions_node: self.functions_node.or(below.functions_node),
+            functions_modules: self.functions_modules.or(below.functions_modules),
+            functions_user: self.functions_user.or(below.functions_user),
+            functions_concurrency: self.functions_concurrency.or(below.functions_concurrency),
             log: self.log.or(below.log),
             log_format: self.log_format.or(below.log_format),
         })
@@ -326,6 +360,7 @@ impl Settings {
             allow_reset,
             contributors_max,
             disk_bytes_max,
+            functions: functions::read(self)?,
             log: self.log.clone().unwrap_or_else(|| "info".to_owned()),
             log_json,
         })
@@ -434,6 +469,9 @@ mod tests {
             ("archive_after = \"soon\"", "archive_after"),
             ("archive_head_topic = \"heads\"", "archive_head_topic"),
             ("disk_bytes_max = \"1MiB\"", "disk_bytes_max"),
+            ("functions = \"yes\"", "functions"),
+            ("functions = \"on\"\nfunctions_user = \"root\"", "functions_user"),
+            ("functions = \"on\"\nfunctions_concurrency = 0", "functions_concurrency"),
             ("listen = \"0.0.0.0:1\"\nallow_reset = true", "allow_reset"),
         ] {
             let error = format!("{:#}", file(text).unwrap().check().expect_err(text));

@@ -95,7 +95,7 @@ impl Keys {
             if now >= opened.expires {
                 return Err(SigError::expired_token());
             }
-            return Ok(Found { secret: opened.secret, holder: Holder::Session(opened.session) });
+            return Ok(Found { secret: opened.secret, holder: Holder::Session(Arc::new(opened.session)) });
         }
         if id == root.access_key_id {
             return Ok(Found { secret: root.secret_access_key.clone(), holder: Holder::Root });
@@ -169,20 +169,18 @@ impl Held {
     }
 }
 
-/// Temporary credentials of a role for a service that acts in it, as Lambda does for functions: the role's trust policy must
-/// let the service in.
+/// A session of a role for a service that acts in it, as Lambda does for functions: the role's trust policy must let the
+/// service in.
 ///
 /// # Errors
 /// [`IamError::Missing`] where the role is not there, [`IamError::Denied`] where it does not trust the service.
-#[cfg_attr(not(test), allow(dead_code, reason = "for services that act in roles"))]
-pub(crate) fn role_credentials(
+pub(crate) fn role_session(
     app: &App,
     service: &str,
     role_arn: &str,
     session: &str,
     now: Timestamp,
-    seconds: i64,
-) -> Result<Credentials, IamError> {
+) -> Result<Session, IamError> {
     let role = Iam::of(app).role(role_arn)?;
     let trust = role.trust_policy()?;
     let names = [service];
@@ -201,8 +199,7 @@ pub(crate) fn role_credentials(
             format!("The role {role_arn} cannot be assumed by {service}: its trust policy does not allow it");
         return Err(IamError::Denied(text));
     }
-    let session = role.session(&app.account, session, None, Vec::new());
-    Ok(app.keys.issue(&session, now.plus_millis(seconds * SECOND_MS)))
+    Ok(role.session(&app.account, session, None, Vec::new()))
 }
 
 /// A document, compiled; one that is stored and cannot be read is damaged.

@@ -38,6 +38,8 @@ mod write_limit;
 
 /// Largest body as it is received: PutLogEvents' 1 MiB of text, escaped as JSON at worst sixfold, and some room.
 pub(crate) const BODY_BYTES_MAX: usize = 8 << 20;
+/// Largest body of a request to Lambda: 50 MiB of code in base64, and some room.
+pub(crate) const LAMBDA_BODY_BYTES_MAX: usize = 70 << 20;
 /// Largest body of a request that names no key of ours: enough for what a link of a mail sends.
 const UNSIGNED_BYTES_MAX: usize = 64 << 10;
 /// Largest body when inflated.
@@ -102,6 +104,21 @@ pub(crate) async fn serve(app: Arc<App>, listener: TcpListener, mut stopping: St
     drop(listener);
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         error!("some requests did not end in time");
+    }
+}
+
+/// Serves a connection that came by another way than the port.
+pub(crate) async fn serve_stream<S>(app: Arc<App>, stream: S)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        let app = Arc::clone(&app);
+        async move { Ok::<_, Infallible>(answer(app, request.map(Body::new)).await) }
+    });
+    let connection = connection_builder().serve_connection(hyper_util::rt::TokioIo::new(stream), service);
+    if let Err(failure) = connection.await {
+        debug!(error = %failure, "a connection ended early");
     }
 }
 

@@ -25,6 +25,7 @@ mod config;
 mod credentials;
 mod doctor;
 mod export;
+mod functions;
 mod health;
 mod installation;
 mod intake;
@@ -96,6 +97,9 @@ enum Command {
     Restore(command::restore::Restore),
     /// Look whether everything is in order, and say what to do
     Doctor(Box<command::doctor::Doctor>),
+    /// Run one function inside new namespaces; the server does so
+    #[command(hide = true)]
+    FunctionHost(command::function_host::FunctionHost),
     /// See it work: a server in a temporary folder, two recorded attacks, the mails they cause
     Demo(command::demo::Demo),
 }
@@ -116,6 +120,7 @@ fn main() -> ExitCode {
         Command::Restore(restore) => restore.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Demo(demo) => demo.run(),
+        Command::FunctionHost(host) => return host.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

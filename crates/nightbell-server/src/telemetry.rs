@@ -62,6 +62,10 @@ pub(crate) struct Telemetry {
     pub(crate) live_tails: IntGauge,
     /// Attempts at a delivery by outcome: sent, later, never, given_up, unsubscribed.
     pub(crate) deliveries: IntCounterVec,
+    /// Invocations of functions by outcome: ok, failed, throttled, refused.
+    pub(crate) invocations: IntCounterVec,
+    /// Attempts at events of functions by outcome: done, later, given_up, gone.
+    pub(crate) function_events: IntCounterVec,
     /// Seconds from the arrival of an alarm's last event to the acceptance of its message.
     pub(crate) event_to_accepted: Histogram,
 }
@@ -119,6 +123,18 @@ impl Telemetry {
                 .gauge("record_batches_unfollowed", "Batches of event logs that are beyond those followed."),
             live_tails: make.gauge("live_tails", "Live tails under way."),
             deliveries: make.by("deliveries_total", "Attempts at a delivery by outcome.", &["outcome"]),
+            invocations: make.by_words(
+                "function_invocations_total",
+                "Invocations of functions by outcome.",
+                "outcome",
+                &["ok", "failed", "throttled", "refused"],
+            ),
+            function_events: make.by_words(
+                "function_events_total",
+                "Attempts at events that wait for functions, by outcome.",
+                "outcome",
+                &["done", "later", "given_up", "gone"],
+            ),
             event_to_accepted: make.seconds(
                 "event_to_accepted_seconds",
                 "Seconds from the arrival of the last event behind an alarm to the acceptance of its message.",

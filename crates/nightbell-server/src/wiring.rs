@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::catalog::Records;
 use crate::config::{ArchivePlace, Config};
 use crate::credentials;
+use crate::functions::Functions;
 use crate::health::Health;
 use crate::installation::{self, Installation};
 use crate::keys::Keys;
@@ -88,6 +89,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     // The console has no pages yet, so messages carry no link to it.
     let origin = Origin::new(&config.mail_from, None).context("mail_from")?;
     let origin = origin.with_endpoint(&public_url).context("public_url")?;
+    let functions = tokio::task::block_in_place(|| Functions::start(config, address.port()))?;
     let (stop, stopping) = watch::channel(false);
     let records = Records::new(Arc::clone(&store) as Arc<dyn Catalog>);
     let keys = Keys::new();
@@ -131,6 +133,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         telemetry: Telemetry::new(),
         allow_reset: config.allow_reset,
         contributors_max: config.contributors_max,
+        functions,
         emptied: AtomicU64::new(0),
     });
     let loops = run::Loops::start(&app, &stopping)?;

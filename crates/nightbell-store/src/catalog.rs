@@ -40,11 +40,15 @@ pub enum Space {
     Incidents,
     /// Files of the archive by group and hour, and the heads of its chain.
     Archive,
+    /// Code of functions, as it was uploaded.
+    Code,
+    /// Events that wait for functions, in the order they are due, and what they say.
+    Invocations,
 }
 
 impl Space {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Catalog,
         Self::Series,
         Self::Points,
@@ -53,6 +57,8 @@ impl Space {
         Self::Outbox,
         Self::Incidents,
         Self::Archive,
+        Self::Code,
+        Self::Invocations,
     ];
 
     /// Its name in messages and on disk.
@@ -66,6 +72,8 @@ impl Space {
             Self::Outbox => "outbox",
             Self::Incidents => "incidents",
             Self::Archive => "archive",
+            Self::Code => "code",
+            Self::Invocations => "invocations",
         }
     }
 }

@@ -126,6 +126,7 @@ fn missing(service: Service, resource: Resource) -> ApiError {
         Resource::LogsPolicy => {
             ("ResourceNotFoundException", "The specified resource policy does not exist.")
         }
+        Resource::Function => ("ResourceNotFoundException", "Function not found"),
     };
     ApiError { status: service.traits().codes.missing_status, code, message: text.into() }
 }
@@ -145,7 +146,8 @@ fn exists(resource: Resource) -> ApiError {
         | Resource::Subscription
         | Resource::Dashboard
         | Resource::Parameter
-        | Resource::LogsPolicy => "It already exists",
+        | Resource::LogsPolicy
+        | Resource::Function => "It already exists",
     };
     ApiError::sender("ResourceAlreadyExistsException", text)
 }

@@ -276,7 +276,11 @@ impl Service {
 
     /// Largest body of a request that is signed for the service `scope`, as it is received.
     pub(crate) fn body_bytes_max(scope: &str) -> usize {
-        if scope == "ses" { ses::BODY_BYTES_MAX } else { crate::listen::BODY_BYTES_MAX }
+        match scope {
+            "ses" => ses::BODY_BYTES_MAX,
+            "lambda" => crate::listen::LAMBDA_BODY_BYTES_MAX,
+            _ => crate::listen::BODY_BYTES_MAX,
+        }
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod export;
+pub(crate) mod function_host;
 pub(crate) mod import;
 pub(crate) mod incidents;
 mod meter;

@@ -187,7 +187,20 @@ fn health(app: &App) -> Vec<Check> {
         ));
     }
     checks.push(archive(app));
+    checks.extend(functions(app));
     checks
+}
+
+/// How functions run, where they do.
+fn functions(app: &App) -> Option<Check> {
+    Some(match app.functions.told()? {
+        Ok(seen) => Check::ok("functions", seen),
+        Err(seen) => Check::warn(
+            "functions",
+            seen,
+            "let the server's user make namespaces (unshare), or set functions = \"confined\" to run none without",
+        ),
+    })
 }
 
 /// How the archive is, as far as the server has met it.

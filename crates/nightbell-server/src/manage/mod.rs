@@ -16,6 +16,7 @@ pub(crate) mod dashboards;
 pub(crate) mod definitions;
 pub(crate) mod detectors;
 pub(crate) mod filters;
+pub(crate) mod functions;
 pub(crate) mod groups;
 pub(crate) mod iam;
 pub(crate) mod identities;
@@ -62,6 +63,8 @@ pub(crate) enum Resource {
     Parameter,
     /// A resource policy of CloudWatch Logs.
     LogsPolicy,
+    /// A function, or a version of one.
+    Function,
 }
 
 /// Why something was not done.

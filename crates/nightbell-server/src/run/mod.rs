@@ -68,6 +68,7 @@ impl Loops {
             tokio::spawn(clockwork::run(Arc::clone(app), stopping.clone())),
             tokio::spawn(heads::run(Arc::clone(app), stopping.clone())),
             tokio::spawn(sweeper::run(Arc::clone(app), stopping.clone())),
+            tokio::spawn(crate::functions::run(Arc::clone(app), stopping.clone())),
         ];
         Ok(Self { threads, tasks, runtime })
     }

@@ -2,6 +2,7 @@
 What operations of Lambda demand. A function is named by its name, its ARN or a part of that, each with a version or not.
 */
 
+use crate::functions::SERVICE;
 use serde::Deserialize;
 
 use super::{Cx, Demand, Demands};
@@ -34,7 +35,7 @@ pub(super) fn demands(cx: &Cx, operation: &str, names: &Names) -> Option<Demands
         "CreateFunction" | "UpdateFunctionConfiguration" => {
             let mut demands: Demands = of(&names.function_name);
             let role = names.role.as_deref();
-            demands.extend(role.map(|role| Demand::pass_role(role, "lambda.amazonaws.com")));
+            demands.extend(role.map(|role| Demand::pass_role(role, SERVICE)));
             demands
         }
         "GetFunction"

@@ -16,6 +16,7 @@ use serde_json::Value;
 use tracing::error;
 
 use super::error::{ApiError, Told};
+use super::lambda::invoke::Invoked;
 use super::service::Service;
 use super::{Cx, access, known, reads};
 
@@ -143,6 +144,21 @@ impl Asked<'_> {
         if left_out > 0 {
             encoded.headers.insert(LEFT_OUT_HEADER, left_out.into());
         }
+        Ok(Answer::Whole(encoded))
+    }
+
+    /// The same for an answer that is no encoded structure but bytes of somebody else's.
+    async fn invoking<Q, W>(self, serve: impl FnOnce(Cx, Q) -> W) -> Result<Answer, Told>
+    where
+        Q: DeserializeOwned,
+        W: Future<Output = Result<Invoked, Told>>,
+    {
+        let (call, frame) = (self.call, self.frame);
+        let answer = self.answer(serve).await?;
+        let mut encoded = encoded(call, frame, &())?;
+        encoded.status = answer.status;
+        encoded.headers.extend(answer.headers);
+        encoded.body = answer.body;
         Ok(Answer::Whole(encoded))
     }
 

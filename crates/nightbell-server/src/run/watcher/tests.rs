@@ -87,6 +87,7 @@ pub(crate) fn app_in(folder: &Path, search_pool: Pool) -> Arc<App> {
         telemetry: Telemetry::new(),
         allow_reset: false,
         contributors_max: 1_000,
+        functions: crate::functions::Functions::off(),
         emptied: 0.into(),
     })
 }
