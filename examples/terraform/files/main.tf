@@ -173,7 +173,7 @@ resource "aws_cloudwatch_composite_alarm" "theft" {
   ok_actions    = [aws_sns_topic.security.arn]
 
   actions_suppressor {
-    alarm            = aws_cloudwatch_metric_alarm.moving.alarm_name
+    alarm            = aws_cloudwatch_metric_alarm.moving.arn
     wait_period      = 60
     extension_period = 120
   }
