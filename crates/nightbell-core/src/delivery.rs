@@ -4,11 +4,14 @@ One message on its way to one endpoint, and when to try again.
 A delivery's id is made from what caused it, so a repeated delivery is known as such; mail carries it as Message-ID.
 */
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::composite::CompositeTransition;
 use crate::alarm::{MetricAlarm, Transition};
 use crate::budget::Digest;
+use crate::filter_policy::MessageAttribute;
 use crate::incident::Note;
 use crate::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use crate::topic::Endpoint;
@@ -24,11 +27,26 @@ pub enum Content {
         subject: Option<String>,
         /// The text for this endpoint.
         message: String,
+        /// What the publisher said about the message, by name.
+        #[serde(default)]
+        attributes: BTreeMap<String, MessageAttribute>,
     },
     /// Asks a subscriber whether they want this topic's messages.
     Confirmation {
         /// The link that says yes.
         confirm_url: String,
+        /// The secret in the link, for programs that say yes by a call.
+        #[serde(default)]
+        token: String,
+    },
+    /// Tells a web endpoint that its subscription is over.
+    Farewell {
+        /// The link that takes the subscription up again.
+        confirm_url: String,
+        /// The secret in the link.
+        token: String,
+        /// The subscription's ARN.
+        subscription: String,
     },
     /// An incident goes on, or is over.
     Incident(Box<IncidentMessage>),
@@ -69,7 +87,7 @@ pub struct Delivery {
 /// How long a delivery is tried before it is given up.
 pub const DELIVERY_AGE_MAX_MS: i64 = 24 * HOUR_MS;
 
-/// When to try again after `tries` failed attempts, the last of them at `now`; `None` when it is given up.
+/// When to try a mail again after `tries` failed attempts, the last of them at `now`; `None` when it is given up.
 ///
 /// One second at first, doubling to ten minutes, until the delivery is [`DELIVERY_AGE_MAX_MS`] old.
 pub fn next_attempt(created: Timestamp, now: Timestamp, tries: u32) -> Option<Timestamp> {

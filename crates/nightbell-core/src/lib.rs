@@ -14,6 +14,7 @@ pub mod backtest;
 pub mod budget;
 mod cidr;
 pub mod delivery;
+pub mod delivery_policy;
 pub mod distinct;
 pub mod event;
 pub mod evidence;

@@ -11,12 +11,14 @@ use nightbell_core::time::Timestamp;
 pub use mailbox::Mailbox;
 pub use message::{Enclosure, Mail, Origin, Pictures, RawEvent, Template, TemplateError, render};
 pub use smtp::{Smtp, SmtpConfig};
+pub use web::Web;
 
 pub mod chart;
 pub mod mailbox;
 pub mod message;
 mod mime;
 pub mod smtp;
+pub mod web;
 
 /// Where mail goes out. A new channel is a new variant.
 #[derive(Debug)]

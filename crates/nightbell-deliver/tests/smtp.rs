@@ -109,6 +109,7 @@ fn delivery(id: &str, to: &str) -> Delivery {
         content: Content::Published {
             subject: Some("Häufung".to_owned()),
             message: "Grüße\n.\n..dots".to_owned(),
+            attributes: std::collections::BTreeMap::new(),
         },
     }
 }

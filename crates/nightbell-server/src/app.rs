@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use nightbell_core::time::Timestamp;
-use nightbell_deliver::{Channel, Origin};
+use nightbell_deliver::{Channel, Origin, Web};
 use nightbell_store::{Journal, Position};
 use nightbell_winevt::DialectReader;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -16,12 +16,13 @@ use crate::credentials::AccessKey;
 use crate::health::Health;
 use crate::installation::Installation;
 use crate::manage::filters::Compiled;
-use crate::manage::topics::Links;
+use crate::manage::topics::{Lanes, Links};
 use crate::run::Stopping;
 use crate::search::Pool;
 use crate::search::lookup::Owners;
 use crate::search::queries::Queries;
 use crate::search::shelves::Shelves;
+use crate::signing::Signing;
 use crate::tail::TailRoom;
 use crate::telemetry::Telemetry;
 
@@ -52,8 +53,14 @@ pub(crate) struct App {
     pub(crate) records_followed: watch::Sender<Option<Timestamp>>,
     /// Rung when something was put into the outbox.
     pub(crate) outbox_bell: Notify,
-    /// How messages leave.
+    /// How much waits in the outbox.
+    pub(crate) lanes: Lanes,
+    /// How mails leave.
     pub(crate) channel: Channel,
+    /// How messages leave to web endpoints.
+    pub(crate) web: Web,
+    /// What signs messages to programs.
+    pub(crate) signing: Signing,
     /// Who messages come from.
     pub(crate) origin: Origin,
     /// Where stored events are.

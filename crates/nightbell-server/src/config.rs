@@ -84,6 +84,10 @@ pub(crate) struct Settings {
     #[arg(long, env = "NIGHTBELL_SMTP_CA_FILE", value_name = "FILE")]
     pub(crate) smtp_ca_file: Option<PathBuf>,
 
+    /// Certificates (PEM) to trust at web endpoints of topics, beside the system's
+    #[arg(long, env = "NIGHTBELL_WEB_CA_FILE", value_name = "FILE")]
+    pub(crate) web_ca_file: Option<PathBuf>,
+
     /// Sender of mails (default: nightbell@localhost)
     #[arg(long, env = "NIGHTBELL_MAIL_FROM", value_name = "ADDRESS")]
     pub(crate) mail_from: Option<String>,
@@ -136,6 +140,8 @@ pub(crate) struct Config {
     pub(crate) archive_head_topic: Option<String>,
     /// The mail server; `None` keeps mails in a folder.
     pub(crate) smtp: Option<SmtpConfig>,
+    /// Certificates (PEM) to trust at web endpoints, beside the system's.
+    pub(crate) web_trusted_pem: Option<Vec<u8>>,
     /// Sender of mails.
     pub(crate) mail_from: String,
     /// Base of links in mails; `None` until the port is known.
@@ -186,6 +192,7 @@ impl Settings {
             smtp_user: self.smtp_user.or(below.smtp_user),
             smtp_password_file: self.smtp_password_file.or(below.smtp_password_file),
             smtp_ca_file: self.smtp_ca_file.or(below.smtp_ca_file),
+            web_ca_file: self.web_ca_file.or(below.web_ca_file),
             mail_from: self.mail_from.or(below.mail_from),
             public_url: self.public_url.or(below.public_url),
             account_id: self.account_id.or(below.account_id),
@@ -260,6 +267,7 @@ impl Settings {
             data,
             listen,
             smtp: self.smtp()?,
+            web_trusted_pem: self.web_trusted_pem()?,
             mail_from: self.mail_from.clone().unwrap_or_else(|| "nightbell@localhost".to_owned()),
             public_url,
             account,
@@ -283,6 +291,12 @@ impl Settings {
             bail!("archive_head_topic: {topic:?} is not a topic's ARN, arn:aws:sns:REGION:ACCOUNT:NAME");
         }
         Ok(Some(topic.clone()))
+    }
+
+    fn web_trusted_pem(&self) -> Result<Option<Vec<u8>>> {
+        let Some(path) = &self.web_ca_file else { return Ok(None) };
+        let pem = read_text(path).with_context(|| format!("web_ca_file: cannot read {}", path.display()))?;
+        Ok(Some(pem.into_bytes()))
     }
 
     fn smtp(&self) -> Result<Option<SmtpConfig>> {

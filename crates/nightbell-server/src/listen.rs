@@ -124,6 +124,7 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
                 return ([(CONTENT_TYPE, "text/plain; version=0.0.4")], app.telemetry.text()).into_response();
             }
             "/" => return pages::welcome(),
+            path if path.starts_with("/SimpleNotificationService-") => return certificate(&app, path),
             _ => return (StatusCode::NOT_FOUND, "there is nothing here\n").into_response(),
         }
     }
@@ -141,6 +142,18 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
         return admin::answer(&app, &parts, body).await;
     }
     serve_call(app, &parts, &body, &request_id).await
+}
+
+/// The certificate by which receivers of notifications check their signatures.
+fn certificate(app: &App, path: &str) -> Response {
+    match app.signing.certificate(path) {
+        Ok(Some(pem)) => ([(CONTENT_TYPE, "application/x-pem-file")], pem).into_response(),
+        Ok(None) => (StatusCode::NOT_FOUND, "there is nothing here\n").into_response(),
+        Err(failure) => {
+            error!(error = %format!("{failure:#}"), "the certificate of notifications cannot be read");
+            (StatusCode::INTERNAL_SERVER_ERROR, "the certificate cannot be read now\n").into_response()
+        }
+    }
 }
 
 fn healthz(app: &App) -> Response {

@@ -35,6 +35,7 @@ mod pages;
 mod proof;
 mod run;
 mod search;
+mod signing;
 mod size;
 mod tail;
 mod telemetry;

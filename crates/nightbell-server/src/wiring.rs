@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use anyhow::{Context, Result};
-use nightbell_deliver::{Channel, Mailbox, Origin, Smtp};
+use nightbell_deliver::{Channel, Mailbox, Origin, Smtp, Web};
 use nightbell_store::{Catalog, Journal, LocalStore, Options, Position};
 use nightbell_winevt::DialectReader;
 use tokio::net::TcpListener;
@@ -22,11 +22,13 @@ use crate::credentials;
 use crate::health::Health;
 use crate::installation::{self, Installation};
 use crate::manage::filters::Compiled;
+use crate::manage::topics::Lanes;
 use crate::run;
 use crate::search::Pool;
 use crate::search::lookup::Owners;
 use crate::search::queries::Queries;
 use crate::search::shelves::Shelves;
+use crate::signing::Signing;
 use crate::tail::TailRoom;
 use crate::telemetry::Telemetry;
 
@@ -78,6 +80,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     let archive = adoption::open_archive(config, &store).await?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let channel = channel(config)?;
+    let web = Web::new(config.web_trusted_pem.as_deref()).context("web_ca_file")?;
     // The console has no pages yet, so messages carry no link to it.
     let origin = Origin::new(&config.mail_from, None).context("mail_from")?;
     let origin = origin.with_endpoint(&public_url).context("public_url")?;
@@ -95,7 +98,10 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         judged: watch::Sender::new(Position::default()),
         records_followed: watch::Sender::new(None),
         outbox_bell: Notify::new(),
+        lanes: Lanes::default(),
         channel,
+        web,
+        signing: Signing::new(Some(&config.data)),
         origin,
         shelves: Shelves::new(archive),
         owners: Owners::default(),

@@ -7,7 +7,6 @@ Pure: a [`Delivery`], an [`Origin`] and the time in, a [`Mail`] out. Knows neith
 use nightbell_core::alarm::{MetricAlarm, Transition};
 use nightbell_core::delivery::{Content, Delivery};
 use nightbell_core::time::Timestamp;
-use nightbell_core::topic::Endpoint;
 
 pub(crate) use text::{line as clean_line, line_of_ends as clean_ends, number as clean_number};
 
@@ -196,8 +195,10 @@ pub struct Enclosure<'a> {
 pub fn render(delivery: &Delivery, origin: &Origin, enclosure: Enclosure<'_>, now: Timestamp) -> Mail {
     assemble(delivery, origin, enclosure, now, |setting| match &delivery.content {
         Content::Alarm(transition) => alarm::write(transition, setting),
-        Content::Published { subject, message } => published(subject.as_deref(), message, setting.reader),
-        Content::Confirmation { confirm_url } => confirmation(confirm_url, setting.reader),
+        Content::Published { subject, message, .. } => published(subject.as_deref(), message, setting.reader),
+        Content::Confirmation { confirm_url, .. } | Content::Farewell { confirm_url, .. } => {
+            confirmation(confirm_url, setting.reader)
+        }
         Content::Incident(message) => note::write(message, setting),
         Content::Digest(digest) => digest::write(digest, setting),
         Content::Composite(transition) => composite::write(transition, setting),
@@ -212,11 +213,11 @@ fn assemble(
     now: Timestamp,
     write: impl FnOnce(&alarm::Setting<'_>) -> Written,
 ) -> Mail {
-    let Endpoint::Email(to) = &delivery.endpoint;
+    let to = delivery.endpoint.shown();
     let unsubscribe_url =
         delivery.unsubscribe_url.as_deref().filter(|url| text::is_web_url(url, URL_BYTES_MAX));
     let reader = Reader {
-        to: text::line(to, 254),
+        to: text::line(&to, 254),
         topic: text::line(&delivery.topic, TOPIC_CHARS_MAX),
         unsubscribe_url,
     };
@@ -238,7 +239,7 @@ fn assemble(
         id,
         date: delivery.created,
         from: origin.sender_named(enclosure.sender_name),
-        to: to.clone(),
+        to,
         subject: text::line(&written.subject, SUBJECT_CHARS_MAX),
         text: written.text,
         html: written.html,

@@ -2,11 +2,14 @@
 Alarms as people read them. The fixtures are also what the tests of neighbours use.
 */
 
+use std::collections::BTreeMap;
+
 use nightbell_core::alarm::{
     Comparison, Measure, MetricAlarm, MissingData, SeriesMeasure, State, Transition,
 };
 use nightbell_core::evidence::{Evidence, Sample, Tally};
 use nightbell_core::metric::Series;
+use nightbell_core::topic::Endpoint;
 use proptest::prelude::*;
 
 use super::*;
@@ -587,6 +590,7 @@ fn published_messages_and_confirmations() {
         written(&delivery(Content::Published {
             subject: subject.map(str::to_owned),
             message: "a\r\nb".to_owned(),
+            attributes: BTreeMap::new(),
         }))
     };
     assert_eq!(published(Some("Hallo")).subject, "Hallo");
@@ -597,7 +601,7 @@ fn published_messages_and_confirmations() {
     assert_eq!(published(None).html, None);
 
     let confirmation = |url: &str| {
-        let content = Content::Confirmation { confirm_url: url.to_owned() };
+        let content = Content::Confirmation { confirm_url: url.to_owned(), token: String::new() };
         written(&Delivery { unsubscribe_url: None, ..delivery(content) })
     };
     let asked = confirmation("https://bell.example.org/confirm?token=ab12");
@@ -649,7 +653,7 @@ fn headers_tell_programs_what_it_is() {
         unsubscribe_url: Some("https://x/\r\nBcc: eve@example.org".to_owned()),
         topic: "a\r\nBcc: eve@example.org".to_owned(),
         id: "../../x\r\n<a>".to_owned(),
-        ..delivery(Content::Published { subject: None, message: "m".to_owned() })
+        ..delivery(Content::Published { subject: None, message: "m".to_owned(), attributes: BTreeMap::new() })
     };
     let mail = written(&hostile);
     assert_eq!(mail.id, "______x___a_");
@@ -669,7 +673,7 @@ fn origins_are_checked() {
     assert!(Origin::new("Glöckchen <nightbell@example.org>", None).is_ok());
     let literal = Origin::new("nightbell@[127.0.0.1]", None).unwrap();
     let mail = render(
-        &delivery(Content::Published { subject: None, message: "m".to_owned() }),
+        &delivery(Content::Published { subject: None, message: "m".to_owned(), attributes: BTreeMap::new() }),
         &literal,
         Enclosure::default(),
         FIRST,

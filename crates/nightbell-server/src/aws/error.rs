@@ -87,6 +87,10 @@ pub(crate) fn refused(service: Service, refusal: Refusal) -> ApiError {
             let (status, code) = service.traits().codes.limit;
             ApiError { status, code, message: text }
         }
+        Refusal::FilterPolicies(text) => {
+            ApiError { status: 403, code: "FilterPolicyLimitExceeded", message: text }
+        }
+        Refusal::Busy(text) => ApiError::sender(service.traits().codes.throttled, text),
         Refusal::Store(failure) => stored(service, &failure),
     }
 }

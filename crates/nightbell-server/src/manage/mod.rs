@@ -64,6 +64,10 @@ pub(crate) enum Refusal {
     Conflict(String),
     /// A quota is used up; the text names it.
     Limit(String),
+    /// A topic has as many filter policies as it may; the text names the limit.
+    FilterPolicies(String),
+    /// Too much waits already; worth another try.
+    Busy(String),
     /// The store could not; the operator's text.
     Store(Failure),
 }

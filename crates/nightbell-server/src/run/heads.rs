@@ -4,6 +4,7 @@ Tells the archive's head to a topic once a day, so that it is noted where nobody
 The message is one of Publish: it leaves by the outbox like every other. The day is noted in the same commit.
 */
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::app::App;
 use crate::catalog::{Failure, Key, put};
 use crate::clock;
 use crate::manage::Refusal;
-use crate::manage::topics::{addressed, enqueue, find, subscriptions};
+use crate::manage::topics::{addressed, find, subscriptions};
 
 /// How often it is looked whether a new day has begun.
 const LOOK: Duration = Duration::from_secs(60);
@@ -71,9 +72,13 @@ fn tell(app: &App, topic: &str, now: Timestamp) -> Result<(), Refusal> {
     let hash = head.hash.to_string();
     let cause = ["archive-head", hash.as_str(), &now.iso()];
     for subscription in subscriptions(&app.records, topic)? {
-        let content = Content::Published { subject: Some(subject.clone()), message: message.clone() };
+        let content = Content::Published {
+            subject: Some(subject.clone()),
+            message: message.clone(),
+            attributes: BTreeMap::new(),
+        };
         if let Some(waiting) = addressed(&subscription, content, &cause, &app.links(), now) {
-            enqueue(&mut change, now, &waiting);
+            app.lanes.enqueue(&mut change, now, &waiting);
         }
     }
     app.records.commit(change)?;

@@ -1,103 +1,122 @@
 /*!
 The sender: takes what is due from the outbox, sends it once, and says by the answer what becomes of it.
 
-`Ok` removes it; `Later` puts it back at the time that `core::delivery` names; `Never` removes it and is told in the log.
+`Ok` removes it; `Later` puts it back at the time that its lane's or subscription's policy names; `Never` removes it and is told in the
+log. Each lane has room of its own (`sender::due`), so web endpoints that do not answer hold no mail up. `sender::attempt` makes the try.
 */
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nightbell_core::delivery::{Content, next_attempt};
+use nightbell_core::delivery_policy::DeliveryPolicy;
 use nightbell_core::time::Timestamp;
-use nightbell_deliver::{Receipt, SendError};
-use nightbell_store::{Durability, Scan, Space, Write};
+use nightbell_core::topic::{Subscription, Topic};
+use nightbell_deliver::SendError;
+use nightbell_store::{Durability, Space, Write};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use super::Stopping;
 use super::writing::Writing;
 use crate::app::App;
-use crate::catalog::Failure;
 use crate::clock;
 use crate::manage::Refusal;
-use crate::manage::topics::{Waiting, address, enqueue, subscription};
+use crate::manage::topics::{self, Lane, Waiting};
+use due::{Due, UnderWay};
 
-/// Deliveries under way at one time.
+mod attempt;
+mod due;
+
+/// Mails under way at one time.
 const SENDING_MAX: usize = 8;
+/// Deliveries to web endpoints and functions under way at one time.
+const WEB_SENDING_MAX: usize = 32;
+/// Deliveries to one web endpoint under way at one time: one that does not answer leaves room for the others.
+const WEB_ENDPOINT_SENDING_MAX: usize = 4;
 /// Longest wait between two looks into the outbox.
 const LOOK: Duration = Duration::from_secs(1);
 
+const _: () = assert!(WEB_ENDPOINT_SENDING_MAX * 2 <= WEB_SENDING_MAX, "one endpoint leaves room for others");
+
 /// Sends until the server stops; then waits for what is under way.
 pub(super) async fn run(app: Arc<App>, mut stopping: Stopping) {
+    let counted = Arc::clone(&app);
+    let counted = tokio::task::spawn_blocking(move || counted.lanes.count(&**counted.records.store())).await;
+    if !matches!(counted, Ok(Ok(()))) {
+        error!("the outbox cannot be counted");
+    }
     let writing = Arc::new(Writing::default());
     let mut sending: JoinSet<Vec<u8>> = JoinSet::new();
-    let mut under_way: HashSet<Vec<u8>> = HashSet::new();
+    let mut lanes = [UnderWay::new(Lane::Mail, SENDING_MAX), UnderWay::new(Lane::Web, WEB_SENDING_MAX)];
     while !*stopping.borrow() {
-        match due(&app, &under_way, SENDING_MAX - sending.len()) {
-            Ok(found) => {
-                for (key, waiting) in found {
-                    under_way.insert(key.clone());
-                    let (app, writing) = (Arc::clone(&app), Arc::clone(&writing));
-                    sending.spawn(send(app, writing, key, waiting, stopping.clone()));
+        for lane in &mut lanes {
+            match lane.due(&app) {
+                Ok(found) => {
+                    for due in found {
+                        let (app, writing) = (Arc::clone(&app), Arc::clone(&writing));
+                        sending.spawn(send(app, writing, due, stopping.clone()));
+                    }
                 }
+                Err(failure) => error!(error = %failure, "the outbox cannot be read"),
             }
-            Err(failure) => error!(error = %failure, "the outbox cannot be read"),
         }
+        let look = lanes.iter().filter_map(UnderWay::look_again).min().unwrap_or(LOOK).min(LOOK);
         tokio::select! {
-            () = app.outbox_bell.notified(), if sending.len() < SENDING_MAX => {}
+            () = app.outbox_bell.notified() => {}
             Some(done) = sending.join_next() => match done {
-                Ok(key) => { under_way.remove(&key); }
+                Ok(key) => lanes.iter_mut().for_each(|lane| lane.done(&key)),
                 // It stays under way, so that this run does not try it again and again.
                 Err(failure) => error!(error = %failure, "a delivery ended badly; it is tried at the next start"),
             },
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(look) => {}
             _ = stopping.changed() => {}
         }
     }
     while sending.join_next().await.is_some() {}
 }
 
-/// What is due and not under way, in the order it is due.
-fn due(app: &App, under_way: &HashSet<Vec<u8>>, room: usize) -> Result<Vec<(Vec<u8>, Waiting)>, Failure> {
-    if room == 0 {
-        return Ok(Vec::new());
+/// Whom a delivery is for, as configured now.
+struct Addressee {
+    topic: Option<Topic>,
+    subscription: Option<Subscription>,
+}
+
+impl Addressee {
+    /// Looks topic and subscription up; `None` where the subscriber has left since.
+    fn of(app: &App, waiting: &Waiting) -> Option<Self> {
+        let subscription = match &waiting.subscription {
+            None => None,
+            Some(arn) => match topics::subscription(&app.records, arn) {
+                Ok(subscription) => Some(subscription),
+                Err(Refusal::Missing(_)) => return None,
+                // It is sent once too often rather than not at all.
+                Err(_) => None,
+            },
+        };
+        Some(Self { topic: topics::find(&app.records, &waiting.delivery.topic).ok(), subscription })
     }
-    let soon = clock::now().plus_millis(1).as_millis().max(0).to_be_bytes();
-    let scan = Scan::range([0], soon).limit(room + under_way.len());
-    let found = app.records.store().scan(Space::Outbox, &scan)?;
-    let mut due = Vec::new();
-    for (key, bytes) in found.into_iter().filter(|(key, _)| !under_way.contains(key)).take(room) {
-        match serde_json::from_slice(&bytes) {
-            Ok(waiting) => due.push((key, waiting)),
-            Err(error) => {
-                error!(%error, "a damaged delivery is dropped");
-                let mut change = Write::new();
-                change.delete(Space::Outbox, key);
-                app.records.store().commit(change, Durability::Process)?;
-            }
-        }
+
+    /// How deliveries to a web endpoint go.
+    fn policy(&self) -> DeliveryPolicy {
+        topics::effective_delivery_policy(self.topic.as_ref(), self.subscription.as_ref())
     }
-    Ok(due)
 }
 
 /// One attempt at one delivery, and its record.
-async fn send(
-    app: Arc<App>,
-    writing: Arc<Writing>,
-    key: Vec<u8>,
-    mut waiting: Waiting,
-    stopping: Stopping,
-) -> Vec<u8> {
-    if is_unwanted(&app, &waiting) {
-        return forget(&app, key);
-    }
-    let answer = attempt(&app, writing, &waiting).await;
-    let now = clock::now();
+async fn send(app: Arc<App>, writing: Arc<Writing>, due: Due, stopping: Stopping) -> Vec<u8> {
+    let Due { key, bytes, mut waiting } = due;
+    let lane = Lane::of_key(&key);
     let mut change = Write::new();
     change.delete(Space::Outbox, key.clone());
+    let Some(addressee) = Addressee::of(&app, &waiting) else {
+        app.lanes.left(lane, bytes);
+        return forget(&app, change, key);
+    };
+    let answer = attempt::attempt(&app, writing, &waiting, &addressee, &mut change).await;
+    let now = clock::now();
     let id = waiting.delivery.id.clone();
-    let to = address(&waiting.delivery.endpoint);
+    let to = waiting.delivery.endpoint.shown();
     let outcome = match answer {
         Ok(receipt) => {
             info!(id, to, detail = receipt.detail, "delivered");
@@ -111,11 +130,11 @@ async fn send(
         Err(SendError::Later { reason, not_before }) => {
             waiting.tries += 1;
             waiting.last_error = Some(reason.clone());
-            match next_attempt(waiting.delivery.created, now, waiting.tries) {
+            match next(&addressee, &waiting, now) {
                 Some(next) => {
                     let next = not_before.map_or(next, |held: Timestamp| held.max(next));
                     warn!(id, to, reason, tries = waiting.tries, next = %next, "delivery is tried again");
-                    enqueue(&mut change, next, &waiting);
+                    app.lanes.enqueue(&mut change, next, &waiting);
                     "later"
                 }
                 None => {
@@ -125,6 +144,7 @@ async fn send(
             }
         }
     };
+    app.lanes.left(lane, bytes);
     app.telemetry.deliveries.with_label_values(&[outcome]).inc();
     // Until this is written, a crash sends again, under the same Message-ID. A disk that refuses must not: the delivery
     // stays under way until it is written.
@@ -138,26 +158,15 @@ async fn send(
     key
 }
 
-/// Writes the mail, where that may take its time, and sends it once.
-async fn attempt(app: &Arc<App>, writing: Arc<Writing>, waiting: &Waiting) -> Result<Receipt, SendError> {
-    let (writer, delivery) = (Arc::clone(app), waiting.delivery.clone());
-    let written = tokio::task::spawn_blocking(move || writing.write(&writer, &delivery, clock::now())).await;
-    let mail = written.map_err(|failure| SendError::Later {
-        reason: format!("the mail could not be written: {failure}"),
-        not_before: None,
-    })?;
-    app.channel.send(&mail, clock::now()).await
+/// When a delivery that failed is tried again.
+fn next(addressee: &Addressee, waiting: &Waiting, now: Timestamp) -> Option<Timestamp> {
+    if waiting.delivery.endpoint.is_web() {
+        return addressee.policy().retry.wait_ms(waiting.tries).map(|wait_ms| now.plus_millis(wait_ms));
+    }
+    next_attempt(waiting.delivery.created, now, waiting.tries)
 }
 
-/// Whether the subscriber has left since.
-fn is_unwanted(app: &App, waiting: &Waiting) -> bool {
-    let gone = |arn: &String| matches!(subscription(&app.records, arn), Err(Refusal::Missing(_)));
-    waiting.subscription.as_ref().is_some_and(gone)
-}
-
-fn forget(app: &App, key: Vec<u8>) -> Vec<u8> {
-    let mut change = Write::new();
-    change.delete(Space::Outbox, key.clone());
+fn forget(app: &App, change: Write, key: Vec<u8>) -> Vec<u8> {
     app.telemetry.deliveries.with_label_values(&["unsubscribed"]).inc();
     if let Err(error) = app.records.store().commit(change, Durability::Process) {
         error!(%error, "a delivery that nobody wants could not be removed");

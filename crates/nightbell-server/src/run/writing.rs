@@ -77,6 +77,7 @@ fn samples(content: &Content) -> &[Sample] {
         Content::Incident(message) => &message.note.news.evidence.samples,
         Content::Published { .. }
         | Content::Confirmation { .. }
+        | Content::Farewell { .. }
         | Content::Digest(_)
         | Content::Composite(_) => &[],
     }
@@ -90,7 +91,8 @@ fn read(app: &App, stored: &[Wanted], now: Timestamp) -> Vec<RawEvent> {
 
 /// The topic's own template, for what is written by templates.
 fn template(topic: &Topic, content: &Content) -> Option<Template> {
-    if matches!(content, Content::Published { .. } | Content::Confirmation { .. }) {
+    if matches!(content, Content::Published { .. } | Content::Confirmation { .. } | Content::Farewell { .. })
+    {
         return None;
     }
     match Template::parse(topics::template(topic)?) {

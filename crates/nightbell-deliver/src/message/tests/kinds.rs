@@ -437,8 +437,10 @@ fn samples_for_the_eye() {
     };
     let folder = std::path::Path::new(&folder);
     std::fs::create_dir_all(folder).unwrap();
-    let confirmation =
-        Content::Confirmation { confirm_url: "https://bell.example.org/confirm?token=ab12".to_owned() };
+    let confirmation = Content::Confirmation {
+        confirm_url: "https://bell.example.org/confirm?token=ab12".to_owned(),
+        token: String::new(),
+    };
     let incident = |message| written(&delivery(Content::Incident(Box::new(message))));
     let trial = Enclosure { trial: true, ..Enclosure::default() };
     let trial = render(&delivery(Content::Alarm(Box::new(denied()))), &origin(), trial, FIRST);

@@ -19,6 +19,11 @@ pub(super) async fn route(asked: Asked<'_>) -> Result<Answer, Told> {
         "Unsubscribe" => asked.by(sns::unsubscribe).await,
         "ListSubscriptions" => asked.by(sns::list_subscriptions).await,
         "ListSubscriptionsByTopic" => asked.by(sns::list_subscriptions_by_topic).await,
+        "GetSubscriptionAttributes" => asked.by(sns::get_subscription_attributes).await,
+        "SetSubscriptionAttributes" => asked.by(sns::set_subscription_attributes).await,
+        "AddPermission" => asked.by(sns::add_permission).await,
+        "RemovePermission" => asked.by(sns::remove_permission).await,
+        "PublishBatch" => asked.by(sns::publish_batch).await,
         "Publish" => asked.by(sns::publish).await,
         _ => asked.unknown(),
     }

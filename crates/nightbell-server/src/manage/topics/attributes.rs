@@ -8,9 +8,12 @@ own: `MessageTemplate`, `IncidentMessages`, `MessageBudget`, `MessageBurst` and 
 use std::collections::BTreeMap;
 
 use nightbell_core::budget::{Allowance, DIGEST_EVERY_MAX_MS, DIGEST_EVERY_MIN_MS, MESSAGES_MAX};
+use nightbell_core::delivery_policy::DeliveryPolicy;
+use nightbell_core::policy::{Policy, PolicyKind};
 use nightbell_core::time::SECOND_MS;
 use nightbell_core::topic::Topic;
 use nightbell_deliver::Template;
+use nightbell_deliver::web::SignatureVersion;
 use serde_json::{Value, json};
 
 use crate::manage::Refusal;
@@ -24,10 +27,12 @@ const KEPT_CHARS_MAX: usize = 2_048;
 
 /// What the sender of mails is called.
 const DISPLAY_NAME: &str = "DisplayName";
-/// Who may do what with the topic; kept and shown.
-const POLICY: &str = "Policy";
-/// How web endpoints are tried again; kept and shown.
+/// Who may do what with the topic.
+pub(super) const POLICY: &str = "Policy";
+/// How web endpoints are tried again.
 const DELIVERY_POLICY: &str = "DeliveryPolicy";
+/// How notifications are signed.
+const SIGNATURE_VERSION: &str = "SignatureVersion";
 /// The template of the HTML part of mails about alarms.
 const MESSAGE_TEMPLATE: &str = "MessageTemplate";
 /// Which messages about incidents a topic takes.
@@ -46,7 +51,7 @@ const DIGEST_EVERY: &str = "DigestEvery";
 const DIGEST_EVERY_S: (i64, i64) = (DIGEST_EVERY_MIN_MS / SECOND_MS, DIGEST_EVERY_MAX_MS / SECOND_MS);
 
 /// Attributes of the service that change nothing here, so that what sets them need not be changed.
-const KEPT: [&str; 3] = ["KmsMasterKeyId", "SignatureVersion", "TracingConfig"];
+const KEPT: [&str; 2] = ["KmsMasterKeyId", "TracingConfig"];
 /// Starts and ends of the names of further ones: `HTTPSuccessFeedbackRoleArn` …
 const FEEDBACK_OF: [&str; 5] = ["Application", "Firehose", "HTTP", "Lambda", "SQS"];
 const FEEDBACKS: [&str; 3] =
@@ -65,6 +70,25 @@ pub(crate) fn template(topic: &Topic) -> Option<&str> {
 /// What the sender of the topic's mails is called, where it says so.
 pub(crate) fn display_name(topic: &Topic) -> Option<&str> {
     topic.attributes.get(DISPLAY_NAME).map(String::as_str).filter(|name| !name.trim().is_empty())
+}
+
+/// How web endpoints are tried again, where the topic says so.
+pub(crate) fn delivery_policy(topic: &Topic) -> Option<&str> {
+    topic.attributes.get(DELIVERY_POLICY).map(String::as_str)
+}
+
+/// How the topic's notifications are signed.
+pub(crate) fn signature_version(topic: &Topic) -> SignatureVersion {
+    match topic.attributes.get(SIGNATURE_VERSION).map(String::as_str) {
+        Some("2") => SignatureVersion::Two,
+        _ => SignatureVersion::One,
+    }
+}
+
+/// The topic's policy, or the one it has by default.
+pub(super) fn policy(topic: &Topic, account: &str) -> Value {
+    let own = topic.attributes.get(POLICY).and_then(|text| serde_json::from_str(text).ok());
+    own.unwrap_or_else(|| default_policy(&topic.arn, account))
 }
 
 /// How many messages of incidents the topic sends by themselves; what it does not say is the default.
@@ -124,7 +148,7 @@ pub(crate) fn shown(topic: Topic, account: &str) -> BTreeMap<String, String> {
 }
 
 fn is_known(name: &str) -> bool {
-    let service = [DISPLAY_NAME, POLICY, DELIVERY_POLICY];
+    let service = [DISPLAY_NAME, POLICY, DELIVERY_POLICY, SIGNATURE_VERSION];
     let own = [MESSAGE_TEMPLATE, INCIDENT_MESSAGES, MESSAGE_BUDGET, MESSAGE_BURST, DIGEST_EVERY];
     let feedback =
         |of: &&'static str| name.strip_prefix(*of).is_some_and(|feedback| FEEDBACKS.contains(&feedback));
@@ -142,11 +166,15 @@ fn check(name: &str, value: &str) -> Result<(), Refusal> {
         POLICY | DELIVERY_POLICY if value.len() > POLICY_BYTES_MAX => {
             refused(format!("it has more than {POLICY_BYTES_MAX} bytes"))
         }
-        POLICY | DELIVERY_POLICY => match serde_json::from_str::<Value>(value) {
-            Ok(Value::Object(_)) => Ok(()),
-            Ok(_) => refused("it is no JSON object".into()),
-            Err(error) => refused(format!("it is no JSON object: {error}")),
+        POLICY => match Policy::parse(value, PolicyKind::Resource) {
+            Ok(_) => Ok(()),
+            Err(error) => refused(error.to_string()),
         },
+        DELIVERY_POLICY => match DeliveryPolicy::check_topic(value) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(Refusal::Invalid(format!("Invalid parameter: {error}"))),
+        },
+        SIGNATURE_VERSION if !["1", "2"].contains(&value) => refused("say 1 or 2".into()),
         MESSAGE_TEMPLATE => match Template::check(value) {
             Ok(()) => Ok(()),
             Err(error) => refused(error.to_string()),
@@ -232,7 +260,11 @@ mod tests {
         let mut topic = topic();
         let rows = [
             ("DisplayName", "Security"),
-            ("Policy", r#"{"Version":"2012-10-17"}"#),
+            (
+                "Policy",
+                r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"SNS:Publish","Resource":"*"}}"#,
+            ),
+            ("SignatureVersion", "2"),
             ("DeliveryPolicy", r#"{"http":{"disableSubscriptionOverrides":true}}"#),
             ("IncidentMessages", "start-only"),
             ("MessageTemplate", "<p>{{ headline }}</p>{{ body }}"),
@@ -291,14 +323,11 @@ mod tests {
                 "a\r\nBcc: b".to_owned(),
                 "Invalid parameter: DisplayName Reason: it has control characters",
             ),
-            ("Policy", "[]".to_owned(), "Invalid parameter: Policy Reason: it is no JSON object"),
-            ("Policy", String::new(), "Invalid parameter: Policy Reason: it is no JSON object: EOF while"),
-            (
-                "DeliveryPolicy",
-                "{".to_owned(),
-                "Invalid parameter: DeliveryPolicy Reason: it is no JSON object:",
-            ),
+            ("Policy", "[]".to_owned(), "Invalid parameter: Policy Reason: Syntax errors in policy."),
+            ("Policy", String::new(), "Invalid parameter: Policy Reason: Syntax errors in policy."),
+            ("DeliveryPolicy", "{".to_owned(), "Invalid parameter: DeliveryPolicy: it is no JSON object:"),
             ("Policy", " ".repeat(30_721), "Invalid parameter: Policy Reason: it has more than 30720 bytes"),
+            ("SignatureVersion", "3".to_owned(), "Invalid parameter: SignatureVersion Reason: say 1 or 2"),
             (
                 "IncidentMessages",
                 "none".to_owned(),

@@ -117,7 +117,7 @@ impl Watcher {
         for subscription in topics::subscriptions(&self.app.records, topic)? {
             let waiting = topics::addressed(&subscription, content.clone(), cause, &self.app.links(), at);
             if let Some(waiting) = waiting {
-                topics::enqueue(&mut gathered.change, at, &waiting);
+                self.app.lanes.enqueue(&mut gathered.change, at, &waiting);
                 gathered.tells = true;
             }
         }

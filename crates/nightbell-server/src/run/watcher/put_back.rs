@@ -8,13 +8,14 @@ that the old clock has named.
 use nightbell_core::alarm::MetricAlarm;
 use nightbell_core::time::Timestamp;
 use nightbell_core::watch::Input;
-use nightbell_store::{Catalog, Position, Scan, Space, Write};
+use nightbell_store::{Catalog, Position, Space, Write};
 use tracing::warn;
 
 use super::{CLOCK_BACK_MAX_MS, Gathered, Moment, Watcher};
 use crate::catalog::Failure;
 use crate::manage::alarms::Entry;
-use crate::manage::{taken, topics};
+use crate::manage::taken;
+use crate::manage::topics::Lane;
 
 /// Deliveries looked at in one go.
 const AT_ONCE: usize = 1_000;
@@ -58,18 +59,20 @@ pub(super) fn put_outbox_back(
     was: Timestamp,
     now: Timestamp,
 ) -> Result<(), Failure> {
-    let first = topics::outbox_key(now.plus_millis(1), "");
-    let mut scan = Scan::range(first, vec![u8::MAX; 8]).limit(AT_ONCE);
-    loop {
-        let found = store.scan(Space::Outbox, &scan)?;
-        let Some((last, _)) = found.last() else { return Ok(()) };
-        scan = Scan::range(last.clone(), vec![u8::MAX; 8]).after(last.clone()).limit(AT_ONCE);
-        for (key, bytes) in found {
-            let Some((due, id)) = key.split_first_chunk::<8>() else { continue };
-            let waits_ms = i64::from_be_bytes(*due).saturating_sub(was.as_millis()).max(0);
-            let due = now.plus_millis(waits_ms).as_millis().max(0).to_be_bytes();
-            change.put(Space::Outbox, [&due, id].concat(), bytes);
-            change.delete(Space::Outbox, key);
+    let put_back = |due: i64| now.plus_millis(due.saturating_sub(was.as_millis()).max(0));
+    for lane in Lane::ALL {
+        let scan = lane.due_from(now.plus_millis(1)).limit(AT_ONCE);
+        let mut next = scan.clone();
+        loop {
+            let found = store.scan(Space::Outbox, &next)?;
+            let Some((last, _)) = found.last() else { break };
+            next = scan.clone().after(last.clone());
+            for (key, bytes) in found {
+                let Some(moved) = lane.moved(&key, put_back) else { continue };
+                change.put(Space::Outbox, moved, bytes);
+                change.delete(Space::Outbox, key);
+            }
         }
     }
+    Ok(())
 }

@@ -11,7 +11,8 @@ use nightbell_core::budget::{DigestLine, MessageKind};
 use nightbell_core::evidence::Evidence;
 use nightbell_core::math::{MetricQuery, MetricStat, Queried};
 use nightbell_core::metric::{Aggregate, Datum};
-use nightbell_deliver::{Channel, Mailbox, Origin};
+use nightbell_core::topic::Endpoint;
+use nightbell_deliver::{Channel, Mailbox, Origin, Web};
 use nightbell_store::archive::Archive;
 use nightbell_store::{Catalog, Journal, MemoryStore, Scan, Space};
 use nightbell_winevt::DialectReader;
@@ -61,7 +62,10 @@ pub(crate) fn app_in(folder: &Path, search_pool: Pool) -> Arc<App> {
         judged: signal::Sender::new(Position::default()),
         records_followed: signal::Sender::new(None),
         outbox_bell: Notify::new(),
+        lanes: topics::Lanes::default(),
         channel: Channel::Mailbox(Mailbox::open(folder).unwrap()),
+        web: Web::new(None).unwrap(),
+        signing: crate::signing::Signing::new(None),
         origin: Origin::new("nightbell@example.org", None).unwrap(),
         shelves: Shelves::new(archive),
         owners: Owners::default(),
@@ -403,7 +407,7 @@ async fn nothing_waits_for_the_time_of_a_clock_that_was_ahead() {
     watcher.budgets.take(&app.records, at(hour), &topic, line(MessageKind::End)).unwrap();
     let mut change = Write::new();
     for (due, id) in [(hour - 1, "now"), (hour + 40, "retry")] {
-        change.put(Space::Outbox, topics::outbox_key(at(due), id), []);
+        change.put(Space::Outbox, topics::outbox_key(&Endpoint::Email(String::new()), at(due), id), []);
     }
     app.records.store().commit(change, Durability::Process).unwrap();
 
@@ -416,7 +420,10 @@ async fn nothing_waits_for_the_time_of_a_clock_that_was_ahead() {
     let waiting = watcher.budgets.due(&app.records, at(100 + 300)).unwrap();
     assert_eq!(waiting.len(), 1, "a digest waits five minutes, not an hour more");
     let outbox: Vec<_> = [(100, "now"), (140, "retry")]
-        .map(|(due, id)| String::from_utf8_lossy(&topics::outbox_key(at(due), id)).into_owned())
+        .map(|(due, id)| {
+            String::from_utf8_lossy(&topics::outbox_key(&Endpoint::Email(String::new()), at(due), id))
+                .into_owned()
+        })
         .to_vec();
     assert_eq!(keys(&app, Space::Outbox), outbox);
     // What happened when the clock was ahead lies ahead now; once its window is over, so is the incident.
