@@ -318,7 +318,8 @@ mod tests {
     use super::*;
 
     fn given(value: Value) -> Given {
-        value.as_object().unwrap().clone()
+        let Value::Object(members) = value else { panic!("{value} is no object") };
+        members
     }
 
     fn s3(more: Value) -> Given {
