@@ -318,7 +318,10 @@ mod tests {
     use super::*;
 
     fn given(value: Value) -> Given {
-        value.as_object().unwrap().clone()
+        match value {
+            Value::Object(given) => given,
+            other => panic!("{other}"),
+        }
     }
 
     fn s3(more: Value) -> Given {
