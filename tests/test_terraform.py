@@ -10,10 +10,10 @@ import pytest
 from support import aws, terraform, windows
 from support.aws import client, unique
 
-# Files of the stacks whose services are not served yet; with the last of them this goes.
+# Files of the stacks that need buckets, or subscription filters to functions, which are not served yet.
 NOT_SERVED = {
     "files": set(),
-    "logons": {"archive.tf"},
+    "logons": {"archive.tf", "function.tf"},
 }
 MAIL_SECONDS_MAX = 10
 HOOK_SECONDS_MAX = 30

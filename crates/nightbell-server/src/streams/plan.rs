@@ -318,8 +318,10 @@ mod tests {
     use super::*;
 
     fn given(value: Value) -> Given {
-        let Value::Object(members) = value else { panic!("{value} is no object") };
-        members
+        match value {
+            Value::Object(given) => given,
+            other => panic!("{other}"),
+        }
     }
 
     fn s3(more: Value) -> Given {
