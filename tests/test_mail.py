@@ -261,7 +261,7 @@ class TestTopics:
         sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
         assert sns.get_topic_attributes(TopicArn=topic)["Attributes"]["Policy"] == policy
         for name, value, told in (
-            ("Policy", "no json", "Policy Reason: it is no JSON object"),
+            ("Policy", "no json", "Policy Reason: Syntax errors in policy. The document is no JSON"),
             ("Colour", "red", "Invalid parameter: AttributeName"),
             ("IncidentMessages", "never", "say all or start-only"),
         ):
