@@ -55,7 +55,7 @@ fn a_plot_shows_its_lines_names_and_levels() {
         "too many",
         "deployed",
         "accesses",
-        "18:00",
+        "19:00",
         "UTC",
     ] {
         assert!(drawing.contains(part), "{part:?} is not in\n{drawing}");
