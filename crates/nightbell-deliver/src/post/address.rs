@@ -44,7 +44,10 @@ pub fn correspondent(text: &str) -> Result<Correspondent, InvalidPost> {
 
 /// Reads the addresses of a header's value, those of groups with them.
 pub(super) fn list(text: &str) -> Result<Vec<Correspondent>, InvalidPost> {
-    let illegal = || InvalidPost(format!("Illegal address '{}'", shown(text)));
+    let illegal = || match text.contains('@') {
+        true => InvalidPost(format!("Illegal address '{}'", shown(text))),
+        false => without_domain(),
+    };
     if text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\r' | '\n')) {
         return Err(InvalidPost(format!("Illegal address '{}': it has control characters", shown(text))));
     }
@@ -68,13 +71,17 @@ pub(super) fn list(text: &str) -> Result<Vec<Correspondent>, InvalidPost> {
 
 fn parsed(address: &str) -> Result<lettre::Address, InvalidPost> {
     if !address.contains('@') {
-        return Err(InvalidPost("Missing final '@domain'".to_owned()));
+        return Err(without_domain());
     }
     if !address.is_ascii() {
         let text = format!("Illegal address '{}': write it in ASCII, the domain as Punycode", shown(address));
         return Err(InvalidPost(text));
     }
     mime::recipient(address).map_err(|_| InvalidPost(format!("Illegal address '{}'", shown(address))))
+}
+
+fn without_domain() -> InvalidPost {
+    InvalidPost("Missing final '@domain'".to_owned())
 }
 
 /// A name with its encoded words decoded, on one line.

@@ -60,7 +60,7 @@ fn text_goes_before_html() {
 fn headers_are_encoded_and_none_is_smuggled_in() {
     let (text, bytes) = composed(&Letter {
         subject: "Häufung\r\nBcc: everyone@example.org".to_owned(),
-        from: correspondent("=?utf-8?q?Wache,_S=C3=BCd?= <ops@example.org>").unwrap(),
+        from: correspondent("=?utf-8?q?Wache=2C_S=C3=BCd?= <ops@example.org>").unwrap(),
         cc: vec![correspondent("\"Bob, the builder\" <bob@example.org>").unwrap()],
         reply_to: vec![correspondent("desk@example.org").unwrap()],
         headers: vec![("X-Case".to_owned(), "7".to_owned())],

@@ -163,7 +163,7 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// A pipe whose other end is read into `log` until [`Output::close`].
+    /// A pipe whose other end is read into `log` until this end is closed.
     pub(super) fn new(log: Log) -> std::io::Result<Self> {
         let (read, pipe) = std::io::pipe()?;
         let mut secret = vec![0];
@@ -224,7 +224,9 @@ impl Reading {
                 }
             }
         }
-        self.ended(&mut line);
+        if !line.is_empty() {
+            self.ended(&mut line);
+        }
     }
 
     fn ended(&self, line: &mut Vec<u8>) {
@@ -234,6 +236,9 @@ impl Reading {
         }
         if line.ends_with(b"\r") {
             line.pop();
+        }
+        if line.is_empty() && !marked {
+            self.log.printed(line);
         }
         for piece in line.chunks(LOG_LINE_BYTES_MAX) {
             self.log.printed(piece);
