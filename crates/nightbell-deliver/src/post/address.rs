@@ -44,7 +44,10 @@ pub fn correspondent(text: &str) -> Result<Correspondent, InvalidPost> {
 
 /// Reads the addresses of a header's value, those of groups with them.
 pub(super) fn list(text: &str) -> Result<Vec<Correspondent>, InvalidPost> {
-    let illegal = || InvalidPost(format!("Illegal address '{}'", shown(text)));
+    let illegal = || match text.contains('@') {
+        true => InvalidPost(format!("Illegal address '{}'", shown(text))),
+        false => InvalidPost("Missing final '@domain'".to_owned()),
+    };
     if text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\r' | '\n')) {
         return Err(InvalidPost(format!("Illegal address '{}': it has control characters", shown(text))));
     }
