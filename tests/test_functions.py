@@ -188,6 +188,7 @@ def test_an_event_that_nobody_waits_for_is_taken(host, lam):
 def test_a03_an_event_outlives_a_kill_and_is_tried_again_with_the_same_id(fresh, tmp_path):
     needs("python")
     server = fresh(*settings(tmp_path)).start()
+    trust(server)
     client = aws.client(server, "lambda", timeout=60)
     source = "def handler(event, context):\n    print('try', context.aws_request_id, flush=True)\n    raise ValueError('no good')\n"
     name = make(client, source)
@@ -208,6 +209,7 @@ def test_a03_an_event_outlives_a_kill_and_is_tried_again_with_the_same_id(fresh,
 def test_a_restart_keeps_functions_and_ends_their_processes(fresh, tmp_path):
     needs("python")
     server = fresh(*settings(tmp_path)).start()
+    trust(server)
     client = aws.client(server, "lambda", timeout=60)
     name = make(client, "import os\ndef handler(event, context):\n    return os.environ['AWS_LAMBDA_LOG_STREAM_NAME']\n")
     first, _ = call(client, name)
@@ -363,7 +365,6 @@ def test_where_functions_are_off_they_are_kept_and_say_why_they_do_not_run(serve
 
 
 def test_what_cannot_be_done_is_refused_with_the_reason(server):
-    trust(server)
     client = aws.client(server, "lambda")
     base = {"FunctionName": "x", "Runtime": "python3.11", "Handler": "h.handler", "Role": trust(server)}
     code = {"ZipFile": zipped(h__py="x")}

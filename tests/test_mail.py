@@ -256,11 +256,12 @@ class TestTopics:
         assert "http" in json.loads(shown["EffectiveDeliveryPolicy"])
         assert [shown[f"Subscriptions{state}"] for state in ("Confirmed", "Pending", "Deleted")] == ["0", "0", "0"]
 
-        policy = json.dumps({"Version": "2012-10-17", "Statement": []})
+        owner = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sns:Publish", "Resource": topic}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [owner]})
         sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
         assert sns.get_topic_attributes(TopicArn=topic)["Attributes"]["Policy"] == policy
         for name, value, told in (
-            ("Policy", "no json", "Policy Reason: it is no JSON object"),
+            ("Policy", "no json", "Policy Reason: Syntax errors in policy. The document is no JSON"),
             ("Colour", "red", "Invalid parameter: AttributeName"),
             ("IncidentMessages", "never", "say all or start-only"),
         ):

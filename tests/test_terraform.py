@@ -10,13 +10,14 @@ import pytest
 from support import aws, terraform, windows
 from support.aws import client, unique
 
-# Files of the stacks whose services are not served yet; with the last of them this goes.
+# Files of the stacks that need buckets, or subscription filters to functions, which are not served yet.
 NOT_SERVED = {
-    "files": {"identity.tf", "mail.tf"},
-    "logons": {"archive.tf", "function.tf", "sender.tf", "webhook.tf"},
+    "files": set(),
+    "logons": {"archive.tf", "function.tf"},
 }
 MAIL_SECONDS_MAX = 10
-HOOK_SECONDS_MAX = 30
+# An alarm over a minute looks when the minute is over.
+HOOK_SECONDS_MAX = 100
 
 pytestmark = pytest.mark.skipif(bool(terraform.missing()), reason=terraform.missing())
 
