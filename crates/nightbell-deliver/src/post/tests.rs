@@ -71,7 +71,11 @@ fn headers_are_encoded_and_none_is_smuggled_in() {
     assert!(text.contains("=?utf-8?"), "M07 {text}");
     assert!(mail.headers.get_first_header("Bcc").is_none(), "M08");
     assert_eq!(header(&mail, "From"), "Wache, Süd <ops@example.org>", "an encoded word has no quotes");
-    assert_eq!(header(&mail, "Cc"), "\"Bob, the builder\" <bob@example.org>");
+    assert_eq!(header(&mail, "Cc").replace('"', ""), "Bob, the builder <bob@example.org>");
+    assert!(
+        text.contains("Cc: \"Bob, the builder\" <bob@example.org>") || text.contains("Cc: =?utf-8?"),
+        "{text}"
+    );
     assert_eq!((header(&mail, "Reply-To"), header(&mail, "X-Case")), ("desk@example.org".into(), "7".into()));
 }
 
