@@ -36,7 +36,7 @@ resource "aws_cloudwatch_log_metric_filter" "failed_by_account" {
     value     = "1"
     dimensions = {
       Account = "$.Audit.User"
-      Host    = "$.Audit.Host"
+      Host    = "$.Audit.Instance"
     }
   }
 }
