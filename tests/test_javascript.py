@@ -26,9 +26,6 @@ JOBS = {
     },
 }
 
-# Rounds whose services are not served yet; with the last of them this goes.
-NOT_SERVED = set()
-
 pytestmark = pytest.mark.skipif(bool(node.missing()), reason=node.missing())
 
 
@@ -104,8 +101,6 @@ def test_live_tail_is_read_as_an_event_stream(server, logs, group):
 class TestOtherServices:
     @staticmethod
     def round(server, sdk, kind, **more) -> dict:
-        if kind in NOT_SERVED:
-            pytest.skip("not served yet")
         return node.run(server, "services.mjs", sdk=sdk, round=kind, **more)
 
     def test_parameters(self, server, sdk):
