@@ -131,6 +131,11 @@ pub(crate) trait Taker: Send + Sync + 'static {
         None
     }
 
+    /// Whether these two times and all between them are one to it, where it counts by columns.
+    fn is_one_time(&self, first: Timestamp, last: Timestamp) -> bool {
+        first == last
+    }
+
     /// Looks at rows of a row group by the columns it asked for.
     fn count(&self, part: &mut Self::Part, area: usize, rows: &Counted<'_>) -> Result<(), Over> {
         let _ = (part, area, rows);

@@ -606,6 +606,11 @@ impl Taker for Reading {
         })
     }
 
+    fn is_one_time(&self, first: Timestamp, last: Timestamp) -> bool {
+        let mut queries = self.asking.asked.queries.iter();
+        queries.all(|query| query.alike().is_some_and(|alike| alike.is_same_time(first, last)))
+    }
+
     fn part(&self) -> Gathered {
         Gathered { answers: self.asking.asked.runs(), counted: None }
     }

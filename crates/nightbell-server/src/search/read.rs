@@ -5,8 +5,8 @@ Reading one piece of a search: everything that can be passed over unread is.
 use std::sync::atomic::Ordering;
 
 use nightbell_core::time::Timestamp;
-use nightbell_store::archive::{Field, FileEntry, GroupSummary, Reader, Wanted, WantedCodes};
-use nightbell_store::{Block, Position};
+use nightbell_store::archive::{Coded, Field, FileEntry, GroupSummary, Reader, Wanted, WantedCodes};
+use nightbell_store::{Block, Position, StoreError};
 use tracing::warn;
 
 use super::pieces::{Area, From, Piece, Share, Streams};
@@ -140,10 +140,17 @@ impl<T: Taker> Search<T> {
         let (from, to) = self.times(area);
         let (first, last) = summary.times();
         let (from, to) = (Timestamp::from_millis(from), Timestamp::from_millis(to.saturating_add(1)));
-        codes.times |= first < from || last >= to;
+        let is_cut = first < from || last >= to;
+        codes.times |= is_cut;
         let counts = |stream: &str| since(area, stream).is_some();
         let is_part = matches!(area.streams, Streams::Named(_));
         codes.streams |= is_part;
+        if !is_cut && let Some(columns) = self.kinds(reader, at, &codes, (first, last)).await? {
+            let rows = 0..columns.rows;
+            self.taker.count(part, number, &Counted { columns: &columns, rows, streams: None })?;
+            self.count(summary.rows(), 0);
+            return Ok(());
+        }
         let columns = reader.codes(at, &codes).await?;
         let rows = columns.between(from, to);
         let read = rows.len() as u64;
@@ -216,6 +223,28 @@ impl<T: Taker> Search<T> {
         self.progress.events.fetch_add(events, Ordering::Relaxed);
         self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
+}
+
+/// The kinds of events of a whole row group, where one field at most tells them apart and the summary knows how many there
+/// are of each; `is_one_time` says whether two times and all between them are one.
+async fn kinds(
+    reader: &Reader,
+    at: usize,
+    codes: &WantedCodes,
+    is_one_time: &(dyn Fn(Timestamp, Timestamp) -> bool + Sync),
+) -> Result<Option<Coded>, StoreError> {
+    let times = reader.summary(at).map(GroupSummary::times);
+    let Some((first, last)) = times.filter(|_| !codes.streams && codes.fields.len() <= 1) else {
+        return Ok(None);
+    };
+    if codes.times && !is_one_time(first, last) {
+        return Ok(None);
+    }
+    let mut kinds = reader.counted(at, codes.fields.first().copied()).await?;
+    if let Some(kinds) = kinds.as_mut().filter(|_| codes.times) {
+        kinds.times = vec![first.as_millis(); kinds.rows];
+    }
+    Ok(kinds)
 }
 
 /// Whether no stream that is wanted began anew within the file, so that it says of a row by its stream alone whether it

@@ -136,32 +136,14 @@ impl Tally {
         let fields: Vec<&Codes> =
             looks.fields.iter().filter_map(|(_, place)| counted.columns.fields.get(*place)).collect();
         let chosen = looks.chosen(counted);
-        let rows = chosen.as_ref().map_or(counted.rows.len(), Vec::len);
-        self.passed_over += (counted.rows.len() - rows) as u64;
-        if rows == 0 {
-            return;
-        }
-        let row = |at: usize| chosen.as_ref().map_or(counted.rows.start + at, |chosen| chosen[at] as usize);
-        let mut kinds = Kinds::all(0..rows);
-        if spans.len() > 1 {
-            let span = |at| spans.partition_point(|span| span.end <= row(at)) as u32;
-            kinds.split(&(0..rows).map(span).collect::<Vec<_>>(), spans.len());
-        }
-        for codes in streams.iter().copied().chain(fields.iter().copied()) {
-            match &chosen {
-                Some(_) => {
-                    let of_chosen: Vec<u32> = (0..rows).map(|at| codes.codes()[row(at)]).collect();
-                    kinds.split(&of_chosen, codes.kinds());
-                }
-                None => kinds.split(&codes.codes()[counted.rows.start..], codes.kinds()),
-            }
-        }
+        let by: Vec<&Codes> = streams.iter().copied().chain(fields.iter().copied()).collect();
+        let (kinds, passed_over) = kinds(counted, chosen.as_deref(), &spans, &by);
+        self.passed_over += passed_over;
         // The number here of each number there, as far as it was needed.
         let mut known: Vec<Vec<Option<u32>>> = fields.iter().map(|codes| vec![None; codes.kinds()]).collect();
         let mut known_streams = vec![None; streams.map_or(0, Codes::kinds)];
         let mut key = Vec::with_capacity(2 + fields.len());
-        for (at, count) in kinds.counts() {
-            let row = row(at);
+        for (row, count) in kinds {
             key.clear();
             key.push(self.time_number(counted.columns, &spans, row));
             let bytes = &mut self.bytes;
@@ -234,6 +216,47 @@ impl Tally {
         }
         Ok(())
     }
+}
+
+/// A row of each kind of event with how many there are of it, of the chosen rows or of all, and how many events the others
+/// stand for.
+fn kinds(
+    counted: &Counted<'_>,
+    chosen: Option<&[u32]>,
+    spans: &[Range<usize>],
+    by: &[&Codes],
+) -> (Vec<(usize, u64)>, u64) {
+    let rows = chosen.map_or(counted.rows.len(), <[u32]>::len);
+    let row = |at: usize| chosen.map_or(counted.rows.start + at, |chosen| chosen[at] as usize);
+    if let Some(counts) = &counted.columns.counts {
+        let kinds: Vec<(usize, u64)> = (0..rows)
+            .map(row)
+            .map(|row| (row, u64::from(counts[row])))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        let all: u64 = counts[counted.rows.clone()].iter().map(|count| u64::from(*count)).sum();
+        let passed_over = all - kinds.iter().map(|(_, count)| count).sum::<u64>();
+        return (kinds, passed_over);
+    }
+    let passed_over = (counted.rows.len() - rows) as u64;
+    if rows == 0 {
+        return (Vec::new(), passed_over);
+    }
+    let mut kinds = Kinds::all(0..rows);
+    if spans.len() > 1 {
+        let span = |at| spans.partition_point(|span| span.end <= row(at)) as u32;
+        kinds.split(&(0..rows).map(span).collect::<Vec<_>>(), spans.len());
+    }
+    for codes in by {
+        match chosen {
+            Some(chosen) => {
+                let of_chosen: Vec<u32> = chosen.iter().map(|row| codes.codes()[*row as usize]).collect();
+                kinds.split(&of_chosen, codes.kinds());
+            }
+            None => kinds.split(&codes.codes()[counted.rows.start..], codes.kinds()),
+        }
+    }
+    (kinds.counts().into_iter().map(|(at, count)| (row(at), count)).collect(), passed_over)
 }
 
 /// The values of one kind of event.

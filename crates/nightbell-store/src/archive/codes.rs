@@ -36,6 +36,8 @@ pub struct Coded {
     pub streams: Option<Codes>,
     /// The fields, in the order asked.
     pub fields: Vec<Codes>,
+    /// How many events each row stands for, where rows are kinds of events; each is one event without.
+    pub counts: Option<Vec<u32>>,
 }
 
 /// What is asked of a row group as codes.
@@ -56,8 +58,9 @@ pub struct Codes {
     values: Values,
 }
 
+/// The values of a column, each once.
 #[derive(Debug)]
-enum Values {
+pub(super) enum Values {
     Texts(Vec<ByteArray>),
     Numbers(Vec<i64>),
 }
@@ -74,6 +77,11 @@ impl Codes {
             Values::Texts(texts) => texts.len(),
             Values::Numbers(numbers) => numbers.len(),
         }
+    }
+
+    /// Each value once, and a row without a value before them.
+    pub(super) fn each_kind(dictionary: Values) -> Self {
+        Self { codes: (0..=dictionary.len() as u32).collect(), values: dictionary }
     }
 
     /// The numbers of these texts, of those that the column holds.
@@ -141,16 +149,16 @@ impl Coded {
         let streams = wanted.streams.then(|| column(columns::STREAM).codes(rows)).transpose()?;
         let field = |field: &Field| column(FIELDS + *field as usize).codes(rows);
         let fields = wanted.fields.iter().map(field).collect::<Result<_, ParquetError>>()?;
-        Ok(Self { rows, times, streams, fields })
+        Ok(Self { rows, times, streams, fields, counts: None })
     }
 }
 
 /// One column of a row group, not yet decoded.
-struct Packed<'a> {
-    metadata: &'a ParquetMetaData,
-    row_group: usize,
-    piece: &'a Arc<Pieces>,
-    column: usize,
+pub(super) struct Packed<'a> {
+    pub(super) metadata: &'a ParquetMetaData,
+    pub(super) row_group: usize,
+    pub(super) piece: &'a Arc<Pieces>,
+    pub(super) column: usize,
 }
 
 impl Packed<'_> {
@@ -158,30 +166,64 @@ impl Packed<'_> {
         self.metadata.row_group(self.row_group).column(self.column).column_descr_ptr()
     }
 
-    fn pages(&self) -> Result<Pages, ParquetError> {
+    fn packed_pages(&self) -> Result<SerializedPageReader<Pieces>, ParquetError> {
         let group = self.metadata.row_group(self.row_group);
         let rows = group.num_rows() as usize;
-        let pages = SerializedPageReader::new(Arc::clone(self.piece), group.column(self.column), rows, None)?;
-        Ok(Pages(pages.collect::<Result<_, _>>()?))
+        SerializedPageReader::new(Arc::clone(self.piece), group.column(self.column), rows, None)
+    }
+
+    fn pages(&self) -> Result<Pages, ParquetError> {
+        Ok(Pages(self.packed_pages()?.collect::<Result<_, _>>()?))
+    }
+
+    /// Whether its values are texts; otherwise they are numbers.
+    fn are_texts(&self) -> Result<bool, ParquetError> {
+        match self.shape().physical_type() {
+            Physical::BYTE_ARRAY => Ok(true),
+            Physical::INT64 => Ok(false),
+            other => Err(ParquetError::General(format!("column {} is of type {other}", self.column))),
+        }
+    }
+
+    /// The values of its dictionary, of whose bytes alone the pieces need to be.
+    pub(super) fn dictionary(&self) -> Result<Values, ParquetError> {
+        match self.packed_pages()?.get_next_page()? {
+            Some(page) if page.is_dictionary_page() => self.values_of(&page),
+            _ => Err(ParquetError::General(format!("column {} has no dictionary", self.column))),
+        }
+    }
+
+    fn values_of(&self, dictionary: &Page) -> Result<Values, ParquetError> {
+        Ok(if self.are_texts()? {
+            Values::Texts(values_of::<ByteArrayType>(dictionary)?)
+        } else {
+            Values::Numbers(values_of::<Int64Type>(dictionary)?)
+        })
+    }
+
+    /// The column by the numbers of its dictionary; `None` where it was not written by one.
+    pub(super) fn codes_by_dictionary(&self, rows: usize) -> Result<Option<Codes>, ParquetError> {
+        self.by_dictionary(self.pages()?, rows).map(Result::ok)
+    }
+
+    /// The column by the numbers of its dictionary, or the pages where it was not written by one.
+    fn by_dictionary(&self, mut pages: Pages, rows: usize) -> Result<Result<Codes, Pages>, ParquetError> {
+        if !pages.are_by_dictionary() {
+            return Ok(Err(pages));
+        }
+        let Some(dictionary) = pages.0.pop_front() else { return Ok(Err(pages)) };
+        let values = self.values_of(&dictionary)?;
+        let codes = pages.codes(&self.shape(), rows, values.len())?;
+        Ok(Ok(Codes { codes, values }))
     }
 
     fn codes(&self, rows: usize) -> Result<Codes, ParquetError> {
-        let (shape, mut pages) = (self.shape(), self.pages()?);
-        let texts = match shape.physical_type() {
-            Physical::BYTE_ARRAY => true,
-            Physical::INT64 => false,
-            other => return Err(ParquetError::General(format!("column {} is of type {other}", self.column))),
+        let pages = match self.by_dictionary(self.pages()?, rows)? {
+            Ok(codes) => return Ok(codes),
+            Err(pages) => pages,
         };
-        if pages.are_by_dictionary() {
-            let values = match pages.0.pop_front() {
-                Some(dictionary) if texts => Values::Texts(values_of::<ByteArrayType>(&dictionary)?),
-                Some(dictionary) => Values::Numbers(values_of::<Int64Type>(&dictionary)?),
-                None => Values::Numbers(Vec::new()),
-            };
-            let codes = pages.codes(&shape, rows, values.len())?;
-            return Ok(Codes { codes, values });
-        }
-        if texts {
+        let shape = self.shape();
+        if self.are_texts()? {
             let (codes, values) =
                 numbered::<ByteArrayType, _>(pages, shape, rows, |text| text.data().to_vec())?;
             Ok(Codes { codes, values: Values::Texts(values) })
@@ -193,7 +235,7 @@ impl Packed<'_> {
 }
 
 impl Values {
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Self::Texts(texts) => texts.len(),
             Self::Numbers(numbers) => numbers.len(),

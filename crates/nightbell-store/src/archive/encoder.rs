@@ -21,6 +21,7 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use super::columns::{
     self, FIELDS, Field, MESSAGE, ROW_GROUP_MESSAGE_BYTES_MAX, ROW_GROUP_ROWS_MAX, SCHEMA_TYPE,
 };
+use super::counts::Counts;
 use super::entry::{FileEntry, file_path};
 use super::fingerprint::{Contents, Fingerprint, Placed};
 use super::summary::{Draft, FileSummary, Span};
@@ -115,7 +116,7 @@ impl<'r> Encoder<'r> {
         }
         let metadata = self.file.finish().map_err(|error| encoding(&self.path, &error))?;
         let file = Bytes::from(std::mem::take(self.file.inner_mut()));
-        place_spans(&mut self.summary, &metadata, &file);
+        describe(&mut self.summary, &metadata, &file).map_err(|error| encoding(&self.path, &error))?;
         let summary = self
             .summary
             .encode()
@@ -158,8 +159,8 @@ fn encoding(path: &str, error: &ParquetError) -> StoreError {
     Cause::Archive { path: path.to_owned(), reason: format!("cannot be written: {error}") }.into()
 }
 
-/// Notes where the columns of each row group and the footer lie.
-fn place_spans(summary: &mut FileSummary, metadata: &ParquetMetaData, file: &[u8]) {
+/// Notes where the columns of each row group and the footer lie, and how often values stand in them.
+fn describe(summary: &mut FileSummary, metadata: &ParquetMetaData, file: &Bytes) -> Result<(), ParquetError> {
     for (at, group) in metadata.row_groups().iter().enumerate() {
         let (start, _) = group.column(0).byte_range();
         let (messages, bytes) = group.column(MESSAGE).byte_range();
@@ -170,10 +171,12 @@ fn place_spans(summary: &mut FileSummary, metadata: &ParquetMetaData, file: &[u8
         };
         let columns = (0..MESSAGE).map(column).collect();
         summary.place(at, fields, columns, Span::of(file, messages, messages + bytes));
+        summary.count(at, Counts::of(metadata, at, file)?);
     }
     let end = file.len() - TAIL_BYTES;
     let footer_bytes = file[end..].first_chunk().map_or(0, |length| u32::from_le_bytes(*length) as usize);
     summary.footer = Span::of(file, (end - footer_bytes) as u64, end as u64);
+    Ok(())
 }
 
 /// The columns of a row group.

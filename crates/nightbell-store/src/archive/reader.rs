@@ -23,7 +23,7 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use super::codes::{Coded, CodedValue, WantedCodes};
+use super::codes::{Coded, CodedValue, Codes, Packed, WantedCodes};
 use super::columns::{self, FIELDS, Field, MESSAGE};
 use super::entry::FileEntry;
 use super::fingerprint::Placed;
@@ -122,6 +122,34 @@ impl Reader {
         Coded::read(&metadata, row_group, &piece, wanted).map_err(|error| self.broken(&error.to_string()))
     }
 
+    /// A row group as kinds of events and how many there are of each, told apart by one field or by none: known from its
+    /// summary and the dictionary of the column, without reading the column. `None` where that does not say it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::read`].
+    pub async fn counted(&self, row_group: usize, field: Option<Field>) -> Result<Option<Coded>, StoreError> {
+        let Some(summary) = self.summary(row_group) else {
+            return Err(self.broken(&format!("has no row group {row_group}")));
+        };
+        let alike = |rows, fields, counts| Coded { rows, times: Vec::new(), streams: None, fields, counts };
+        let Some(field) = field else {
+            let rows = u32::try_from(summary.rows()).ok();
+            return Ok(rows.map(|rows| alike(1, Vec::new(), Some(vec![rows]))));
+        };
+        let Some(counts) = summary.counts(field) else { return Ok(None) };
+        let metadata = self.metadata(row_group).await?;
+        let bytes = fetch(&self.objects, &self.entry.path, counts.dictionary).await?;
+        let piece = Arc::new(Pieces(vec![(counts.dictionary.start, bytes)]));
+        let column =
+            Packed { metadata: &metadata, row_group, piece: &piece, column: FIELDS + field as usize };
+        let values = column.dictionary().map_err(|error| self.broken(&error.to_string()))?;
+        let Some(counts) = counts.checked(summary.rows(), values.len()) else {
+            return Err(self.broken("dictionary and summary disagree"));
+        };
+        Ok(Some(alike(counts.len(), vec![Codes::each_kind(values)], Some(counts.to_vec()))))
+    }
+
     /// Packed columns of a row group, and what says where each lies.
     async fn small_columns(
         &self,
@@ -131,16 +159,22 @@ impl Reader {
         let Some(summary) = self.summary(row_group) else {
             return Err(self.broken(&format!("has no row group {row_group}")));
         };
-        let metadata = Arc::clone(self.opened.metadata.get_or_try_init(|| self.read_metadata()).await?);
-        if metadata.row_groups().get(row_group).is_none_or(|group| group.num_rows() as u64 != summary.rows())
-        {
-            return Err(self.broken("footer and summary disagree"));
-        }
+        let metadata = self.metadata(row_group).await?;
         columns.sort_unstable();
         columns.dedup();
         let spans = summary.column_spans(&columns);
         let pieces = fetch_all(&self.objects, &self.entry.path, &spans).await?;
         Ok((summary, metadata, Arc::new(pieces)))
+    }
+
+    /// The footer, which must say of a row group what its summary says.
+    async fn metadata(&self, row_group: usize) -> Result<Arc<ParquetMetaData>, StoreError> {
+        let metadata = Arc::clone(self.opened.metadata.get_or_try_init(|| self.read_metadata()).await?);
+        let rows = metadata.row_groups().get(row_group).map(|group| group.num_rows() as u64);
+        if rows.is_none() || rows != self.summary(row_group).map(GroupSummary::rows) {
+            return Err(self.broken("footer and summary disagree"));
+        }
+        Ok(metadata)
     }
 
     async fn read_metadata(&self) -> Result<Arc<ParquetMetaData>, StoreError> {
@@ -209,6 +243,11 @@ fn checked(path: &str, span: Span, bytes: Bytes) -> Result<Bytes, StoreError> {
 pub(super) struct Pieces(Vec<(u64, Bytes)>);
 
 impl Pieces {
+    /// The bytes of a file from its first on.
+    pub(super) fn from_start(bytes: Bytes) -> Self {
+        Self(vec![(0, bytes)])
+    }
+
     /// What begins at `start`, to the end of the run of bytes it lies in.
     fn from(&self, start: u64) -> Option<Bytes> {
         self.0.iter().find_map(|(first, bytes)| {

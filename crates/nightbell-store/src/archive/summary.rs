@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::columns::Field;
+use super::counts::Counts;
 use super::decoded::{self, Decoded};
 use super::fingerprint::Placed;
 use super::grams::{GramDraft, Grams};
@@ -43,8 +44,8 @@ const COLUMNS_BYTES_MAX: u64 = 512 * 1024 * 1024;
 const ZSTD_LEVEL: i32 = 3;
 
 const MAGIC: [u8; 2] = *b"NS";
-/// Version 1 says nothing of exact columns, version 2 nothing of where each column lies.
-const VERSION: u8 = 3;
+/// Version 1 says nothing of exact columns, version 2 nothing of where each column lies, version 3 counts no values.
+const VERSION: u8 = 4;
 const HEADER_BYTES: usize = 16;
 
 /// Fields whose values stand in the filter: what rules and people ask for, and numbers, which may
@@ -149,6 +150,9 @@ struct Stored {
     /// Where each of the small columns lies; stored beside, since version 3, and empty before.
     #[serde(skip)]
     columns: Vec<Span>,
+    /// How often each value of each field stands there; stored beside, since version 4, and empty before.
+    #[serde(skip)]
+    counts: Vec<Option<Counts>>,
 }
 
 impl GroupSummary {
@@ -189,9 +193,15 @@ impl GroupSummary {
             .is_none_or(|streams| streams.binary_search_by(|held| held.as_str().cmp(stream)).is_ok())
     }
 
-    /// Bytes that its filters take in memory.
+    /// Bytes that its filters and counts take in memory.
     pub fn bytes(&self) -> usize {
-        self.values.num_blocks() * 32 + self.stored.grams.bytes()
+        let counts: usize = self.stored.counts.iter().flatten().map(Counts::bytes).sum();
+        self.values.num_blocks() * 32 + self.stored.grams.bytes() + counts
+    }
+
+    /// How often each value of a field stands there, where that is known.
+    pub(super) fn counts(&self, field: Field) -> Option<&Counts> {
+        self.stored.counts.get(field as usize)?.as_ref()
     }
 
     /// Where these of the small columns lie; all of them in one where it is not known of each.
@@ -419,6 +429,7 @@ impl Draft {
             messages: Span::default(),
             exact: draft.exact,
             columns: Vec::new(),
+            counts: Vec::new(),
         };
         GroupSummary { stored, values }
     }
@@ -476,12 +487,18 @@ impl FileSummary {
         (stored.fields, stored.columns, stored.messages) = (fields, columns, messages);
     }
 
+    /// Fills in how often each value of each field stands in a row group.
+    pub(super) fn count(&mut self, group: usize, counts: Vec<Option<Counts>>) {
+        self.groups[group].stored.counts = counts;
+    }
+
     /// `NS`, version, five zeros, XXH3-64 of the frame (little endian), and a zstd frame of postcard.
     pub(super) fn encode(&self) -> Result<Vec<u8>, String> {
         let stored: Vec<&Stored> = self.groups.iter().map(|group| &group.stored).collect();
         let exact: Vec<u16> = self.groups.iter().map(|group| group.stored.exact).collect();
         let columns: Vec<&[Span]> = self.groups.iter().map(|group| &*group.stored.columns).collect();
-        let plain = postcard::to_stdvec(&(self.footer, stored, exact, columns));
+        let counts: Vec<&[Option<Counts>]> = self.groups.iter().map(|group| &*group.stored.counts).collect();
+        let plain = postcard::to_stdvec(&(self.footer, stored, exact, columns, counts));
         let plain = plain.map_err(|error| error.to_string())?;
         let frame = zstd::bulk::compress(&plain, ZSTD_LEVEL).map_err(|error| error.to_string())?;
         let mut value = vec![0; HEADER_BYTES];
@@ -517,9 +534,14 @@ impl FileSummary {
                 postcard::take_from_bytes(rest).map_err(|_| "frame holds no exact columns")?;
             stored.iter_mut().zip(exact).for_each(|(stored, exact)| stored.exact = exact);
             if version > 2 {
-                let columns: Vec<Vec<Span>> =
-                    postcard::from_bytes(rest).map_err(|_| "frame does not hold where columns lie")?;
+                let (columns, rest): (Vec<Vec<Span>>, _) =
+                    postcard::take_from_bytes(rest).map_err(|_| "frame does not hold where columns lie")?;
                 stored.iter_mut().zip(columns).for_each(|(stored, columns)| stored.columns = columns);
+                if version > 3 {
+                    let counts: Vec<Vec<Option<Counts>>> =
+                        postcard::from_bytes(rest).map_err(|_| "frame holds no counts")?;
+                    stored.iter_mut().zip(counts).for_each(|(stored, counts)| stored.counts = counts);
+                }
             }
         }
         let groups = stored.into_iter().map(GroupSummary::from_file).collect::<Result<_, _>>()?;
@@ -547,7 +569,11 @@ mod tests {
         let exact: Vec<u16> = summary.groups.iter().map(|group| group.stored.exact).collect();
         let plain = match version {
             1 => postcard::to_stdvec(&(summary.footer, stored)).unwrap(),
-            _ => postcard::to_stdvec(&(summary.footer, stored, exact)).unwrap(),
+            2 => postcard::to_stdvec(&(summary.footer, stored, exact)).unwrap(),
+            _ => {
+                let columns: Vec<_> = summary.groups.iter().map(|group| &group.stored.columns).collect();
+                postcard::to_stdvec(&(summary.footer, stored, exact, columns)).unwrap()
+            }
         };
         let frame = zstd::bulk::compress(&plain, ZSTD_LEVEL).unwrap();
         let header = [MAGIC.as_slice(), &[version, 0, 0, 0, 0, 0], &xxh3_64(&frame).to_le_bytes()].concat();
@@ -576,6 +602,9 @@ mod tests {
             assert_eq!(group.column_spans(&[0]), [group.stored.fields], "version {version}");
             assert_eq!(read.footer, summary().footer);
         }
+        let read = FileSummary::decode(&written_by(3, &summary())).unwrap();
+        assert_eq!(read.groups[0].column_spans(&[0])[0].range(), 0..2);
+        assert_eq!(read.groups[0].counts(Field::User), None);
         assert!(FileSummary::decode(&written_by(VERSION + 1, &summary())).is_err());
     }
 }

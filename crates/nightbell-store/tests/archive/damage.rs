@@ -232,6 +232,9 @@ async fn try_read(
         reader.summary(at).unwrap().may_hold_text("whatever");
         let codes = WantedCodes { times: true, streams: true, fields: Field::ALL.to_vec() };
         reader.codes(at, &codes).await.map_err(kind)?;
+        for field in Field::ALL {
+            reader.counted(at, Some(field)).await.map_err(kind)?;
+        }
         let mut rows = reader.read(at, &everything()).await.map_err(kind)?;
         while let Some(batch) = rows.next(&|_| true).await.map_err(kind)? {
             messages.extend(batch.rows().map(|row| row.message().to_owned()));

@@ -2,11 +2,12 @@
 What is written is read: every event, every column, by time, by group, from a folder as from memory.
 */
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nightbell_core::fields::Subject;
 use nightbell_core::time::Timestamp;
-use nightbell_store::archive::{Archive, Coded, Codes, Depth, Field, FileEntry, Wanted, WantedCodes};
+use nightbell_store::archive::{Archive, Coded, Codes, Depth, Field, FileEntry, Reader, Wanted, WantedCodes};
 use nightbell_store::{Catalog, Durability, MemoryStore, Write};
 use object_store::ObjectStoreExt;
 
@@ -95,11 +96,36 @@ async fn check_codes(archive: &Archive, entry: &FileEntry) -> usize {
             assert!(codes.codes().len() == number);
             kinds = kinds.max(codes.kinds() - 1);
         }
+        check_counts(&reader, at, &coded).await;
         let (first, last) = (row_time(&coded, 0), row_time(&coded, number - 1));
         assert_eq!(coded.between(first, last.plus_millis(1)), 0..number);
         assert_eq!(coded.between(first, first), 0..0);
     }
     kinds
+}
+
+/// Holds what the summary of a row group counts against its columns.
+async fn check_counts(reader: &Reader, at: usize, coded: &Coded) {
+    let none = reader.counted(at, None).await.unwrap().unwrap();
+    assert_eq!((none.rows, none.counts), (1, Some(vec![coded.rows as u32])));
+    for (field, codes) in Field::ALL.into_iter().zip(&coded.fields) {
+        let counted = |codes: &Codes, counts: Option<&[u32]>| {
+            let mut found: BTreeMap<Option<String>, u32> = BTreeMap::new();
+            for (row, code) in codes.codes().iter().enumerate() {
+                let mut text = None;
+                codes.show(*code, &mut |shown| text = Some(shown.to_owned()));
+                *found.entry(text).or_default() += counts.map_or(1, |counts| counts[row]);
+            }
+            found.retain(|_, count| *count > 0);
+            found
+        };
+        let kinds = reader.counted(at, Some(field)).await.unwrap();
+        // Values that hardly repeat are not counted, and record ids have no dictionary.
+        let is_left_out = field == Field::RecordId || codes.kinds() * 2 > coded.rows;
+        assert!(kinds.is_some() || is_left_out, "{field:?}");
+        let Some(kinds) = kinds else { continue };
+        assert_eq!(counted(&kinds.fields[0], kinds.counts.as_deref()), counted(codes, None), "{field:?}");
+    }
 }
 
 fn row_time(coded: &Coded, row: usize) -> Timestamp {
