@@ -145,7 +145,8 @@ impl<T: Taker> Search<T> {
         let counts = |stream: &str| since(area, stream).is_some();
         let is_part = matches!(area.streams, Streams::Named(_));
         codes.streams |= is_part;
-        if !is_cut && let Some(columns) = self.kinds(reader, at, &codes, (first, last)).await? {
+        let is_one_time = |first, last| self.taker.is_one_time(first, last);
+        if !is_cut && let Some(columns) = kinds(reader, at, &codes, &is_one_time).await? {
             let rows = 0..columns.rows;
             self.taker.count(part, number, &Counted { columns: &columns, rows, streams: None })?;
             self.count(summary.rows(), 0);
