@@ -27,7 +27,7 @@ use super::tally::{Counted, Looks, Tally};
 use super::{Area, Order, Over, Place, Progress, Search, Stored, Taker, place_text, read_place};
 use crate::app::App;
 use crate::catalog::Failure;
-use crate::clock;
+use crate::clock::{self, Stopwatch};
 
 #[cfg(test)]
 mod tests;
@@ -44,8 +44,10 @@ pub(crate) const RESULT_BYTES_KEPT_MAX: usize = 64 << 20;
 pub(crate) const RUNNING_BYTES_MAX: usize = 256 << 20;
 /// Bytes that one thread gathers before it hands them over, beyond one event.
 const PART_BYTES: usize = 1 << 20;
-/// Pieces whose events alike are counted together before a query sees them: what is shown meanwhile lags by as many.
-const COUNTED_PIECES_MAX: usize = 8;
+/// How long events alike are counted together before a query sees them: what is shown meanwhile lags by it.
+const COUNTED_FOR_MAX: Duration = Duration::from_millis(250);
+/// How old the rows that are shown of a running query may be.
+const SHOWN_AGAIN_AFTER: Duration = Duration::from_millis(250);
 /// Bytes that a value of a result is counted with beyond its text and its column's name.
 const VALUE_BYTES: usize = 48;
 
@@ -219,8 +221,27 @@ struct State {
     bytes: usize,
     /// What is left once it has ended.
     results: Option<Arc<Vec<Rows>>>,
+    /// The rows that were made last while it ran, and since when.
+    so_far: Option<(Stopwatch, Arc<Vec<Rows>>)>,
     statistics: Statistics,
     ended: Option<Timestamp>,
+}
+
+impl State {
+    /// The rows of what is held. Making them may take moments, so those made a moment ago do.
+    fn rows_so_far(&mut self) -> Arc<Vec<Rows>> {
+        if let Some((since, rows)) = &self.so_far
+            && since.elapsed() < SHOWN_AGAIN_AFTER
+        {
+            return Arc::clone(rows);
+        }
+        // What is computed behind `stats` may take more than it may; then there is nothing to show yet.
+        let rows =
+            |answer: &Answer| Rows { rows: answer.run.rows().unwrap_or_default(), cut: answer.cut.clone() };
+        let rows = Arc::new(self.answers.iter().map(rows).collect());
+        self.so_far = Some((Stopwatch::start(), Arc::clone(&rows)));
+        rows
+    }
 }
 
 /// A query is not taken: too many run.
@@ -247,6 +268,7 @@ impl Queries {
             answers: asked.runs(),
             bytes: 0,
             results: None,
+            so_far: None,
             statistics: Statistics::default(),
             ended: None,
         };
@@ -324,19 +346,17 @@ impl Held {
 }
 
 impl Asking {
-    /// The query as it is now, with or without rows. Makes rows of what is held, which may take moments.
+    /// The query as it is now, with or without rows. While it runs, rows of what is held are made a few times a second,
+    /// which may take moments.
     pub(crate) fn shown(&self, with_rows: bool) -> Shown {
-        let state = self.state();
+        let mut state = self.state();
         let pieces = [&self.progress.pieces, &self.progress.pieces_total];
         let pieces = pieces.map(|count| count.load(Ordering::Relaxed));
-        let results = state.results.clone().filter(|_| with_rows).unwrap_or_else(|| {
-            // What is computed behind `stats` may take more than it may; then there is nothing to show yet.
-            let rows = |answer: &Answer| Rows {
-                rows: answer.run.rows().unwrap_or_default(),
-                cut: answer.cut.clone(),
-            };
-            Arc::new(state.answers.iter().filter(|_| with_rows).map(rows).collect())
-        });
+        let results = match &state.results {
+            _ if !with_rows => Arc::default(),
+            Some(results) => Arc::clone(results),
+            None => state.rows_so_far(),
+        };
         Shown {
             status: state.status.clone(),
             results,
@@ -453,7 +473,7 @@ impl Asking {
         found.map(|at| idle.swap_remove(at)).unwrap_or_else(|| Counts {
             area,
             tallies: self.asked.queries.iter().map(|_| Tally::default()).collect(),
-            pieces: 0,
+            since: Stopwatch::start(),
         })
     }
 
@@ -468,7 +488,7 @@ impl Asking {
                 answer.cut = Some(limit.to_string());
             }
         }
-        counts.pieces = 0;
+        counts.since = Stopwatch::start();
         self.go_on(answers)
     }
 
@@ -567,11 +587,11 @@ struct Gathered {
     counted: Option<Counts>,
 }
 
-/// Events alike of one area, counted for each query, and how many pieces went in.
+/// Events alike of one area, counted for each query, and since when.
 struct Counts {
     area: usize,
     tallies: Vec<Tally>,
-    pieces: usize,
+    since: Stopwatch,
 }
 
 impl Counts {
@@ -642,10 +662,9 @@ impl Taker for Reading {
     fn join(&self, mut part: Gathered) -> Result<(), Over> {
         let mut poured = Ok(());
         if let Some(counts) = &mut part.counted {
-            counts.pieces += 1;
             // Those of all log groups together hold about as much as one part.
             let bytes_max = PART_BYTES / self.asking.asked.areas.len().max(1);
-            if counts.pieces >= COUNTED_PIECES_MAX || counts.bytes() > bytes_max {
+            if counts.since.elapsed() > COUNTED_FOR_MAX || counts.bytes() > bytes_max {
                 poured = self.asking.pour(counts, &mut part.answers);
             }
         }

@@ -94,6 +94,8 @@ pub(super) struct Tally {
     fields: Vec<Texts>,
     /// By the numbers of time, stream and fields.
     counts: HashMap<Box<[u32]>, u64, RandomState>,
+    /// Those of the first time without a stream and with one field, by the field's number.
+    by_field: Vec<u64>,
     /// Events that no filter lets through.
     passed_over: u64,
     bytes: usize,
@@ -172,13 +174,25 @@ impl Tally {
                 });
                 key.push(*number);
             }
-            if let Some(held) = self.counts.get_mut(key.as_slice()) {
+            if let [0, 0, number] = key[..] {
+                self.count_by_field(number as usize, count);
+            } else if let Some(held) = self.counts.get_mut(key.as_slice()) {
                 *held += count;
             } else {
                 *bytes += KIND_BYTES + size_of_val(key.as_slice());
                 self.counts.insert(key.as_slice().into(), count);
             }
         }
+    }
+
+    fn count_by_field(&mut self, number: usize, count: u64) {
+        if let Some(held) = self.by_field.get_mut(number) {
+            *held += count;
+            return;
+        }
+        self.bytes += (number + 1 - self.by_field.len()) * size_of::<u64>();
+        self.by_field.resize(number + 1, 0);
+        self.by_field[number] = count;
     }
 
     fn time_number(&mut self, columns: &Coded, spans: &[Range<usize>], row: usize) -> u32 {
@@ -203,7 +217,11 @@ impl Tally {
     pub(super) fn pour(&mut self, looks: &Looks, group: &str, run: &mut Run) -> Result<(), RunError> {
         let tally = std::mem::take(self);
         run.pass_over(tally.passed_over);
-        for (key, count) in &tally.counts {
+        let by_field = (0_u32..).zip(&tally.by_field).filter(|(_, count)| **count > 0);
+        let by_field = by_field.map(|(number, count)| ([0, 0, number], *count));
+        let each = tally.counts.iter().map(|(key, count)| (&**key, *count));
+        let by_field: Vec<_> = by_field.collect();
+        for (key, count) in by_field.iter().map(|(key, count)| (&key[..], *count)).chain(each) {
             let (Some(time), Some(stream)) = (key.first(), key.get(1)) else { continue };
             let texts = key[2..].iter().zip(&tally.fields).map(|(number, texts)| texts.text(*number));
             let known = Known(looks.fields.iter().map(|(field, _)| *field).zip(texts).collect());
@@ -212,7 +230,7 @@ impl Tally {
             let subject = Subject::of_fields(Box::new(known), stream);
             // Nothing that has a place or an arrival is looked at.
             let row = Row { time, arrival: time, stream, group, ptr: &"", subject: &subject };
-            run.feed_many(&row, *count)?;
+            run.feed_many(&row, count)?;
         }
         Ok(())
     }

@@ -9,8 +9,8 @@ sound opens them past this.
 use std::sync::Arc;
 
 use parquet::file::metadata::ParquetMetaData;
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::OnceCell;
 
 use super::entry::FileEntry;
@@ -79,7 +79,15 @@ pub(super) struct Kept(Cache<Name, Arc<Opened>, Weight>);
 
 impl Default for Kept {
     fn default() -> Self {
-        Self(Cache::with_weighter(KEPT_FILES, KEPT_BYTES_MAX, Weight))
+        // One shard: of several, each would keep its part alone, and files are few and large.
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(KEPT_FILES)
+            .weight_capacity(KEPT_BYTES_MAX)
+            .shards(1)
+            .build()
+            .expect("capacities are given");
+        let (hashing, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
+        Self(Cache::with_options(options, Weight, hashing, lifecycle))
     }
 }
 

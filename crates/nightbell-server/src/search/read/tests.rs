@@ -269,7 +269,7 @@ fn recorded_events_are_counted_by_codes() {
         [
             "stats count(*) as n by Audit.User | sort n desc",
             "filter not ispresent(Audit.Share) | stats count(*) by bin(1h)",
-            "parse Audit.User '*\\\\*' as domain, name | stats count(*) by domain",
+            "parse Audit.User '*\\*' as domain, name | stats count(*) by domain",
             "filter Audit.User = 'nobody' | stats count(*)",
             "stats count(*) by datefloor(@timestamp, 1d), dateceil(@timestamp, 1mo)",
         ]
