@@ -383,7 +383,8 @@ class TestSubscriptions:
         with refused("ResourceNotFoundException"):
             logs.delete_subscription_filter(logGroupName=group, filterName="one")
         for destination, text in (
-            (f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f", "is not served by this version"),
+            (f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/f", "is not served by this version"),
+            (f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f", "Could not execute the lambda function"),
             (arn("nobody"), "Check if the given Firehose stream is in ACTIVE state"),
         ):
             with refused("InvalidParameterException", text):

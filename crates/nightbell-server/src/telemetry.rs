@@ -66,6 +66,10 @@ pub(crate) struct Telemetry {
     pub(crate) invocations: IntCounterVec,
     /// Attempts at events of functions by outcome: done, later, given_up, gone.
     pub(crate) function_events: IntCounterVec,
+    /// Subscription filters whose destination takes no more, so that they are behind.
+    pub(crate) subscriptions_behind: IntGauge,
+    /// Events that subscription filters matched and whose destination did not take them in time.
+    pub(crate) subscription_losses: IntCounter,
     /// Seconds from the arrival of an alarm's last event to the acceptance of its message.
     pub(crate) event_to_accepted: Histogram,
 }
@@ -134,6 +138,14 @@ impl Telemetry {
                 "Attempts at events that wait for functions, by outcome.",
                 "outcome",
                 &["done", "later", "given_up", "gone"],
+            ),
+            subscriptions_behind: make.gauge(
+                "subscriptions_behind",
+                "Subscription filters that are behind because their destination takes no more.",
+            ),
+            subscription_losses: make.counter(
+                "subscription_events_dropped_total",
+                "Events that a subscription filter matched and its destination did not take in time.",
             ),
             event_to_accepted: make.seconds(
                 "event_to_accepted_seconds",
