@@ -139,14 +139,8 @@ impl Telemetry {
                 "outcome",
                 &["done", "later", "given_up", "gone"],
             ),
-            subscriptions_behind: make.gauge(
-                "subscriptions_behind",
-                "Subscription filters that are behind because their destination takes no more.",
-            ),
-            subscription_losses: make.counter(
-                "subscription_events_dropped_total",
-                "Events that a subscription filter matched and its destination did not take in time.",
-            ),
+            subscriptions_behind: make.subscriptions_behind(),
+            subscription_losses: make.subscription_losses(),
             event_to_accepted: make.seconds(
                 "event_to_accepted_seconds",
                 "Seconds from the arrival of the last event behind an alarm to the acceptance of its message.",
@@ -182,6 +176,16 @@ impl Making<'_> {
 
     fn gauge(&self, name: &str, help: &str) -> IntGauge {
         self.registered(IntGauge::new(format!("nightbell_{name}"), help).expect("the name is sound"))
+    }
+
+    fn subscriptions_behind(&self) -> IntGauge {
+        let help = "Subscription filters that are behind because their destination takes no more.";
+        self.gauge("subscriptions_behind", help)
+    }
+
+    fn subscription_losses(&self) -> IntCounter {
+        let help = "Events that a subscription filter matched and its destination did not take in time.";
+        self.counter("subscription_events_dropped_total", help)
     }
 
     fn by(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {

@@ -29,6 +29,9 @@ pub(super) struct Held {
     pub(super) why: &'static str,
 }
 
+/// A filter, and of each log stream the batches that are its to look at, each with the number of its first event.
+type Theirs<'f, 'b> = (&'f Armed, BTreeMap<&'b str, Vec<(u32, &'b Batch)>>);
+
 /// What one step hands over.
 pub(super) struct Handing<'a> {
     app: &'a App,
@@ -48,7 +51,7 @@ pub(super) fn matches<'f>(
     filters: &'f ByGroup,
     goes: impl Fn(&FilterId) -> bool,
 ) -> Vec<(&'f Armed, Vec<Payload>)> {
-    let mut theirs: BTreeMap<FilterId, (&Armed, BTreeMap<&str, Vec<(u32, &Batch)>>)> = BTreeMap::new();
+    let mut theirs: BTreeMap<FilterId, Theirs<'_, '_>> = BTreeMap::new();
     let mut number = 0_u32;
     for batch in &block.batches {
         let first = number;
@@ -61,7 +64,7 @@ pub(super) fn matches<'f>(
             }
         }
     }
-    let payloads = |(armed, streams): (&'f Armed, BTreeMap<&str, Vec<(u32, &Batch)>>)| {
+    let payloads = |(armed, streams): Theirs<'f, '_>| {
         let of_stream = |batches: &Vec<_>| payload::of_stream(app, batches, armed, block.position.number());
         let payloads: Vec<Payload> = streams.values().flat_map(of_stream).collect();
         (!payloads.is_empty()).then_some((armed, payloads))
