@@ -471,6 +471,8 @@ class TestReceiver:
         assert self.post(receiving, wrong)[0] == 400, "F05"
         large = gzip.compress(self.body(b"x" * (8 << 20)))
         assert self.post(receiving, large, **{"content-encoding": "gzip"})[0] == 413, "F06"
+        status, told = self.post(receiving, b"x" * (20 << 20))
+        assert status == 413 and told["requestId"] == "id-1", "F06: it is read to its end, so the answer arrives"
         assert [self.post(receiving, self.body(b"twice"))[0] for _ in range(2)] == [200, 200], "F07"
         control = {"messageType": "CONTROL_MESSAGE", "owner": "CloudwatchLogs", "logGroup": "", "logStream": ""}
         control |= {"subscriptionFilters": [], "logEvents": [{"id": "", "timestamp": 1, "message": "CWL"}]}
