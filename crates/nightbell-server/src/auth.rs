@@ -16,6 +16,10 @@ use crate::app::App;
 use crate::aws::service::Service;
 use crate::keys::Found;
 
+pub(crate) use origin::Origin;
+
+mod origin;
+
 /// Longest name of a region.
 const REGION_BYTES_MAX: usize = 64;
 
@@ -35,14 +39,14 @@ pub(crate) enum Principal {
         /// Who it is.
         user: Arc<User>,
         /// Where the request came from; nothing for requests from inside.
-        from: Option<IpAddr>,
+        from: Option<Origin>,
     },
     /// A session of a role, by a temporary key.
     AssumedRole {
         /// What the key says of it.
         session: Arc<Session>,
         /// Where the request came from; nothing for requests from inside.
-        from: Option<IpAddr>,
+        from: Option<Origin>,
     },
 }
 
@@ -114,7 +118,7 @@ impl Principal {
     }
 
     /// Where the request came from, as far as policies may ask.
-    pub(crate) fn from(&self) -> Option<IpAddr> {
+    pub(crate) fn from(&self) -> Option<Origin> {
         match self {
             Self::Root | Self::Link => None,
             Self::User { from, .. } | Self::AssumedRole { from, .. } => *from,
@@ -134,13 +138,15 @@ pub(crate) struct Caller {
 /// Checks the signature over the request as it was received.
 pub(crate) fn check(app: &App, parts: &Parts, body: &[u8], now: Timestamp) -> Result<Caller, SigError> {
     let signed = sigv4::parse(parts)?;
-    let from = parts.extensions.get::<Peer>().map(|peer| peer.0);
+    let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
+    let trusted = app.installation.as_ref().map(|here| here.config.trusted_proxies.as_slice());
+    let from = peer.map(|peer| Origin::of(peer, &parts.headers, trusted.unwrap_or_default()));
     let found = found(app, &signed.access_key, signed.session_token.as_deref(), now)?;
     if !is_region(&signed.scope.region) {
         let text = "Credential should be scoped to a region of 1 to 64 letters, digits, '-' or '_'.";
         return Err(SigError::new(SigErrorKind::WrongScope, text));
     }
-    if signed.unsigned_payload && !from.is_some_and(|from| from.to_canonical().is_loopback()) {
+    if signed.unsigned_payload && !peer.is_some_and(|peer| peer.to_canonical().is_loopback()) {
         // Without TLS below us, a body that nobody signed is a body that anybody on the way wrote.
         let text = "The body must be signed: UNSIGNED-PAYLOAD is accepted from this machine only.";
         return Err(SigError::new(SigErrorKind::PayloadDiffers, text));

@@ -99,7 +99,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         subscribed: watch::Sender::new(Position::default()),
         subscriptions: Subscriptions::default(),
         buffers: Buffers::default(),
-        ways: Ways::new(config.streams.clone()),
+        ways: Ways::new(config.streams.clone(), web.endpoints()),
         judged: watch::Sender::new(Position::default()),
         records_followed: watch::Sender::new(None),
         outbox_bell: Notify::new(),
