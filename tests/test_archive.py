@@ -12,6 +12,7 @@ import pyarrow.parquet
 import pytest
 from support import aws, windows
 from support.bucket import BUCKET, KEY, SECRET, BucketServer
+from support.hook import authority
 from support.server import ACCESS_KEY, REPOSITORY, SECRET_KEY, run
 
 GROUP = "/aws/fsx/windows"
@@ -303,6 +304,33 @@ def test_an_archive_in_a_bucket_comes_and_goes(fresh, bucket, tmp_path):
     assert [f"site/one/{wrong['path']}" for wrong in bad["findings"]] == [name]
     log = server.log.read_text()
     assert SECRET not in log and KEY not in log
+
+
+def test_a_bucket_behind_tls_is_believed_by_the_named_authority_alone(fresh, tmp_path):
+    server = BucketServer(tmp_path, authority(tmp_path))
+    try:
+        key = tmp_path / "key"
+        key.write_text(f"{KEY}\n{SECRET}\n")
+        place = ["--archive", f"s3://{BUCKET}/site", "--archive-endpoint", server.url, "--archive-key-file", str(key)]
+        nightbell = fresh(*SOON, *place).start()
+        make_group(nightbell)
+        put(nightbell, ["kept"], aws.now_ms())
+        deadline = time.monotonic() + ARCHIVE_SECONDS_MAX
+        while "certificate" not in nightbell.log.read_text().lower():
+            assert time.monotonic() < deadline, nightbell.tail()
+            time.sleep(0.2)
+        assert server.objects() == [] and found(nightbell) == ["kept"], "what cannot be archived waits"
+        assert nightbell.stop() == 0
+        nightbell.arguments += ["--archive-ca-file", str(server.ca)]
+        nightbell.start()
+        deadline = time.monotonic() + ARCHIVE_SECONDS_MAX
+        while not any(name.endswith(".parquet") for name in server.objects()):
+            assert time.monotonic() < deadline, nightbell.tail()
+            time.sleep(0.2)
+        assert any(name.startswith("site/chain/") for name in server.objects())
+        assert found(nightbell) == ["kept"]
+    finally:
+        server.close()
 
 
 def test_retention_takes_events_out_of_answers_at_once_and_off_the_disk_soon(fresh, bucket, tmp_path):

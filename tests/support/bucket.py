@@ -6,6 +6,7 @@ What it holds lies in its memory, so being away is being stopped (SIGSTOP), or n
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -20,15 +21,18 @@ KEY, SECRET = "AKIABUCKET0000000000", "bucket/only/0123456789abcdefghijklmnopq"
 
 
 class BucketServer:
-    def __init__(self, folder):
+    def __init__(self, folder, authority=None):
+        """`authority` is what `hook.authority` made: with it, the server is spoken to over TLS."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.ca, certificate = authority or (None, None)
+        self.url = f"{'https' if authority else 'http'}://127.0.0.1:{self.port}"
+        secure = ["-c", str(certificate[0]), "-k", str(certificate[1])] if authority else []
         self.log = (folder / "moto.log").open("wb")
         program = "from moto.server import main; main()"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", program, "-H", "127.0.0.1", "-p", str(self.port)],
+            [sys.executable, "-c", program, "-H", "127.0.0.1", "-p", str(self.port), *secure],
             stdout=self.log,
             stderr=self.log,
             env={**os.environ, "MOTO_S3_CUSTOM_ENDPOINTS": self.url},
@@ -36,7 +40,8 @@ class BucketServer:
         deadline = time.monotonic() + START_SECONDS_MAX
         while True:
             try:
-                urllib.request.urlopen(f"{self.url}/moto-api/", timeout=5).close()
+                context = ssl.create_default_context(cafile=str(self.ca)) if authority else None
+                urllib.request.urlopen(f"{self.url}/moto-api/", timeout=5, context=context).close()
                 break
             except (urllib.error.URLError, OSError):
                 assert self.process.poll() is None and time.monotonic() < deadline, "moto did not start"
@@ -50,6 +55,7 @@ class BucketServer:
             endpoint_url=self.url,
             aws_access_key_id=KEY,
             aws_secret_access_key=SECRET,
+            verify=str(self.ca) if self.ca else None,
         )
 
     def objects(self) -> list[str]:
