@@ -23,6 +23,7 @@ use crate::functions::Functions;
 use crate::health::Health;
 use crate::installation::{self, Installation};
 use crate::keys::Keys;
+use crate::manage::buckets::Buckets;
 use crate::manage::filters::Compiled;
 use crate::manage::subscriptions::Subscriptions;
 use crate::manage::topics::Lanes;
@@ -98,6 +99,8 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         matched: watch::Sender::new(Position::default()),
         subscribed: watch::Sender::new(Position::default()),
         subscriptions: Subscriptions::default(),
+        buckets: Buckets::open(&installation::buckets_folder(&config.data))
+            .context("the folder of buckets cannot be opened")?,
         buffers: Buffers::default(),
         ways: Ways::new(config.streams.clone()),
         judged: watch::Sender::new(Position::default()),
@@ -127,12 +130,24 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         functions,
         emptied: AtomicU64::new(0),
     });
+    app.ways.belong_to(&app);
+    sweep_buckets(&app);
     let loops = run::Loops::start(&app, &stopping)?;
     let server = tokio::spawn(crate::listen::serve(Arc::clone(&app), listener, stopping));
     Ok(Running { app, address, key_made, store, stop, loops, server })
 }
 
-/// Makes the data folder and opens the store in it, which counts an archive on the same disk.
+/// Has contents of objects removed that a killed server left, while everything goes on.
+fn sweep_buckets(app: &Arc<App>) {
+    let app = Arc::clone(app);
+    tokio::task::spawn_blocking(move || match app.buckets.sweep(&app.records) {
+        Ok(0) => {}
+        Ok(removed) => info!(removed, "contents that no object names were removed"),
+        Err(failure) => warn!(error = %failure, "contents that no object names could not be looked for"),
+    });
+}
+
+/// Makes the data folder and opens the store in it, which counts buckets and an archive on the same disk.
 fn open_store(config: &Config) -> Result<Arc<LocalStore>> {
     // Events and mails are for the owner's eyes only.
     std::fs::DirBuilder::new()
@@ -141,11 +156,12 @@ fn open_store(config: &Config) -> Result<Arc<LocalStore>> {
         .create(&config.data)
         .with_context(|| format!("cannot make the data folder {}", config.data.display()))?;
     installation::refuse_half_restored(&config.data)?;
+    let buckets = installation::buckets_folder(&config.data);
     let options = Options {
         disk_bytes_max: config.disk_bytes_max.unwrap_or(0),
         counted_beside: match &config.archive {
-            ArchivePlace::Folder(folder) => Some(folder.clone()),
-            ArchivePlace::Bucket(_) => None,
+            ArchivePlace::Folder(folder) => vec![folder.clone(), buckets],
+            ArchivePlace::Bucket(_) => vec![buckets],
         },
         ..Options::default()
     };

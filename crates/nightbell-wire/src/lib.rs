@@ -16,6 +16,7 @@ pub mod deflate;
 mod encode;
 pub mod error;
 pub mod eventstream;
+pub mod http_date;
 pub mod inflate;
 mod json;
 pub mod percent;

@@ -101,8 +101,16 @@ fn what_is_no_chunked_body_is_refused() {
     let long = "1".repeat(CHUNK_LINE_BYTES_MAX + 1);
     let many = format!("0\r\n{}\r\n", "a:b\r\n".repeat(TRAILERS_MAX + 1));
     for text in [
-        "x\r\n", "-1\r\n", "+1\r\n", "\r\n", "5\nhello", "5\r\nhelloo\r\n0\r\n\r\n", "ffffffffffffffff\r\n", "0\r\nabc\r\n\r\n",
-        &long, &many,
+        "x\r\n",
+        "-1\r\n",
+        "+1\r\n",
+        "\r\n",
+        "5\nhello",
+        "5\r\nhelloo\r\n0\r\n\r\n",
+        "ffffffffffffffff\r\n",
+        "0\r\nabc\r\n\r\n",
+        &long,
+        &many,
     ] {
         let shown: String = text.chars().take(30).collect();
         assert!(read(Chunked::unsigned(), text.as_bytes(), usize::MAX).is_err(), "{shown}");
