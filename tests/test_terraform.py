@@ -13,7 +13,7 @@ from support.aws import client, unique
 # Files of the stacks that need buckets, or subscription filters to functions, which are not served yet.
 NOT_SERVED = {
     "files": set(),
-    "logons": {"archive.tf", "function.tf"},
+    "logons": {"function.tf"},
 }
 MAIL_SECONDS_MAX = 10
 # With slack for a busy test machine.

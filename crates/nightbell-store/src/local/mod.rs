@@ -126,6 +126,13 @@ impl LocalStore {
         self.inner.usage.add(bytes);
     }
 
+    /// Counts anew where the limit is reached, because something in one of these folders was removed.
+    pub fn freed_beside(&self) {
+        if self.inner.usage.is_full() {
+            self.inner.usage.measure();
+        }
+    }
+
     /// Why batches are refused now: the limit of the disk is reached, or the disk takes no writes.
     pub fn refusal(&self) -> Option<StoreError> {
         self.inner.usage.check().err().or_else(|| self.inner.queue.refused())

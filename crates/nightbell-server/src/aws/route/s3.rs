@@ -43,9 +43,7 @@ async fn dispatch(asked: Asked) -> Result<Response, S3Error> {
         "GetBucketEncryption" => asked.by(settings::get_bucket_encryption).await,
         "GetBucketLifecycleConfiguration" => asked.by(settings::get_bucket_lifecycle_configuration).await,
         "GetBucketLogging" => asked.by(settings::get_bucket_logging).await,
-        "GetBucketNotificationConfiguration" => {
-            asked.by(settings::get_bucket_notification_configuration).await
-        }
+        "GetBucketNotificationConfiguration" => asked.by(settings::get_bucket_notification).await,
         "GetBucketOwnershipControls" => asked.by(settings::get_bucket_ownership_controls).await,
         "PutBucketOwnershipControls" => asked.by(settings::put_bucket_ownership_controls).await,
         "GetBucketPolicy" => asked.by(settings::get_bucket_policy).await,

@@ -200,6 +200,13 @@ fn check_room(app: &App) -> Result<(), S3Error> {
     refusal.map_or(Ok(()), |refusal| Err(refusal.into()))
 }
 
+/// Says that contents were removed: where the disk was full, there may be room again.
+pub(super) fn freed(app: &App) {
+    if let Some(installation) = &app.installation {
+        installation.store.freed_beside();
+    }
+}
+
 /// A content that is written; nothing is made for one that is empty.
 #[derive(Default)]
 struct Writing {

@@ -152,7 +152,14 @@ pub(crate) async fn answer(app: Arc<App>, parts: Parts, body: Body) -> Response 
     let resource = parts.uri.path().to_owned();
     let mut response = match serve(&app, &parts, body).await {
         Ok(response) => response,
-        Err(error) => refuse(&error, &resource, &request_id, is_head),
+        Err(error) => {
+            let mut response = refuse(&error, &resource, &request_id, is_head);
+            if parts.headers.contains_key(http::header::EXPECT) {
+                // The body that waits to be asked for may never come: nothing else can come on this connection.
+                response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
+        }
     };
     let id = HeaderValue::try_from(&request_id).expect("hexadecimal digits");
     response.headers_mut().insert(REQUEST_ID, id);

@@ -9,7 +9,7 @@ use http::StatusCode;
 use uuid::Uuid;
 
 use super::checksum::{Algorithm, etag_of_parts};
-use super::content::{Expected, Reading, Source, Stored, store};
+use super::content::{Expected, Reading, Source, Stored, freed, store};
 use super::listing::Page;
 use super::objects::{put_checksum, quoted, show_checksum, source};
 use super::xml::{Node, Xml};
@@ -213,7 +213,11 @@ fn whole(completing: &Completing, content: Content, now: nightbell_core::time::T
 pub(in crate::aws) async fn abort_multipart_upload(cx: Cx, ask: Ask) -> Result<Response, S3Error> {
     let id = upload_id(&ask)?;
     let app = &cx.app;
-    tokio::task::block_in_place(|| uploads::abort(&app.buckets, &app.records, ask.bucket(), ask.key(), &id))?;
+    tokio::task::block_in_place(|| {
+        uploads::abort(&app.buckets, &app.records, ask.bucket(), ask.key(), &id)?;
+        freed(app);
+        Ok::<_, S3Error>(())
+    })?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 

@@ -10,7 +10,7 @@ use nightbell_wire::{http_date, percent};
 use serde_json::json;
 
 use super::checksum::Algorithm;
-use super::content::{Expected, Reading, Source, Stored, store};
+use super::content::{Expected, Reading, Source, Stored, freed, store};
 use super::xml::{Node, Xml};
 use super::{Ask, S3Error, described, document, empty, judge, precondition, set, settings};
 use crate::aws::Cx;
@@ -255,7 +255,9 @@ pub(in crate::aws) async fn delete_object(cx: Cx, ask: Ask) -> Result<Response, 
     let condition = precondition::of_change(&ask.headers)?;
     let (app, keys) = (&cx.app, [ask.key().to_owned()]);
     tokio::task::block_in_place(|| {
-        objects::remove(&app.buckets, &app.records, ask.bucket(), &keys, &condition)
+        objects::remove(&app.buckets, &app.records, ask.bucket(), &keys, &condition)?;
+        freed(app);
+        Ok::<_, S3Error>(())
     })?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
@@ -285,7 +287,9 @@ pub(in crate::aws) async fn delete_objects(cx: Cx, mut ask: Ask) -> Result<Respo
     }
     let condition = Condition::default();
     tokio::task::block_in_place(|| {
-        objects::remove(&app.buckets, &app.records, ask.bucket(), &keys, &condition)
+        objects::remove(&app.buckets, &app.records, ask.bucket(), &keys, &condition)?;
+        freed(app);
+        Ok::<_, S3Error>(())
     })?;
     let is_quiet = given.text_of("Quiet").is_some_and(|text| text.trim().eq_ignore_ascii_case("true"));
     let mut xml = Xml::answer("DeleteResult");

@@ -84,10 +84,7 @@ pub(in crate::aws) async fn get_bucket_logging(cx: Cx, ask: Ask) -> Result<Respo
     plain(&cx, &ask, "BucketLoggingStatus")
 }
 
-pub(in crate::aws) async fn get_bucket_notification_configuration(
-    cx: Cx,
-    ask: Ask,
-) -> Result<Response, S3Error> {
+pub(in crate::aws) async fn get_bucket_notification(cx: Cx, ask: Ask) -> Result<Response, S3Error> {
     plain(&cx, &ask, "NotificationConfiguration")
 }
 
