@@ -78,9 +78,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let channel = channel(config)?;
     let web = Web::new(config.web_trusted_pem.as_deref()).context("web_ca_file")?;
-    // The console has no pages yet, so messages carry no link to it.
-    let origin = Origin::new(&config.mail_from, None).context("mail_from")?;
-    let origin = origin.with_endpoint(&public_url).context("public_url")?;
+    let origin = origin(config, &public_url)?;
     let functions = tokio::task::block_in_place(|| Functions::start(config, address.port()))?;
     let (stop, stopping) = watch::channel(false);
     let records = Records::new(Arc::clone(&store) as Arc<dyn Catalog>);
@@ -99,8 +97,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         matched: watch::Sender::new(Position::default()),
         subscribed: watch::Sender::new(Position::default()),
         subscriptions: Subscriptions::default(),
-        buckets: Buckets::open(&installation::buckets_folder(&config.data))
-            .context("the folder of buckets cannot be opened")?,
+        buckets: open_buckets(config)?,
         buffers: Buffers::default(),
         ways: Ways::new(config.streams.clone()),
         judged: watch::Sender::new(Position::default()),
@@ -130,15 +127,27 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         functions,
         emptied: AtomicU64::new(0),
     });
-    app.ways.belong_to(&app);
-    sweep_buckets(&app);
+    begin_buckets(&app);
     let loops = run::Loops::start(&app, &stopping)?;
     let server = tokio::spawn(crate::listen::serve(Arc::clone(&app), listener, stopping));
     Ok(Running { app, address, key_made, store, stop, loops, server })
 }
 
-/// Has contents of objects removed that a killed server left, while everything goes on.
-fn sweep_buckets(app: &Arc<App>) {
+/// Who messages come from.
+fn origin(config: &Config, public_url: &str) -> Result<Origin> {
+    // The console has no pages yet, so messages carry no link to it.
+    let origin = Origin::new(&config.mail_from, None).context("mail_from")?;
+    origin.with_endpoint(public_url).context("public_url")
+}
+
+fn open_buckets(config: &Config) -> Result<Buckets> {
+    let folder = installation::buckets_folder(&config.data);
+    Buckets::open(&folder).with_context(|| format!("cannot open the buckets in {}", folder.display()))
+}
+
+/// Lets delivery streams find the buckets, and has contents removed that a killed server left, while everything goes on.
+fn begin_buckets(app: &Arc<App>) {
+    app.ways.belong_to(app);
     let app = Arc::clone(app);
     tokio::task::spawn_blocking(move || match app.buckets.sweep(&app.records) {
         Ok(0) => {}
