@@ -64,11 +64,24 @@ class TestConfiguration:
         assert alarm["AlarmArn"] == arn(name) and alarm["AlarmRule"] == f'ALARM("{a}") AND NOT OK({a})'
         assert alarm["AlarmDescription"] == "both <together>" and alarm["ActionsEnabled"] is False
         assert alarm["AlarmActions"] == alarm["OKActions"] == [topic]
-        assert alarm["ActionsSuppressor"] == arn(s)
+        assert alarm["ActionsSuppressor"] == s, "as it was given"
         assert alarm["ActionsSuppressorWaitPeriod"] == 60 and alarm["ActionsSuppressorExtensionPeriod"] == 30
         assert alarm["StateValue"] == "OK"
         assert alarm["StateReason"] == f"{arn(name)} was created and its alarm rule evaluates to OK"
         assert "ActionsSuppressedBy" not in alarm
+
+    def test_a_suppressor_is_shown_as_it_was_given(self, cw):
+        a, s = child(cw), child(cw)
+        periods = {"ActionsSuppressorWaitPeriod": 1, "ActionsSuppressorExtensionPeriod": 1}
+        name = put(cw, f"ALARM({a})", ActionsSuppressor=s, **periods)
+        cw.disable_alarm_actions(AlarmNames=[name])
+        assert composite(cw, name)["ActionsSuppressor"] == s
+        cw.put_composite_alarm(AlarmName=name, AlarmRule=f"ALARM({a})", ActionsSuppressor=arn(s), **periods)
+        assert composite(cw, name)["ActionsSuppressor"] == arn(s)
+        cw.put_composite_alarm(AlarmName=name, AlarmRule=f"ALARM({a})", ActionsSuppressor=s, **periods)
+        cw.delete_alarms(AlarmNames=[name])
+        cw.put_composite_alarm(AlarmName=name, AlarmRule=f"ALARM({a})")
+        assert "ActionsSuppressor" not in composite(cw, name)
 
     def test_listings_ask_for_one_kind_or_both(self, cw):
         a = child(cw)

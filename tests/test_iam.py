@@ -312,6 +312,65 @@ class TestPolicies:
                 with refused("AuthorizationError", status=403):
                     user.client("sns").list_topics()
 
+    def test_conditions_on_tags_of_the_resource(self, server, person, iam):
+        """Each service keeps tags in a place of its own."""
+        logs, sns, cw, ssm = (aws.client(server, name) for name in ("logs", "sns", "cloudwatch", "ssm"))
+        name = unique("tagged")
+        tags = [{"Key": "team", "Value": "red"}]
+        logs.create_log_group(logGroupName=name, tags={"team": "red"})
+        topic = sns.create_topic(Name=name, Tags=tags)["TopicArn"]
+        alarm = {"EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanThreshold", "Threshold": 1.0}
+        alarm |= {"Namespace": "n", "MetricName": "m", "Statistic": "Sum", "Period": 60}
+        cw.put_metric_alarm(AlarmName=name, Tags=tags, **alarm)
+        ssm.put_parameter(Name=name, Value="v", Type="String", Tags=tags)
+        iam.create_user(UserName=name, Tags=tags)
+        user = person()
+        calls = [
+            ("logs", lambda c: c.put_retention_policy(logGroupName=name, retentionInDays=1)),
+            ("sns", lambda c: c.get_topic_attributes(TopicArn=topic)),
+            ("cloudwatch", lambda c: c.disable_alarm_actions(AlarmNames=[name])),
+            ("ssm", lambda c: c.get_parameter(Name=name)),
+            ("iam", lambda c: c.get_user(UserName=name)),
+        ]
+        for team, allowed in (("red", True), ("blue", False)):
+            user.may(allow("*", Condition={"StringEquals": {"aws:ResourceTag/team": team}}))
+            for service, call in calls:
+                if allowed:
+                    call(user.client(service))
+                else:
+                    with refused(DENIED, status=(400, 403)):
+                        call(user.client(service))
+        user.may(allow("*"), deny("logs:*", Condition={"StringEquals": {"aws:ResourceTag/team": "red"}}))
+        with refused("AccessDeniedException"):
+            calls[0][1](user.client("logs"))
+        logs.untag_log_group(logGroupName=name, tags=["team"])
+        calls[0][1](user.client("logs"))
+
+    def test_conditions_on_tags_of_the_request(self, person):
+        """Who makes something must say whose it is, and may say no more."""
+        user = person()
+        rule = {
+            "StringEquals": {"aws:RequestTag/team": ["red", "blue"]},
+            "ForAllValues:StringEquals": {"aws:TagKeys": ["team", "job"]},
+        }
+        user.may(allow("*", Condition=rule))
+
+        def tags(**given):
+            return [{"Key": key, "Value": value} for key, value in given.items()]
+
+        makes = [
+            ("logs", lambda c, given: c.create_log_group(logGroupName=unique("t"), tags=given)),
+            ("sns", lambda c, given: c.create_topic(Name=unique("t"), Tags=tags(**given))),
+            ("iam", lambda c, given: c.create_user(UserName=unique("t"), Tags=tags(**given))),
+            ("ssm", lambda c, given: c.put_parameter(Name=unique("t"), Value="v", Type="String", Tags=tags(**given))),
+        ]
+        for service, make in makes:
+            make(user.client(service), {"team": "red"})
+            make(user.client(service), {"team": "blue", "job": "files"})
+            for given in ({"team": "green"}, {"job": "files"}, {"team": "red", "cost": "1"}):
+                with refused(DENIED, status=(400, 403)):
+                    make(user.client(service), given)
+
     def test_a_variable_stands_for_the_caller(self, person, iam):
         own = f"arn:aws:iam::{ACCOUNT}:user/${{aws:username}}"
         user, other = person(allow(["iam:GetUser", "iam:*AccessKey*"], own)), person()
@@ -468,6 +527,22 @@ class TestUsers:
         iam.delete_user(UserName=name)
         with refused("NoSuchEntity", f"The user with name {name} cannot be found.", status=404):
             iam.get_user(UserName=name)
+
+    def test_a_user_has_nothing_that_is_not_served(self, iam):
+        """What a tool looks for before it deletes a user with all that is its."""
+        name = unique("u")
+        iam.create_user(UserName=name)
+        assert iam.list_mfa_devices(UserName=name)["MFADevices"] == []
+        assert iam.list_virtual_mfa_devices(AssignmentStatus="Assigned")["VirtualMFADevices"] == []
+        assert iam.list_ssh_public_keys(UserName=name)["SSHPublicKeys"] == []
+        assert iam.list_service_specific_credentials(UserName=name)["ServiceSpecificCredentials"] == []
+        assert iam.list_signing_certificates(UserName=name)["Certificates"] == []
+        assert iam.list_groups_for_user(UserName=name)["Groups"] == []
+        for call in (iam.get_login_profile, iam.delete_login_profile):
+            with refused("NoSuchEntity", f"Login Profile for User {name} cannot be found.", status=404):
+                call(UserName=name)
+        with refused("NoSuchEntity", status=404):
+            iam.list_mfa_devices(UserName=unique("nobody"))
 
     def test_root_is_a_user_without_a_name(self, iam):
         assert iam.get_user()["User"]["Arn"] == f"arn:aws:iam::{ACCOUNT}:root"
@@ -710,6 +785,48 @@ class TestPayload:
         signer.add_auth(request)
         status, _, _ = aws.send(server, body, {k.lower(): v for k, v in request.headers.items()})
         assert status == 200
+
+
+class TestProxies:
+    """Where a request comes from, behind a proxy."""
+
+    def through(self, person, forwarded, protocol=None):
+        client = person.client("sns")
+
+        def forward(request, **_):
+            request.headers["X-Forwarded-For"] = forwarded
+            if protocol:
+                request.headers["X-Forwarded-Proto"] = protocol
+
+        # After signing, as a proxy does.
+        client.meta.events.register("before-send.sns", forward)
+        return client
+
+    @pytest.mark.parametrize("trusted", ["127.0.0.1", "10.0.0.0/8,127.0.0.0/8"])
+    def test_one_that_is_trusted_is_believed(self, fresh, trusted):
+        server = fresh("--trusted-proxies", trusted).start()
+        user = Person(server, aws.client(server, "iam"))
+        user.may(
+            allow(
+                "sns:ListTopics",
+                Condition={"IpAddress": {"aws:SourceIp": "198.51.100.0/24"}, "Bool": {"aws:SecureTransport": "true"}},
+            )
+        )
+        self.through(user, "198.51.100.7", "https").list_topics()
+        self.through(user, "6.6.6.6, 198.51.100.7", "https").list_topics()
+        for forwarded, protocol in (
+            ("198.51.100.7", "http"),
+            ("198.51.100.7, 6.6.6.6", "https"),
+            ("198.51.100.7, nonsense", "https"),
+        ):
+            with refused("AuthorizationError", status=403):
+                self.through(user, forwarded, protocol).list_topics()
+
+    def test_others_are_not(self, server, iam):
+        user = Person(server, iam)
+        user.may(allow("sns:ListTopics", Condition={"IpAddress": {"aws:SourceIp": "198.51.100.0/24"}}))
+        with refused("AuthorizationError", status=403):
+            self.through(user, "198.51.100.7").list_topics()
 
 
 def test_three_commands_of_the_command_line(server, group):

@@ -99,6 +99,15 @@ class TestGroups:
         [found] = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
         assert found["deletionProtectionEnabled"] is True
         assert len(logs.describe_log_streams(logGroupName=name)["logStreams"]) == 1
+        for identifier, protected in ((name, False), (found["logGroupArn"], True), (found["logGroupArn"], False)):
+            logs.put_log_group_deletion_protection(
+                logGroupIdentifier=identifier, deletionProtectionEnabled=protected
+            )
+            [shown] = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+            assert shown["deletionProtectionEnabled"] is protected
+        logs.delete_log_group(logGroupName=name)
+        with refused("ResourceNotFoundException"):
+            logs.put_log_group_deletion_protection(logGroupIdentifier=name, deletionProtectionEnabled=True)
 
     # Q08
     def test_groups_are_described_by_name(self, logs):

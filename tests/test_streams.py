@@ -10,16 +10,14 @@ import http.server
 import json
 import re
 import threading
-import time
 
 import pytest
 from support import aws
 from support.aws import refused, unique
 from support.bucket import BUCKET, KEY, SECRET, BucketServer
 from support.server import ACCOUNT, REGION
+from support.streams import ROLE, eventually, objects, s3
 
-WAIT_SECONDS_MAX = 30
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/delivery"
 
 
 @pytest.fixture(scope="module")
@@ -42,16 +40,6 @@ def firehose(streaming):
     return aws.client(streaming, "firehose")
 
 
-def s3(prefix, seconds=0, **more):
-    return {
-        "RoleARN": ROLE,
-        "BucketARN": f"arn:aws:s3:::{BUCKET}",
-        "Prefix": prefix,
-        "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": seconds},
-        **more,
-    }
-
-
 def stream(firehose, seconds=0, **more):
     """A stream into the bucket; its name and the prefix of its objects."""
     name = unique("s")
@@ -59,22 +47,6 @@ def stream(firehose, seconds=0, **more):
         DeliveryStreamName=name, ExtendedS3DestinationConfiguration=s3(f"{name}/", seconds, **more)
     )
     return name
-
-
-def objects(bucket, prefix):
-    """Keys and bodies below the prefix."""
-    client = bucket.client()
-    keys = [key for key in bucket.objects() if key.startswith(prefix)]
-    return {key: client.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
-
-
-def eventually(look, enough=bool):
-    """What `look` gives once it is enough."""
-    end = time.monotonic() + WAIT_SECONDS_MAX
-    while not enough(found := look()):
-        assert time.monotonic() < end, found
-        time.sleep(0.05)
-    return found
 
 
 def arn(name):
@@ -383,7 +355,8 @@ class TestSubscriptions:
         with refused("ResourceNotFoundException"):
             logs.delete_subscription_filter(logGroupName=group, filterName="one")
         for destination, text in (
-            (f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f", "is not served by this version"),
+            (f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/f", "is not served by this version"),
+            (f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f", "Could not execute the lambda function"),
             (arn("nobody"), "Check if the given Firehose stream is in ACTIVE state"),
         ):
             with refused("InvalidParameterException", text):
@@ -498,6 +471,8 @@ class TestReceiver:
         assert self.post(receiving, wrong)[0] == 400, "F05"
         large = gzip.compress(self.body(b"x" * (8 << 20)))
         assert self.post(receiving, large, **{"content-encoding": "gzip"})[0] == 413, "F06"
+        status, told = self.post(receiving, b"x" * (20 << 20))
+        assert status == 413 and told["requestId"] == "id-1", "F06: it is read to its end, so the answer arrives"
         assert [self.post(receiving, self.body(b"twice"))[0] for _ in range(2)] == [200, 200], "F07"
         control = {"messageType": "CONTROL_MESSAGE", "owner": "CloudwatchLogs", "logGroup": "", "logStream": ""}
         control |= {"subscriptionFilters": [], "logEvents": [{"id": "", "timestamp": 1, "message": "CWL"}]}

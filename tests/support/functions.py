@@ -81,8 +81,8 @@ def zipped(**files: str) -> bytes:
 
 
 def make(client, source: str, runtime: str = "python3.11", file: str | None = None, **more) -> str:
-    """A function of one file with the function `handler`; gives its name."""
-    name = aws.unique("f")
+    """A function of one file with the function `handler`, of a name of its own unless one is given; gives its name."""
+    name = more.pop("name", None) or aws.unique("f")
     file = file or ("h__py" if runtime.startswith("python") else "h__js")
     client.create_function(
         FunctionName=name,

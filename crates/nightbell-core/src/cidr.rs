@@ -6,14 +6,14 @@ use std::net::IpAddr;
 
 /// A range; an address alone is the range of itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Cidr {
+pub struct Cidr {
     address: IpAddr,
     bits: u8,
 }
 
 impl Cidr {
     /// Reads an address or a range.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let (address, bits) = match text.split_once('/') {
             Some((address, bits)) => (address, Some(bits.parse::<u8>().ok()?)),
             None => (text, None),
@@ -25,7 +25,7 @@ impl Cidr {
     }
 
     /// Whether the address lies in the range; both are of one family, or it does not.
-    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+    pub fn contains(&self, address: IpAddr) -> bool {
         let bits = u32::from(self.bits);
         match (address.to_canonical(), self.address) {
             (IpAddr::V4(address), IpAddr::V4(range)) => {

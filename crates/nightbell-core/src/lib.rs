@@ -12,7 +12,7 @@ pub mod alarm;
 pub mod anomaly;
 pub mod backtest;
 pub mod budget;
-mod cidr;
+pub mod cidr;
 pub mod delivery;
 pub mod delivery_policy;
 pub mod distinct;

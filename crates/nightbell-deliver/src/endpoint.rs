@@ -1,24 +1,24 @@
 /*!
 HTTP endpoints: one request with a body, once, and what the answer says. Knows no format of body or answer.
 
-Redirects are not followed. What a header holds is in no error and no `Debug`.
+The client is [`crate::Web`]'s: it trusts the same certificates, follows no redirect and reaches no address that only this machine should.
+What a header or an address holds is in no error and no `Debug`.
 */
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::message::clean_line;
-use crate::{REASON_CHARS_MAX, SendError};
+use reqwest::{Client, Url};
 
-/// How long it may take to reach an endpoint.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::SendError;
+use crate::web::{check, told};
+
 /// Bytes of an answer that are read ("HTTP endpoint delivery request and response specifications").
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// Asks endpoints; keeps connections open.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Endpoints {
-    client: OnceLock<Result<reqwest::Client, String>>,
+    client: Client,
 }
 
 /// A request to an endpoint.
@@ -45,13 +45,21 @@ pub struct Answer {
 }
 
 impl Endpoints {
+    pub(crate) fn over(client: Client) -> Self {
+        Self { client }
+    }
+
     /// Sends `request` by POST, once.
     ///
     /// # Errors
     ///
     /// [`SendError::Later`] where there is no answer, [`SendError::Never`] for a request that cannot be made.
     pub async fn post(&self, request: Request) -> Result<Answer, SendError> {
-        let mut builder = self.client()?.post(&request.url).timeout(request.timeout).body(request.body);
+        let never = |reason: String| SendError::Never { reason };
+        let url = Url::parse(&request.url)
+            .map_err(|error| never(format!("the endpoint is no address: {error}")))?;
+        check(&url).map_err(|error| never(error.to_string()))?;
+        let mut builder = self.client.post(url).timeout(request.timeout).body(request.body);
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }
@@ -69,34 +77,11 @@ impl Endpoints {
         }
         Ok(Answer { status, content_type, body })
     }
-
-    /// Made when it is first needed: a machine whose certificates cannot be read lacks nothing until then.
-    fn client(&self) -> Result<&reqwest::Client, SendError> {
-        let made = self.client.get_or_init(|| {
-            // TLS takes the provider that the process has; one that is there already is as good.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-            reqwest::Client::builder()
-                .connect_timeout(CONNECT_TIMEOUT)
-                .redirect(reqwest::redirect::Policy::none())
-                .no_proxy()
-                .build()
-                .map_err(|error| error.to_string())
-        });
-        made.as_ref().map_err(|reason| SendError::Later { reason: reason.clone(), not_before: None })
-    }
 }
 
 fn refused(error: &reqwest::Error) -> SendError {
-    let mut told = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        told += &format!(": {next}");
-        cause = next.source();
-    }
-    let reason = clean_line(&told, REASON_CHARS_MAX);
     if error.is_builder() {
-        SendError::Never { reason }
-    } else {
-        SendError::Later { reason, not_before: None }
+        return SendError::Never { reason: "a header cannot be sent".to_owned() };
     }
+    SendError::Later { reason: told(error), not_before: None }
 }

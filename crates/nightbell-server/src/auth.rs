@@ -16,6 +16,10 @@ use crate::app::App;
 use crate::aws::service::Service;
 use crate::keys::Found;
 
+pub(crate) use origin::Origin;
+
+mod origin;
+
 /// Longest name of a region.
 const REGION_BYTES_MAX: usize = 64;
 
@@ -35,14 +39,14 @@ pub(crate) enum Principal {
         /// Who it is.
         user: Arc<User>,
         /// Where the request came from; nothing for requests from inside.
-        from: Option<IpAddr>,
+        from: Option<Origin>,
     },
     /// A session of a role, by a temporary key.
     AssumedRole {
         /// What the key says of it.
         session: Arc<Session>,
         /// Where the request came from; nothing for requests from inside.
-        from: Option<IpAddr>,
+        from: Option<Origin>,
     },
 }
 
@@ -114,7 +118,7 @@ impl Principal {
     }
 
     /// Where the request came from, as far as policies may ask.
-    pub(crate) fn from(&self) -> Option<IpAddr> {
+    pub(crate) fn from(&self) -> Option<Origin> {
         match self {
             Self::Root | Self::Link => None,
             Self::User { from, .. } | Self::AssumedRole { from, .. } => *from,
@@ -176,8 +180,8 @@ fn check_region(signed: &sigv4::Signed) -> Result<(), SigError> {
 
 /// Refuses a body that nobody signed, unless it comes from this machine: without TLS below us, anybody on the way may have written it.
 fn refuse_unsigned_body(parts: &Parts) -> Result<(), SigError> {
-    let from = parts.extensions.get::<Peer>().map(|peer| peer.0);
-    if from.is_some_and(|from| from.to_canonical().is_loopback()) {
+    let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
+    if peer.is_some_and(|peer| peer.to_canonical().is_loopback()) {
         return Ok(());
     }
     let text = "The body must be signed: UNSIGNED-PAYLOAD is accepted from this machine only.";
@@ -186,7 +190,9 @@ fn refuse_unsigned_body(parts: &Parts) -> Result<(), SigError> {
 
 /// Who the holder of a key is.
 fn principal(app: &App, parts: &Parts, holder: Holder, signed: &sigv4::Signed, now: Timestamp) -> Principal {
-    let from = parts.extensions.get::<Peer>().map(|peer| peer.0);
+    let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
+    let trusted = app.installation.as_ref().map(|here| here.config.trusted_proxies.as_slice());
+    let from = peer.map(|peer| Origin::of(peer, &parts.headers, trusted.unwrap_or_default()));
     match holder {
         Holder::Root => Principal::Root,
         Holder::User(user) => {

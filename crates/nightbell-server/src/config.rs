@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::{Args, FromArgMatches};
 use nightbell_core::alarm::contributors::CONTRIBUTORS_MAX;
+use nightbell_core::cidr::Cidr;
 use nightbell_deliver::smtp::SmtpConfig;
 use serde::Deserialize;
 
@@ -108,7 +109,7 @@ pub(crate) struct Settings {
     #[arg(long, env = "NIGHTBELL_SMTP_CA_FILE", value_name = "FILE")]
     pub(crate) smtp_ca_file: Option<PathBuf>,
 
-    /// Certificates (PEM) to trust at web endpoints of topics, beside the system's
+    /// Certificates (PEM) to trust at web endpoints of topics and delivery streams, beside the system's
     #[arg(long, env = "NIGHTBELL_WEB_CA_FILE", value_name = "FILE")]
     pub(crate) web_ca_file: Option<PathBuf>,
 
@@ -131,6 +132,10 @@ pub(crate) struct Settings {
     /// Domains and addresses in whose name SES sends without asking, separated by commas (default: none)
     #[arg(long, env = "NIGHTBELL_SES_VERIFIED", value_delimiter = ',', value_name = "NAMES")]
     pub(crate) ses_verified: Option<Vec<String>>,
+
+    /// Proxies whose X-Forwarded-For is believed: addresses and ranges, separated by commas (default: none)
+    #[arg(long, env = "NIGHTBELL_TRUSTED_PROXIES", value_delimiter = ',', value_name = "RANGES")]
+    pub(crate) trusted_proxies: Option<Vec<String>>,
 
     /// Address of this server in links of mails (default: http://ADDR:PORT)
     #[arg(long, env = "NIGHTBELL_PUBLIC_URL", value_name = "URL")]
@@ -214,6 +219,8 @@ pub(crate) struct Config {
     pub(crate) receiver_key: Option<Secret>,
     /// Domains and addresses in whose name mail may be sent.
     pub(crate) ses_verified: Vec<String>,
+    /// Proxies that are believed where requests come from.
+    pub(crate) trusted_proxies: Vec<Cidr>,
     /// Base of links in mails; `None` until the port is known.
     pub(crate) public_url: Option<String>,
     /// 12 digits.
@@ -270,6 +277,7 @@ impl Settings {
             streams_key_file: self.streams_key_file.or(below.streams_key_file),
             receiver_key_file: self.receiver_key_file.or(below.receiver_key_file),
             ses_verified: self.ses_verified.or(below.ses_verified),
+            trusted_proxies: self.trusted_proxies.or(below.trusted_proxies),
             public_url: self.public_url.or(below.public_url),
             account_id: self.account_id.or(below.account_id),
             region: self.region.or(below.region),
@@ -354,6 +362,7 @@ impl Settings {
             streams: archive::streams(self)?,
             receiver_key: self.receiver_key()?,
             ses_verified: self.senders()?,
+            trusted_proxies: self.proxies()?,
             public_url,
             account,
             region: self.region_name()?,
@@ -402,6 +411,17 @@ impl Settings {
             .map(|name| {
                 identities::normal(name)
                     .with_context(|| format!("ses_verified: {name:?} is neither a domain nor a mail address"))
+            })
+            .collect()
+    }
+
+    fn proxies(&self) -> Result<Vec<Cidr>> {
+        let given = self.trusted_proxies.iter().flatten();
+        given
+            .map(|range| {
+                Cidr::parse(range.trim()).with_context(|| {
+                    format!("trusted_proxies: {range:?} is no address and no range, as 203.0.113.0/24")
+                })
             })
             .collect()
     }
@@ -465,6 +485,7 @@ mod tests {
             ("public_url = \"ftp://x\"", "public_url"),
             ("streams_endpoint = \"nowhere\"", "streams_endpoint"),
             ("ses_verified = [\"a b\"]", "ses_verified"),
+            ("trusted_proxies = [\"10.0.0.0/33\"]", "trusted_proxies"),
             ("archive = \"s3://x\"", "archive"),
             ("archive_after = \"soon\"", "archive_after"),
             ("archive_head_topic = \"heads\"", "archive_head_topic"),

@@ -46,6 +46,10 @@ const UNSIGNED_BYTES_MAX: usize = 64 << 10;
 pub(crate) const INFLATED_BYTES_MAX: usize = 8 << 20;
 /// Bytes that are set aside for a body before any of it has come.
 const BODY_BYTES_AT_ONCE: usize = 64 << 10;
+/// Bytes of a body that is too large which are read and thrown away, so that its sender comes to read the answer.
+const DRAINED_BYTES_MAX: usize = 64 << 20;
+/// How long that may take.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long a body may take to arrive.
 const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long the headers of a request may take to arrive, and a connection may be idle before.
@@ -162,7 +166,12 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
     // A body is worth its memory only where its sender names a key of ours.
     let bytes_max = auth::claimed_service(&app, &parts, clock::now())
         .map_or(UNSIGNED_BYTES_MAX, |service| Service::body_bytes_max(&service));
-    let body = match read_body(&parts.headers, body, bytes_max).await {
+    // Nobody reads on for strangers.
+    let read = match bytes_max {
+        UNSIGNED_BYTES_MAX => read_body(&parts.headers, body, bytes_max).await,
+        _ => read_known_body(&parts.headers, body, bytes_max).await,
+    };
+    let body = match read {
         Ok(body) => body,
         Err(error) => {
             let frame = frame(protocol_of(&parts), "Error", None, &request_id);
@@ -308,6 +317,39 @@ fn service_and_region(
 
 /// Reads a body, at most `bytes_max` of it and for at most [`BODY_TIME_MAX`].
 pub(crate) async fn read_body(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
+    read_stream(headers, &mut body.into_data_stream(), bytes_max).await
+}
+
+/// As [`read_body`], from a sender that names a key of ours: where it sends too much, that is read and thrown away within bounds. A
+/// connection that is closed while bytes are on their way takes the answer with it.
+pub(crate) async fn read_known_body(
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+) -> Result<Bytes, ApiError> {
+    let mut stream = body.into_data_stream();
+    let read = read_stream(headers, &mut stream, bytes_max).await;
+    // Who asks before sending is told before sending.
+    if read.as_ref().is_err_and(|error| error.status == 413) && !headers.contains_key(http::header::EXPECT) {
+        let drain = async {
+            let mut bytes = 0;
+            while let Some(Ok(chunk)) = stream.next().await {
+                bytes += chunk.len();
+                if bytes > DRAINED_BYTES_MAX {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(DRAIN_TIME_MAX, drain).await;
+    }
+    read
+}
+
+async fn read_stream(
+    headers: &HeaderMap,
+    stream: &mut axum::body::BodyDataStream,
+    bytes_max: usize,
+) -> Result<Bytes, ApiError> {
     let too_large = || ApiError {
         status: 413,
         code: "RequestEntityTooLarge",
@@ -320,7 +362,6 @@ pub(crate) async fn read_body(headers: &HeaderMap, body: Body, bytes_max: usize)
         return Err(too_large());
     }
     let read = async {
-        let mut stream = body.into_data_stream();
         let mut all = BytesMut::with_capacity((told.unwrap_or(0) as usize).min(BODY_BYTES_AT_ONCE));
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|_| ApiError::sender("IncompleteBody", "The body ended early"))?;

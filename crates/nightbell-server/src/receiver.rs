@@ -27,7 +27,7 @@ use tracing::{error, warn};
 use crate::app::App;
 use crate::auth::is_region;
 use crate::catalog::Failure;
-use crate::listen::{BODY_BYTES_MAX, INFLATED_BYTES_MAX, inflate, read_body};
+use crate::listen::{BODY_BYTES_MAX, INFLATED_BYTES_MAX, inflate, read_known_body};
 use crate::manage::Refusal;
 use crate::manage::groups::{self, GroupOptions};
 use crate::{clock, intake};
@@ -68,7 +68,7 @@ async fn receive(app: &Arc<App>, parts: &Parts, body: Body, id: &str) -> Result<
     }
     check_key(app, parts)?;
     let group = group(parts)?;
-    let received = read_body(&parts.headers, body, BODY_BYTES_MAX).await.map_err(|error| {
+    let received = read_known_body(&parts.headers, body, BODY_BYTES_MAX).await.map_err(|error| {
         (StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST), error.message)
     })?;
     let inflated = inflate(&parts.headers, &received).map_err(|error| {

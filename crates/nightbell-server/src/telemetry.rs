@@ -66,6 +66,10 @@ pub(crate) struct Telemetry {
     pub(crate) invocations: IntCounterVec,
     /// Attempts at events of functions by outcome: done, later, given_up, gone.
     pub(crate) function_events: IntCounterVec,
+    /// Subscription filters whose destination takes no more, so that they are behind.
+    pub(crate) subscriptions_behind: IntGauge,
+    /// Events that subscription filters matched and whose destination did not take them in time.
+    pub(crate) subscription_losses: IntCounter,
     /// Seconds from the arrival of an alarm's last event to the acceptance of its message.
     pub(crate) event_to_accepted: Histogram,
 }
@@ -135,6 +139,8 @@ impl Telemetry {
                 "outcome",
                 &["done", "later", "given_up", "gone"],
             ),
+            subscriptions_behind: make.subscriptions_behind(),
+            subscription_losses: make.subscription_losses(),
             event_to_accepted: make.seconds(
                 "event_to_accepted_seconds",
                 "Seconds from the arrival of the last event behind an alarm to the acceptance of its message.",
@@ -170,6 +176,16 @@ impl Making<'_> {
 
     fn gauge(&self, name: &str, help: &str) -> IntGauge {
         self.registered(IntGauge::new(format!("nightbell_{name}"), help).expect("the name is sound"))
+    }
+
+    fn subscriptions_behind(&self) -> IntGauge {
+        let help = "Subscription filters that are behind because their destination takes no more.";
+        self.gauge("subscriptions_behind", help)
+    }
+
+    fn subscription_losses(&self) -> IntCounter {
+        let help = "Events that a subscription filter matched and its destination did not take in time.";
+        self.counter("subscription_events_dropped_total", help)
     }
 
     fn by(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {

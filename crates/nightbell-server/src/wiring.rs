@@ -68,12 +68,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         .await
         .with_context(|| format!("cannot listen on {}; is another server running there?", config.listen))?;
     let address = listener.local_addr().context("a bound listener has an address")?;
-    if config.allow_reset {
-        warn!("POST /_nightbell/reset empties everything: allow_reset is on");
-    }
-    if !address.ip().is_loopback() {
-        warn!(%address, "listening beyond this machine without TLS; put a TLS proxy in front");
-    }
+    warn_of_openness(config, address);
     let archive = adoption::open_archive(config, &store).await?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let channel = channel(config)?;
@@ -99,7 +94,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         subscriptions: Subscriptions::default(),
         buckets: open_buckets(config)?,
         buffers: Buffers::default(),
-        ways: Ways::new(config.streams.clone()),
+        ways: Ways::new(config.streams.clone(), web.endpoints()),
         judged: watch::Sender::new(Position::default()),
         records_followed: watch::Sender::new(None),
         outbox_bell: Notify::new(),
@@ -131,6 +126,16 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     let loops = run::Loops::start(&app, &stopping)?;
     let server = tokio::spawn(crate::listen::serve(Arc::clone(&app), listener, stopping));
     Ok(Running { app, address, key_made, store, stop, loops, server })
+}
+
+/// Says what others may do that an operator should know of.
+fn warn_of_openness(config: &Config, address: std::net::SocketAddr) {
+    if config.allow_reset {
+        warn!("POST /_nightbell/reset empties everything: allow_reset is on");
+    }
+    if !address.ip().is_loopback() {
+        warn!(%address, "listening beyond this machine without TLS; put a TLS proxy in front");
+    }
 }
 
 /// Who messages come from.

@@ -31,6 +31,7 @@ pub enum PolicyKind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     statements: Vec<Statement>,
+    asks_for_tags: bool,
 }
 
 /// One statement.
@@ -134,7 +135,14 @@ impl Policy {
             let message = "Statement IDs (SID) in a single policy must be unique.";
             return Err(PolicyError::new(message, format!("The Sid {twice:?} stands twice.")));
         }
-        Ok(Self { statements })
+        // An escape may hide the word, so it counts as one.
+        let asks_for_tags = text.to_ascii_lowercase().contains("tag") || text.contains("\\u");
+        Ok(Self { statements, asks_for_tags })
+    }
+
+    /// Whether a condition or a variable may speak of tags; where none does, nobody has to look them up.
+    pub fn asks_for_tags(&self) -> bool {
+        self.asks_for_tags
     }
 
     pub(super) fn statements(&self) -> &[Statement] {

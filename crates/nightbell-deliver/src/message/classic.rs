@@ -17,10 +17,12 @@ use nightbell_core::alarm::{
 use super::text;
 
 pub use composite::{composite_json, composite_subject};
+pub use event::{Before, alarm_event, composite_event};
 
 pub(crate) use composite::composite_text;
 
 mod composite;
+mod event;
 mod metrics;
 
 /// Characters of a classic subject.

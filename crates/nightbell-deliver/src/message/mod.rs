@@ -11,7 +11,8 @@ use nightbell_core::time::Timestamp;
 pub(crate) use text::{line as clean_line, line_of_ends as clean_ends, number as clean_number};
 
 pub use classic::{
-    CLASSIC_SUBJECT_CHARS_MAX, alarm_json, alarm_subject, composite_json, composite_subject, region_name,
+    Before, CLASSIC_SUBJECT_CHARS_MAX, alarm_event, alarm_json, alarm_subject, composite_event,
+    composite_json, composite_subject, region_name,
 };
 pub use enclosed::{Attachment, ENCLOSED_BYTES_MAX, ENCLOSED_EVENTS_MAX, RawEvent};
 pub use pictures::{PICTURES_MAX, Pictures};

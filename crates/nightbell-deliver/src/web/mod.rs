@@ -18,6 +18,7 @@ use rustls::{ClientConfig, RootCertStore};
 pub use document::{Bearer, Document, Spoken, function_event};
 pub use signing::{SignatureVersion, SigningError, SigningKey};
 
+use crate::endpoint::Endpoints;
 use crate::message::clean_line;
 use crate::{REASON_CHARS_MAX, Receipt, SendError};
 
@@ -94,6 +95,11 @@ impl Web {
         Ok(Self { client })
     }
 
+    /// What asks endpoints that give an answer to read: by the same rules, over the same connections.
+    pub fn endpoints(&self) -> Endpoints {
+        Endpoints::over(self.client.clone())
+    }
+
     /// Sends once. No error names the address, which may hold a password.
     ///
     /// # Errors
@@ -137,7 +143,7 @@ fn later(reason: String) -> SendError {
 }
 
 /// What went wrong, without the address.
-fn told(error: &reqwest::Error) -> String {
+pub(crate) fn told(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "the endpoint did not answer in time".to_owned();
     }
@@ -201,7 +207,7 @@ pub fn check_url(text: &str, protocol: &str) -> Result<(), InvalidUrl> {
     check(&Url::parse(text).map_err(|_| InvalidUrl::Address)?)
 }
 
-fn check(url: &Url) -> Result<(), InvalidUrl> {
+pub(crate) fn check(url: &Url) -> Result<(), InvalidUrl> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(InvalidUrl::Protocol);
     }

@@ -130,7 +130,11 @@ pub(super) async fn describe_alarms(
     for one in shown {
         match one {
             Found::Metric(alarm, runtime) => metric_alarms.push(entry::of_metric(alarm, runtime)),
-            Found::Composite(alarm, runtime) => composite_alarms.push(entry::of_composite(alarm, runtime)),
+            Found::Composite(alarm, runtime) => {
+                let suppressor = composites::suppressor_given(&cx.app.records, &alarm);
+                let suppressor = suppressor.map_err(|failure| no(failure.into()))?;
+                composite_alarms.push(entry::of_composite(alarm, runtime, suppressor));
+            }
         }
     }
     Ok(DescribeAlarmsResponse { composite_alarms, metric_alarms, next_token })

@@ -55,7 +55,8 @@ pub(super) async fn put_composite_alarm(cx: Cx, request: PutCompositeAlarmReques
         suppressor,
         updated: cx.now,
     };
-    let position = composites::put(&cx.app.records, &alarm, &tags, cx.now).map_err(no)?;
+    let given = request.actions_suppressor.as_deref();
+    let position = composites::put(&cx.app.records, &alarm, given, &tags, cx.now).map_err(no)?;
     cx.judged(position).await;
     Ok(())
 }

@@ -130,8 +130,12 @@ pub(super) fn of_metric(alarm: MetricAlarm, runtime: Runtime) -> AlarmEntry {
     }
 }
 
-/// A composite alarm in its state.
-pub(super) fn of_composite(alarm: CompositeAlarm, runtime: CompositeRuntime) -> AlarmEntry {
+/// A composite alarm in its state, with its suppressor as it was given.
+pub(super) fn of_composite(
+    alarm: CompositeAlarm,
+    runtime: CompositeRuntime,
+    suppressor: Option<String>,
+) -> AlarmEntry {
     let (by, reason) = runtime.held.map(|held| (held.by.name(), held.reason)).unzip();
     let (wait, extension) =
         alarm.suppressor.as_ref().map(|suppressor| (suppressor.wait_s, suppressor.extension_s)).unzip();
@@ -139,7 +143,7 @@ pub(super) fn of_composite(alarm: CompositeAlarm, runtime: CompositeRuntime) -> 
         alarm_rule: Some(alarm.rule),
         actions_suppressed_by: by,
         actions_suppressed_reason: reason,
-        actions_suppressor: alarm.suppressor.map(|suppressor| suppressor.alarm_arn),
+        actions_suppressor: suppressor,
         actions_suppressor_wait_period: wait,
         actions_suppressor_extension_period: extension,
         ..common!(alarm, runtime)

@@ -155,9 +155,10 @@ fn destination(members: Map<String, Value>, ending: &str) -> Result<(Kind, Map<S
         let kind = match name {
             "ExtendedS3Destination" | "S3Destination" => Kind::S3,
             "HttpEndpointDestination" => Kind::Http,
+            "SplunkDestination" => Kind::Splunk,
             _ => {
                 return Err(invalid(format!(
-                    "{member} is not served by this version; use ExtendedS3 or HttpEndpoint"
+                    "{member} is not served by this version; use ExtendedS3, HttpEndpoint or Splunk"
                 )));
             }
         };
@@ -167,7 +168,8 @@ fn destination(members: Map<String, Value>, ending: &str) -> Result<(Kind, Map<S
     }
     found.ok_or_else(|| {
         invalid(format!(
-            "A destination is missing: give ExtendedS3Destination{ending} or HttpEndpointDestination{ending}"
+            "A destination is missing: give ExtendedS3Destination{ending}, HttpEndpointDestination{ending} or \
+             SplunkDestination{ending}"
         ))
     })
 }
@@ -258,22 +260,43 @@ fn shown(kind: Kind, destination: Map<String, Value>) -> Value {
             })
         }
         Kind::Http => {
-            let mut described = destination;
-            let backup = described.remove("S3Configuration").and_then(|given| given.as_object().cloned());
-            described
-                .insert("S3DestinationDescription".into(), with_defaults(backup.unwrap_or_default()).into());
-            for (member, default) in [
-                ("BufferingHints", json!({"SizeInMBs": 5, "IntervalInSeconds": 300})),
-                ("CloudWatchLoggingOptions", json!({"Enabled": false})),
-                ("RequestConfiguration", json!({"ContentEncoding": "NONE"})),
-                ("RetryOptions", json!({"DurationInSeconds": 300})),
-                ("S3BackupMode", json!("FailedDataOnly")),
-            ] {
-                described.entry(member).or_insert(default);
-            }
+            let described = with_backup(
+                destination,
+                [
+                    ("BufferingHints", json!({"SizeInMBs": 5, "IntervalInSeconds": 300})),
+                    ("CloudWatchLoggingOptions", json!({"Enabled": false})),
+                    ("RequestConfiguration", json!({"ContentEncoding": "NONE"})),
+                    ("RetryOptions", json!({"DurationInSeconds": 300})),
+                    ("S3BackupMode", json!("FailedDataOnly")),
+                ],
+            );
             json!({ "DestinationId": DESTINATION, "HttpEndpointDestinationDescription": described })
         }
+        // The token is part of the description, as the service has it: whoever manages a stream compares it.
+        Kind::Splunk => {
+            let described = with_backup(
+                destination,
+                [
+                    ("BufferingHints", json!({"SizeInMBs": 5, "IntervalInSeconds": 60})),
+                    ("CloudWatchLoggingOptions", json!({"Enabled": false})),
+                    ("HECAcknowledgmentTimeoutInSeconds", json!(180)),
+                    ("RetryOptions", json!({"DurationInSeconds": 3_600})),
+                    ("S3BackupMode", json!("FailedEventsOnly")),
+                ],
+            );
+            json!({ "DestinationId": DESTINATION, "SplunkDestinationDescription": described })
+        }
     }
+}
+
+/// The configuration of an endpoint as it is described: its bucket, and what it is where it says nothing.
+fn with_backup(mut given: Map<String, Value>, defaults: [(&str, Value); 5]) -> Map<String, Value> {
+    let backup = given.remove("S3Configuration").and_then(|given| given.as_object().cloned());
+    given.insert("S3DestinationDescription".into(), with_defaults(backup.unwrap_or_default()).into());
+    for (member, default) in defaults {
+        given.entry(member).or_insert(default);
+    }
+    given
 }
 
 /// What a bucket's configuration is where it says nothing.

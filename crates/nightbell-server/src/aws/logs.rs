@@ -76,6 +76,23 @@ pub(super) async fn delete_log_group(cx: Cx, request: GroupRequest) -> Result<()
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub(super) struct PutLogGroupDeletionProtectionRequest {
+    log_group_identifier: Option<String>,
+    deletion_protection_enabled: Option<bool>,
+}
+
+pub(super) async fn put_log_group_deletion_protection(
+    cx: Cx,
+    request: PutLogGroupDeletionProtectionRequest,
+) -> Result<(), ApiError> {
+    let identifier = need(request.log_group_identifier, "logGroupIdentifier")?;
+    let group = cx.group(&group_name(&cx, None, Some(identifier))?);
+    let protected = need(request.deletion_protection_enabled, "deletionProtectionEnabled")?;
+    groups::protect(&cx.app.records, &group, protected).map_err(no)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct PutRetentionPolicyRequest {
     log_group_name: Option<String>,
     retention_in_days: Option<i64>,

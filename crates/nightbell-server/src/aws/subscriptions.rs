@@ -2,6 +2,7 @@
 Subscription filters ("CloudWatch Logs API Reference").
 */
 
+use nightbell_core::event::Group;
 use serde::{Deserialize, Serialize};
 
 use super::Cx;
@@ -9,9 +10,10 @@ use super::error::{ApiError, refused};
 use super::logs::need;
 use super::page::{Page, page};
 use super::service::Service;
-use crate::manage::subscriptions::{self, SubscriptionFilter};
-use crate::manage::{Refusal, groups, streams};
-use crate::run::subscriber::{control_message, stream_of};
+use crate::functions::queue;
+use crate::manage::subscriptions::{self, Closed, Destination, SubscriptionFilter};
+use crate::manage::{Refusal, functions, groups, streams};
+use crate::run::subscriber::payload::control_message;
 
 /// Most filters of one page.
 const PAGE_MAX: usize = 50;
@@ -59,7 +61,7 @@ pub(super) async fn put_subscription_filter(
     if request.emit_system_fields.is_some_and(|fields| !fields.is_empty()) {
         return Err(asks("emitSystemFields"));
     }
-    let stream = destination_stream(&cx, &destination)?;
+    let leads_to = destination_of(&cx, &group, &destination)?;
     let filter = SubscriptionFilter {
         group,
         name: need(request.filter_name, "filterName")?,
@@ -71,36 +73,62 @@ pub(super) async fn put_subscription_filter(
         // It sees only events that come after it.
         since: *cx.app.journal.end().borrow(),
     };
-    let message = control_message(cx.now);
-    let mut added = None;
-    subscriptions::put_filter(&cx.app.records, filter, |change| {
-        added = Some(cx.app.buffers.add(&stream, &[message], cx.now, change));
-    })
-    .map_err(no)?;
-    if let Some(added) = added {
-        cx.app.buffers.count(added);
-    }
+    put(&cx, filter, &leads_to).map_err(no)?;
     cx.app.subscriptions.load(&cx.app.records).map_err(|failure| no(failure.into()))
 }
 
-/// The delivery stream that a destination names.
-fn destination_stream(cx: &Cx, destination: &str) -> Result<(String, String), ApiError> {
-    let shown: String = destination.chars().take(200).collect();
-    let Some((region, name)) = stream_of(destination) else {
-        return Err(invalid(format!(
-            "destinationArn {shown} is not served by this version; give that of a delivery stream, \
-             arn:aws:firehose:REGION:ACCOUNT:deliverystream/NAME"
-        )));
-    };
-    let is_ours = destination == streams::arn(&cx.region, &cx.app.account, &name);
-    let there = is_ours
-        && streams::find(&cx.app.records, &region, &name).map_err(|failure| no(failure.into()))?.is_some();
-    if there {
-        return Ok((region, name));
+/// Puts a filter, and a message for its destination in the same commit.
+fn put(cx: &Cx, filter: SubscriptionFilter, leads_to: &Destination) -> Result<(), Refusal> {
+    let message = control_message(leads_to, cx.now);
+    let backlog = &cx.app.functions.backlog;
+    let (mut added, mut queued) = (None, None);
+    subscriptions::put_filter(&cx.app.records, filter, |change| match leads_to {
+        Destination::Stream(stream) => {
+            added = Some(cx.app.buffers.add(stream, &[message], cx.now, change));
+        }
+        Destination::Function(arn) => queued = Some(queue::put(backlog, change, arn, message, cx.now)),
+    })?;
+    if let Some(added) = added {
+        cx.app.buffers.count(added);
     }
-    Err(invalid(format!(
-        "Could not deliver test message to specified Firehose stream. Check if the given Firehose stream is in ACTIVE state: {shown}"
-    )))
+    if let Some(queued) = queued {
+        queued.stays();
+        cx.app.functions.ring();
+    }
+    Ok(())
+}
+
+/// What a destination's ARN leads to, once it is there and lets us in.
+fn destination_of(cx: &Cx, group: &Group, arn: &str) -> Result<Destination, ApiError> {
+    let shown: String = arn.chars().take(200).collect();
+    let found = Destination::of(arn).ok_or_else(|| {
+        invalid(format!(
+            "destinationArn {shown} is not served by this version; give that of a delivery stream, \
+             arn:aws:firehose:REGION:ACCOUNT:deliverystream/NAME, or of a function, \
+             arn:aws:lambda:REGION:ACCOUNT:function:NAME"
+        ))
+    })?;
+    let is_ours = match &found {
+        Destination::Stream((_, name)) => arn == streams::arn(&cx.region, &cx.app.account, name),
+        Destination::Function(_) => {
+            let ours = functions::arn(&cx.region, &cx.app.account, "");
+            arn.starts_with(&ours)
+        }
+    };
+    let open = subscriptions::check_destination(&cx.app, group, &found, cx.now);
+    let open = open.map_err(|failure| no(failure.into()))?;
+    match (is_ours.then_some(()).ok_or(Closed::Missing).and(open), &found) {
+        (Ok(()), _) => Ok(found),
+        (Err(Closed::OwnLog), _) => Err(invalid(
+            "The log group provided is reserved for the function logs of the destination function.",
+        )),
+        (Err(_), Destination::Stream(_)) => Err(invalid(format!(
+            "Could not deliver test message to specified Firehose stream. Check if the given Firehose stream is in ACTIVE state: {shown}"
+        ))),
+        (Err(_), Destination::Function(_)) => Err(invalid(
+            "Could not execute the lambda function. Make sure you have given CloudWatch Logs permission to execute your function.",
+        )),
+    }
 }
 
 #[derive(Deserialize)]

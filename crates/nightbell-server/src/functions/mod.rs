@@ -21,6 +21,7 @@ use crate::listen;
 use crate::manage::functions::{self, Function};
 use crate::run::Stopping;
 
+pub(crate) mod backlog;
 pub(crate) mod confine;
 mod ground;
 mod instance;
@@ -36,6 +37,7 @@ pub(crate) mod unpack;
 pub(crate) use instance::{Invocation, Outcome};
 pub(crate) use pool::Busy;
 
+use backlog::Backlog;
 use ground::Ground;
 use instance::Instance;
 use keys::{Lent, SessionKeys};
@@ -55,6 +57,8 @@ pub(crate) struct Functions {
     ground: Option<Ground>,
     /// The keys of the processes that run.
     pub(crate) keys: SessionKeys,
+    /// How much waits for them.
+    pub(crate) backlog: Arc<Backlog>,
     pool: Pool,
     bell: Notify,
 }
@@ -73,7 +77,8 @@ pub(crate) enum NotInvoked {
 impl Functions {
     /// Functions that do not run.
     pub(crate) fn off() -> Self {
-        Self { ground: None, keys: SessionKeys::default(), pool: Pool::default(), bell: Notify::new() }
+        let (keys, backlog, pool) = Default::default();
+        Self { ground: None, keys, backlog, pool, bell: Notify::new() }
     }
 
     /// Functions as the settings have them; says in the log how they run. `port` is where the server listens. Blocks.

@@ -3,7 +3,7 @@ Events for functions that nobody waits for: kept durably, tried again, given up 
 retries with asynchronous invocation", AWS Lambda developer guide).
 
 An event is two entries of [`Space::Invocations`]: a small one, in the order of when it is due, and what it says. [`put`] adds
-both to a change of the caller's, so that cause and event are one commit.
+both to a change of the caller's, so that cause and event are one commit. How much waits is counted in [`Backlog`].
 */
 
 use std::collections::HashSet;
@@ -14,9 +14,10 @@ use nightbell_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use nightbell_store::{Durability, Scan, Space, Write};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 use uuid::Uuid;
 
+use super::backlog::{Amount, Backlog};
 use super::{Invocation, NotInvoked, invoke};
 use crate::app::App;
 use crate::catalog::Failure;
@@ -27,8 +28,8 @@ use crate::run::Stopping;
 
 /// Largest event ("Lambda quotas"), in bytes.
 pub(crate) const EVENT_BYTES_MAX: usize = 1 << 20;
-/// Events that may wait before Invoke refuses more.
-pub(crate) const EVENTS_WAITING_MAX: usize = 10_000;
+/// Largest event that holds a single log event, which cannot be made smaller: what a function can be asked with ("Lambda quotas").
+pub(crate) const LONE_EVENT_BYTES_MAX: usize = 6 << 20;
 /// Age at which an event is given up, where nothing else is set.
 pub(crate) const EVENT_AGE_MAX_MS: i64 = 6 * HOUR_MS;
 /// More attempts after a failed one, where nothing else is set.
@@ -38,6 +39,10 @@ pub(crate) const RETRIES_MAX: u32 = 2;
 const UNDER_WAY_MAX: usize = 64;
 /// Longest wait between two looks into the queue.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long an event waits for a function that is not there: one that is made anew by a tool is back before.
+pub(crate) const GONE_FUNCTION_MS_MAX: i64 = 15 * MINUTE_MS;
+/// Events that are counted in one go at the start.
+const COUNTED_AT_ONCE: usize = 1_000;
 /// First and longest wait of an event that finds no room.
 const HELD_MS: i64 = SECOND_MS;
 const HELD_MS_MAX: i64 = 5 * MINUTE_MS;
@@ -57,22 +62,73 @@ struct Waiting {
     tries: u32,
     /// How often there was no room for it.
     held: u32,
+    /// Bytes of what it says; 0 on events of earlier versions.
+    #[serde(default)]
+    bytes: u64,
 }
 
-/// Adds an event for the function `arn` to `change` and gives its id. Rings nobody: after the commit [`super::Functions::ring`]
-/// saves up to a second. An ARN that leads nowhere is told in the log when the event is due.
-pub(crate) fn put(change: &mut Write, arn: &str, payload: impl Into<Vec<u8>>, now: Timestamp) -> String {
-    let id = Uuid::new_v4().to_string();
-    let waiting = Waiting { id: id.clone(), arn: arn.to_owned(), created: now, tries: 0, held: 0 };
-    change.put(Space::Invocations, content_key(&id), payload);
+/// An event that is in a change, and counted: dropped, it is counted no more.
+#[must_use]
+pub(crate) struct Queued {
+    backlog: Arc<Backlog>,
+    arn: String,
+    bytes: u64,
+    stays: bool,
+}
+
+impl Queued {
+    /// Its change is committed, or will be without fail.
+    pub(crate) fn stays(mut self) {
+        self.stays = true;
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        if !self.stays {
+            self.backlog.left(&self.arn, self.bytes);
+        }
+    }
+}
+
+/// Adds an event for the function `arn` to `change`, and counts it at once. Rings nobody: after the commit
+/// [`super::Functions::ring`] saves up to a second. An ARN that leads nowhere is told in the log when the event is due.
+pub(crate) fn put(
+    backlog: &Arc<Backlog>,
+    change: &mut Write,
+    arn: &str,
+    payload: impl Into<Vec<u8>>,
+    now: Timestamp,
+) -> Queued {
+    let (id, payload) = (Uuid::new_v4().to_string(), payload.into());
+    let bytes = payload.len() as u64;
+    let waiting = Waiting { id, arn: arn.to_owned(), created: now, tries: 0, held: 0, bytes };
+    change.put(Space::Invocations, content_key(&waiting.id), payload);
     enqueue(change, now, &waiting);
-    id
+    backlog.came(arn, bytes);
+    Queued { backlog: Arc::clone(backlog), arn: waiting.arn, bytes, stays: false }
 }
 
-/// Whether another event may wait.
-pub(crate) fn has_room(app: &App) -> Result<bool, Failure> {
-    let scan = Scan::range([0], [1]).limit(EVENTS_WAITING_MAX);
-    Ok(app.records.store().scan(Space::Invocations, &scan)?.len() < EVENTS_WAITING_MAX)
+/// Whether another event, of so many bytes, may wait for the function `arn`.
+pub(crate) fn has_room(app: &App, arn: &str, bytes: usize) -> bool {
+    app.functions.backlog.has_room(arn, Amount { events: 1, bytes: bytes as u64 })
+}
+
+/// Counts what waits since before the start.
+pub(crate) fn load(app: &App) -> Result<(), Failure> {
+    let backlog = &app.functions.backlog;
+    backlog.clear();
+    let mut scan = Scan::range([0], [1]).limit(COUNTED_AT_ONCE);
+    loop {
+        let found = app.records.store().scan(Space::Invocations, &scan)?;
+        let Some((last, _)) = found.last() else { return Ok(()) };
+        scan = Scan::range([0], [1]).limit(COUNTED_AT_ONCE).after(last.clone());
+        for (_, bytes) in &found {
+            // A damaged one is dropped when it is due.
+            let Ok(waiting) = serde_json::from_slice::<Waiting>(bytes) else { continue };
+            backlog.came(&waiting.arn, waiting.bytes);
+        }
+    }
 }
 
 fn enqueue(change: &mut Write, due: Timestamp, waiting: &Waiting) {
@@ -153,15 +209,16 @@ enum Fate {
 /// One attempt at one event, and its record.
 async fn attempt(app: Arc<App>, key: Vec<u8>, mut waiting: Waiting) -> Vec<u8> {
     let fate = match target(&app, &waiting) {
-        Ok(Some((function, payload))) => {
+        Ok(Target::Ready(function, payload)) => {
             let id = waiting.id.clone();
             let invocation = Invocation { id, payload: payload.into(), client_context: None };
             let rules = Rules::of(&function);
-            let done = invoke(&app, function, invocation).await;
+            let done = invoke(&app, *function, invocation).await;
             let failed = done.map(|outcome| outcome.failed);
             fate(&mut waiting, &rules, failed, clock::now())
         }
-        Ok(None) => Fate::Over("gone"),
+        Ok(Target::NoFunction) => fate_of_gone(&mut waiting, clock::now()),
+        Ok(Target::NoContent) => Fate::Over("gone"),
         Err(refusal) => {
             error!(?refusal, id = waiting.id, "an event of a function cannot be read; tried again");
             Fate::Again(clock::now().plus_millis(HELD_MS_MAX))
@@ -170,12 +227,13 @@ async fn attempt(app: Arc<App>, key: Vec<u8>, mut waiting: Waiting) -> Vec<u8> {
     let mut change = Write::new();
     change.delete(Space::Invocations, key.clone());
     let (id, function) = (&waiting.id, &waiting.arn);
+    let is_over = matches!(fate, Fate::Over(_));
     let told = match fate {
         Fate::Over(told) => {
             change.delete(Space::Invocations, content_key(id));
             match told {
                 "done" => info!(id, function, "an event was taken"),
-                "gone" => warn!(id, function, "an event has no function; it is dropped"),
+                "gone" => error!(id, function, "an event has no function; it is dropped"),
                 _ => error!(id, function, tries = waiting.tries, "an event is given up"),
             }
             told
@@ -194,19 +252,33 @@ async fn attempt(app: Arc<App>, key: Vec<u8>, mut waiting: Waiting) -> Vec<u8> {
         }
         tokio::time::sleep(LOOK).await;
     }
+    if is_over {
+        app.functions.backlog.left(&waiting.arn, waiting.bytes);
+    }
     key
 }
 
-/// The function that an event is for, and what the event says; nothing where either is gone.
-fn target(app: &App, waiting: &Waiting) -> Result<Option<(Function, Vec<u8>)>, Refusal> {
-    let Some((region, name, version)) = functions::of_arn(&waiting.arn) else { return Ok(None) };
+/// What an event leads to.
+enum Target {
+    /// The function, and what the event says.
+    Ready(Box<Function>, Vec<u8>),
+    /// There is no such function.
+    NoFunction,
+    /// What it says is gone.
+    NoContent,
+}
+
+fn target(app: &App, waiting: &Waiting) -> Result<Target, Refusal> {
+    let Some((region, name, version)) = functions::of_arn(&waiting.arn) else {
+        return Ok(Target::NoFunction);
+    };
     let function = match functions::find(&app.records, region, name, version) {
         Ok(function) => function,
-        Err(Refusal::Missing(_)) => return Ok(None),
+        Err(Refusal::Missing(_)) => return Ok(Target::NoFunction),
         Err(refusal) => return Err(refusal),
     };
     let payload = app.records.store().get(Space::Invocations, &content_key(&waiting.id))?;
-    Ok(payload.map(|payload| (function, payload)))
+    Ok(payload.map_or(Target::NoContent, |payload| Target::Ready(Box::new(function), payload)))
 }
 
 /// The rules for a function's events.
@@ -240,13 +312,22 @@ fn fate(waiting: &mut Waiting, rules: &Rules, done: Result<bool, NotInvoked>, no
             now.plus_millis(i64::from(waiting.tries) * MINUTE_MS)
         }
         Err(NotInvoked::Stopping) => now,
-        Err(NotInvoked::Off | NotInvoked::Busy(_)) => {
-            let wait = HELD_MS << waiting.held.min(16);
-            waiting.held = waiting.held.saturating_add(1);
-            now.plus_millis(wait.min(HELD_MS_MAX))
-        }
+        Err(NotInvoked::Off | NotInvoked::Busy(_)) => hold(waiting, now),
     };
     if next.since(waiting.created) > rules.age_ms_max { Fate::Over("given_up") } else { Fate::Again(next) }
+}
+
+/// What becomes of an event whose function is not there.
+fn fate_of_gone(waiting: &mut Waiting, now: Timestamp) -> Fate {
+    let next = hold(waiting, now);
+    if next.since(waiting.created) > GONE_FUNCTION_MS_MAX { Fate::Over("gone") } else { Fate::Again(next) }
+}
+
+/// When an event that finds no room comes back: later each time.
+fn hold(waiting: &mut Waiting, now: Timestamp) -> Timestamp {
+    let wait = HELD_MS << waiting.held.min(16);
+    waiting.held = waiting.held.saturating_add(1);
+    now.plus_millis(wait.min(HELD_MS_MAX))
 }
 
 #[cfg(test)]
@@ -264,6 +345,7 @@ mod tests {
             created: NOW,
             tries: 0,
             held: 0,
+            bytes: 2,
         }
     }
 
@@ -294,25 +376,50 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn an_event_for_nobody_is_dropped_with_what_it_says() {
+    async fn an_event_for_nobody_waits_a_while_and_is_dropped_with_what_it_says() {
         let folder = tempfile::tempdir().unwrap();
         let app = crate::run::app_in(folder.path(), crate::search::Pool::without_threads());
+        let arn = "arn:aws:lambda:s:123456789012:function:gone";
         let mut change = Write::new();
-        put(&mut change, "arn:aws:lambda:s:123456789012:function:gone", "{}", NOW);
+        let now = clock::now();
+        for created in [now, now.plus_millis(-GONE_FUNCTION_MS_MAX)] {
+            put(&app.functions.backlog, &mut change, arn, "{}", created).stays();
+        }
+        drop(put(&app.functions.backlog, &mut Write::new(), arn, "{}", now));
         app.records.commit(change).unwrap();
         let found = due(&app, &HashSet::new(), 9).unwrap();
-        let [(key, event)] = &found[..] else { panic!("{} are due", found.len()) };
-        attempt(Arc::clone(&app), key.clone(), event.clone()).await;
-        assert!(app.records.store().scan(Space::Invocations, &Scan::all()).unwrap().is_empty());
+        assert_eq!(found.len(), 2);
+        for (key, event) in &found {
+            attempt(Arc::clone(&app), key.clone(), event.clone()).await;
+        }
+        let left = app.records.store().scan(Space::Invocations, &Scan::all()).unwrap();
+        assert_eq!(left.len(), 2, "the note and the content of the young one");
+        let kept: Waiting = serde_json::from_slice(&left[0].1).unwrap();
+        assert_eq!((kept.created, kept.held), (now, 1));
+        let one = |app: &App| {
+            let room = |events| app.functions.backlog.has_room(arn, Amount { events, bytes: 0 });
+            let most = crate::functions::backlog::EVENTS_WAITING_MAX;
+            room(most - 1) && !room(most)
+        };
+        assert!(one(&app));
+        load(&app).unwrap();
+        assert!(one(&app), "counted anew it is the same");
+    }
+
+    #[test]
+    fn an_event_whose_function_is_made_anew_is_still_there() {
+        let (mut event, mut now, mut waits) = (waiting(), NOW, 0);
+        while let Fate::Again(next) = fate_of_gone(&mut event, now) {
+            (now, waits) = (next, waits + 1);
+        }
+        assert!(waits > 5 && now.since(NOW) > GONE_FUNCTION_MS_MAX / 2, "{waits} waits");
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn while_functions_are_off_events_wait() {
-        let folder = tempfile::tempdir().unwrap();
-        let app = crate::run::app_in(folder.path(), crate::search::Pool::without_threads());
         let mut event = waiting();
         event.created = clock::now();
         let fate = fate(&mut event, &RULES, Err(NotInvoked::Off), clock::now());
-        assert!(matches!(fate, Fate::Again(_)) && has_room(&app).unwrap());
+        assert!(matches!(fate, Fate::Again(_)));
     }
 }

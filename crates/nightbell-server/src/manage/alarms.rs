@@ -207,16 +207,16 @@ pub(crate) fn remove(
     composites::check_parents(records, region, &gone)?;
     gone.sort_by_key(|alarm| matches!(alarm, Either::Metric(_))); // parents before their children
     for alarm in gone {
-        let (key, composite, configuration, name, arn) = match alarm {
+        let (composite, configuration, name, arn) = match alarm {
             Either::Metric(alarm) => {
-                (Key::alarm(region, &alarm.name), false, configuration(&alarm), alarm.name, alarm.arn)
+                delete(&mut change, &Key::alarm(region, &alarm.name));
+                (false, configuration(&alarm), alarm.name, alarm.arn)
             }
             Either::Composite(alarm) => {
-                let configuration = composites::configuration(&alarm);
-                (composites::key(region, &alarm.name), true, configuration, alarm.name, alarm.arn)
+                composites::remove(&mut change, &alarm);
+                (true, composites::configuration(&alarm), alarm.name, alarm.arn)
             }
         };
-        delete(&mut change, &key);
         tags::forget(&mut change, &arn);
         let data = json!({"version": "1.0", "type": "Delete", "deletedAlarm": configuration});
         configured(&mut change, region, (&name, composite), "deleted", &data, now);
@@ -244,7 +244,7 @@ pub(crate) fn enable_actions(
             Ok(Either::Composite(mut alarm)) if alarm.actions_enabled != enabled => {
                 alarm.actions_enabled = enabled;
                 alarm.updated = now;
-                composites::write(records, &alarm, &Tags::new(), now)?;
+                composites::write(records, Write::new(), &alarm, &Tags::new(), now)?;
             }
             Ok(_) | Err(Refusal::Missing(_)) => {}
             Err(other) => return Err(other),

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::alarms::{self, configured, push, pushed};
 use super::tags::{self, Tags};
 use super::{Refusal, Resource};
-use crate::catalog::{Failure, Key, Records, put as put_record};
+use crate::catalog::{Failure, Key, Records, delete, put as put_record};
 
 /// Composite alarms that one alarm may be a child of.
 pub(crate) const PARENTS_MAX: usize = 150;
@@ -52,10 +52,38 @@ pub(super) fn key(region: &str, name: &str) -> Key {
     Key::of(&["composite", region, name])
 }
 
-/// Creates or replaces a composite alarm; one that is there keeps its tags. Returns the position after which the watcher knows it.
+fn suppressor_key(region: &str, name: &str) -> Key {
+    Key::of(&["composite-suppressor", region, name])
+}
+
+/// The suppressor of a composite alarm as it was given: by its name, or else by its ARN.
+pub(crate) fn suppressor_given(records: &Records, alarm: &CompositeAlarm) -> Result<Option<String>, Failure> {
+    let Some(suppressor) = &alarm.suppressor else { return Ok(None) };
+    let name = records.get(&suppressor_key(&alarm.region, &alarm.name))?;
+    Ok(Some(name.unwrap_or_else(|| suppressor.alarm_arn.clone())))
+}
+
+/// Adds to `change` that a composite alarm's suppressor is shown by this name.
+fn put_suppressor(change: &mut Write, alarm: &CompositeAlarm, given: Option<&str>) {
+    let key = suppressor_key(&alarm.region, &alarm.name);
+    match given.filter(|given| !given.starts_with("arn:")) {
+        Some(name) => put_record(change, &key, &name),
+        None => delete(change, &key),
+    }
+}
+
+/// Adds to `change` that a composite alarm is gone.
+pub(super) fn remove(change: &mut Write, alarm: &CompositeAlarm) {
+    delete(change, &key(&alarm.region, &alarm.name));
+    put_suppressor(change, alarm, None);
+}
+
+/// Creates or replaces a composite alarm, whose suppressor was given so; one that is there keeps its tags. Returns the position after
+/// which the watcher knows it.
 pub(crate) fn put(
     records: &Records,
     alarm: &CompositeAlarm,
+    suppressor_given: Option<&str>,
     tags: &Tags,
     now: Timestamp,
 ) -> Result<Position, Refusal> {
@@ -68,7 +96,9 @@ pub(crate) fn put(
     }
     check_references(records, alarm, &rule)?;
     check_others(records, alarm, &rule)?;
-    write(records, alarm, tags, now)
+    let mut change = Write::new();
+    put_suppressor(&mut change, alarm, suppressor_given);
+    write(records, change, alarm, tags, now)
 }
 
 fn read_rule(alarm: &CompositeAlarm) -> Result<AlarmRule, Refusal> {
@@ -120,9 +150,10 @@ fn check_others(records: &Records, alarm: &CompositeAlarm, rule: &AlarmRule) -> 
     Ok(())
 }
 
-/// Writes a composite alarm whose turn it is.
+/// Writes a composite alarm whose turn it is, as part of `change`.
 pub(super) fn write(
     records: &Records,
+    mut change: Write,
     alarm: &CompositeAlarm,
     tags: &Tags,
     now: Timestamp,
@@ -132,7 +163,6 @@ pub(super) fn write(
     let (word, kind, field) =
         if known { ("updated", "Update", "updatedAlarm") } else { ("created", "Create", "createdAlarm") };
     let data = json!({"version": "1.0", "type": kind, field: configuration(alarm)});
-    let mut change = Write::new();
     put_record(&mut change, &key(region, &alarm.name), alarm);
     if !known {
         tags::put(&mut change, &alarm.arn, tags);

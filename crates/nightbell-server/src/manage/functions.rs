@@ -149,19 +149,18 @@ pub(crate) fn of_arn(arn: &str) -> Option<(&str, &str, Option<&str>)> {
     (parts.next().is_none() && check::is_name(name)).then_some((region, name, version))
 }
 
-/// Whether the policy of a function lets a service invoke it in the name of `source`.
+/// Whether the policy of a function lets a service, by any of its names, invoke it in the name of `source`.
 pub(crate) fn lets_in(
     function: &Function,
     account: &str,
     arn: &str,
-    service: &str,
+    services: &[&str],
     source: &str,
     now: Timestamp,
 ) -> bool {
     let document = json!({ "Version": "2012-10-17", "Statement": function.statements }).to_string();
     let Ok(policy) = Policy::parse(&document, PolicyKind::Resource) else { return false };
-    let names = [service];
-    let principal = Principal::Service { names: &names };
+    let principal = Principal::Service { names: services };
     let mut facts = Facts::of(&principal, now);
     facts.put("aws:SourceArn", Fact::Text(source.into()));
     facts.put("aws:SourceAccount", Fact::Text(account.into()));

@@ -107,6 +107,14 @@ pub(crate) fn retain(records: &Records, group: &Group, days: Option<i64>) -> Res
     write(records, &Key::group(group), &record)
 }
 
+/// Sets whether a group may be deleted.
+pub(crate) fn protect(records: &Records, group: &Group, protected: bool) -> Result<(), Refusal> {
+    let _turn = records.turn();
+    let mut record = find(records, group)?;
+    record.deletion_protected = protected;
+    write(records, &Key::group(group), &record)
+}
+
 /// Adds tags to a group's.
 pub(crate) fn tag(records: &Records, group: &Group, added: Tags) -> Result<(), Refusal> {
     let _turn = records.turn();

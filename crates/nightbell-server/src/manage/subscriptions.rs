@@ -11,8 +11,11 @@ use nightbell_core::time::Timestamp;
 use nightbell_store::{Position, Write};
 use serde::{Deserialize, Serialize};
 
-use super::{Refusal, groups, violates};
+use super::functions::{self, Function};
+use super::{Refusal, groups, streams, violates};
+use crate::app::App;
 use crate::catalog::{Failure, Key, Records, delete, put};
+use crate::streams::buffers::StreamId;
 
 /// Subscription filters of a group ("CloudWatch Logs quotas").
 pub(crate) const SUBSCRIPTION_FILTERS_MAX: usize = 2;
@@ -28,7 +31,7 @@ pub(crate) struct SubscriptionFilter {
     pub(crate) name: String,
     /// Which events.
     pub(crate) pattern: String,
-    /// Where to: the ARN of a delivery stream.
+    /// Where to: the ARN of a delivery stream or of a function.
     pub(crate) destination: String,
     /// Kept and shown.
     pub(crate) role: Option<String>,
@@ -40,11 +43,85 @@ pub(crate) struct SubscriptionFilter {
     pub(crate) since: Position,
 }
 
+/// What a filter leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// A delivery stream.
+    Stream(StreamId),
+    /// A function, by its ARN.
+    Function(String),
+}
+
+impl Destination {
+    /// The one that an ARN names; nothing where it is of another kind.
+    pub(crate) fn of(arn: &str) -> Option<Self> {
+        if functions::of_arn(arn).is_some() {
+            return Some(Self::Function(arn.to_owned()));
+        }
+        let mut parts = arn.strip_prefix("arn:aws:firehose:")?.splitn(3, ':');
+        let (region, _account, name) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(Self::Stream((region.to_owned(), name.strip_prefix("deliverystream/")?.to_owned())))
+    }
+}
+
+/// Why a destination takes nothing at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closed {
+    /// There is no such stream or function.
+    Missing,
+    /// The policy of the function does not let CloudWatch Logs in.
+    Unpermitted,
+    /// It is the function whose own log the group is: it would call itself for ever.
+    OwnLog,
+}
+
+/// Whether the destination of a filter on `group` is there and may be handed something.
+pub(crate) fn check_destination(
+    app: &App,
+    group: &Group,
+    destination: &Destination,
+    now: Timestamp,
+) -> Result<Result<(), Closed>, Failure> {
+    match destination {
+        Destination::Stream((region, name)) => {
+            Ok(streams::find(&app.records, region, name)?.map(|_| ()).ok_or(Closed::Missing))
+        }
+        Destination::Function(arn) => {
+            let Some((region, name, version)) = functions::of_arn(arn) else {
+                return Ok(Err(Closed::Missing));
+            };
+            match functions::find(&app.records, region, name, version) {
+                Ok(function) => Ok(check_function(app, group, &function, arn, now)),
+                Err(Refusal::Store(failure)) => Err(failure),
+                Err(_) => Ok(Err(Closed::Missing)),
+            }
+        }
+    }
+}
+
+fn check_function(
+    app: &App,
+    group: &Group,
+    function: &Function,
+    arn: &str,
+    now: Timestamp,
+) -> Result<(), Closed> {
+    if function.region == group.region && function.log_group() == group.name {
+        return Err(Closed::OwnLog);
+    }
+    let source = format!("arn:aws:logs:{}:{}:log-group:{}:*", group.region, app.account, group.name);
+    let regional = format!("logs.{}.amazonaws.com", group.region);
+    let services = ["logs.amazonaws.com", regional.as_str()];
+    let lets_in = functions::lets_in(function, &app.account, arn, &services, &source, now);
+    lets_in.then_some(()).ok_or(Closed::Unpermitted)
+}
+
 fn key(group: &Group, name: &str) -> Key {
     Key::of(&["subscription-filter", &group.region, &group.name, name])
 }
 
-/// Makes or replaces a filter, and adds `more` in the same commit. What is there already stays as old as it is.
+/// Makes or replaces a filter, and adds `more` in the same commit. What is there already stays as old as it is, and sees what it
+/// had not seen yet.
 pub(crate) fn put_filter(
     records: &Records,
     mut filter: SubscriptionFilter,
@@ -63,7 +140,7 @@ pub(crate) fn put_filter(
     groups::find(records, &filter.group)?;
     let there = list(records, &filter.group, "")?;
     match there.iter().find(|old| old.name == filter.name) {
-        Some(old) => filter.created = old.created,
+        Some(old) => (filter.created, filter.since) = (old.created, old.since),
         None if there.len() >= SUBSCRIPTION_FILTERS_MAX => {
             return Err(Refusal::Limit(format!(
                 "Resource limit exceeded: a log group has at most {SUBSCRIPTION_FILTERS_MAX} subscription filters"
@@ -106,9 +183,12 @@ pub(crate) struct Armed {
     pub(crate) filter: SubscriptionFilter,
     /// Its pattern.
     pub(crate) pattern: Pattern,
+    /// Where it leads.
+    pub(crate) destination: Destination,
 }
 
-type ByGroup = HashMap<Group, Vec<Armed>>;
+/// Filters by their group.
+pub(crate) type ByGroup = HashMap<Group, Vec<Armed>>;
 
 /// All subscription filters, compiled; who changes one has them read again.
 #[derive(Debug, Default)]
@@ -122,8 +202,12 @@ impl Subscriptions {
         let mut by_group = ByGroup::new();
         for filter in records.list::<SubscriptionFilter>(&Key::prefix(&["subscription-filter"], ""))? {
             // It was checked when it was put, by this version or an earlier one.
-            let Ok(pattern) = Pattern::parse(&filter.pattern) else { continue };
-            by_group.entry(filter.group.clone()).or_default().push(Armed { filter, pattern });
+            let (Ok(pattern), Some(destination)) =
+                (Pattern::parse(&filter.pattern), Destination::of(&filter.destination))
+            else {
+                continue;
+            };
+            by_group.entry(filter.group.clone()).or_default().push(Armed { filter, pattern, destination });
         }
         *all = Arc::new(by_group);
         Ok(())
@@ -132,5 +216,23 @@ impl Subscriptions {
     /// The filters by group.
     pub(crate) fn all(&self) -> Arc<ByGroup> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arn_names_a_stream_or_a_function() {
+        let stream = |region: &str, name: &str| Some(Destination::Stream((region.into(), name.into())));
+        assert_eq!(Destination::of("arn:aws:firehose:r:1:deliverystream/s"), stream("r", "s"));
+        let function = "arn:aws:lambda:r:123456789012:function:f";
+        assert_eq!(Destination::of(function), Some(Destination::Function(function.into())));
+        for other in
+            ["arn:aws:firehose:r:1:s", "arn:aws:kinesis:r:1:stream/s", "arn:aws:lambda:r:1:layer:f", ""]
+        {
+            assert_eq!(Destination::of(other), None, "{other}");
+        }
     }
 }

@@ -18,12 +18,14 @@ use crate::app::App;
 use crate::catalog::Failure;
 use crate::clock;
 use crate::manage::streams::{self, DeliveryStream};
-use crate::streams::buffers::{Buffers, StreamId};
+use crate::streams::buffers::{Buffers, Failing, Queue, StreamId};
 use crate::streams::delivery::{REQUEST_RECORDS_MAX, Refused, Shipment};
-use crate::streams::plan::{Http, Plan, Way};
+use crate::streams::plan::{Backup, Plan, Way};
 
-/// Shipments under way at one time, each of its own stream.
-const SHIPMENTS_MAX: usize = 4;
+/// Shipments under way at one time, each of its own stream: endpoints that do not answer leave room for others.
+const SHIPMENTS_MAX: usize = 16;
+/// Bytes of the records under way at one time; one shipment always goes.
+const SHIPMENT_BYTES_MAX: u64 = 256 << 20;
 /// How often it is looked what is due.
 const LOOK: Duration = Duration::from_millis(250);
 /// The longest wait between two tries, in milliseconds ("Data delivery failure handling").
@@ -31,20 +33,25 @@ const RETRY_WAIT_MS_MAX: i64 = 120 * SECOND_MS;
 
 /// Carries until the server stops; what is under way then is left, and carried again.
 pub(super) async fn run(app: Arc<App>, mut stopping: Stopping) {
-    let mut sending: JoinSet<StreamId> = JoinSet::new();
+    let mut sending: JoinSet<(StreamId, u64)> = JoinSet::new();
+    let mut bytes_sending = 0;
     let mut interval = tokio::time::interval(LOOK);
     while !*stopping.borrow() {
-        for (stream, plan, record, parcels) in due(&app, SHIPMENTS_MAX.saturating_sub(sending.len())) {
+        for due in due(&app, SHIPMENTS_MAX.saturating_sub(sending.len()), bytes_sending) {
+            bytes_sending += due.bytes;
             let app = Arc::clone(&app);
             sending.spawn(async move {
-                carry(&app, &stream, &plan, &record, &parcels).await;
-                stream
+                carry(&app, &due).await;
+                (due.stream, due.bytes)
             });
         }
         tokio::select! {
             _ = interval.tick() => {}
             Some(done) = sending.join_next() => match done {
-                Ok(stream) => { app.buffers.with(&stream, |queue| queue.is_sending = false); }
+                Ok((stream, bytes)) => {
+                    bytes_sending -= bytes;
+                    app.buffers.with(&stream, |queue| queue.is_sending = false);
+                }
                 Err(failure) => error!(error = %failure, "a shipment ended badly; its stream waits for the next start"),
             },
             _ = stopping.changed() => {}
@@ -53,21 +60,28 @@ pub(super) async fn run(app: Arc<App>, mut stopping: Stopping) {
     sending.shutdown().await;
 }
 
-type Due = (StreamId, Plan, DeliveryStream, Vec<String>);
+/// What is to leave now.
+struct Due {
+    stream: StreamId,
+    plan: Plan,
+    record: DeliveryStream,
+    parcels: Vec<String>,
+    bytes: u64,
+}
 
-/// What is to leave now, at most `room` streams.
-fn due(app: &App, room: usize) -> Vec<Due> {
+/// What is to leave now, of at most `room` streams, beside so many bytes that are under way.
+fn due(app: &App, room: usize, mut bytes_sending: u64) -> Vec<Due> {
     let now = clock::now();
     let mut waiting = Vec::new();
     app.buffers.each(|stream, queue| {
         if let Some(oldest) = queue.parcels.front().filter(|_| !queue.is_sending && now >= queue.not_before) {
-            waiting.push((stream.clone(), queue.bytes, oldest.arrived));
+            waiting.push((stream.clone(), queue.bytes, oldest.arrived, queue.failing.is_some()));
         }
     });
     // Who has waited longest goes first.
-    waiting.sort_by_key(|(_, _, arrived)| *arrived);
+    waiting.sort_by_key(|(_, _, arrived, _)| *arrived);
     let mut found = Vec::new();
-    for (stream, bytes, oldest) in waiting {
+    for (stream, bytes, oldest, is_failing) in waiting {
         if found.len() == room {
             break;
         }
@@ -83,29 +97,40 @@ fn due(app: &App, room: usize) -> Vec<Due> {
             }
         };
         let Ok(plan) = record.plan() else { continue };
-        if bytes < plan.buffer_bytes && now.since(oldest) < plan.buffer_ms {
+        if !is_failing && bytes < plan.buffer_bytes && now.since(oldest) < plan.buffer_ms {
             continue;
         }
-        let parcels = app.buffers.with(&stream, |queue| {
-            queue.is_sending = true;
-            let (mut bytes, mut records) = (0, 0);
-            let mut taken = Vec::new();
-            for parcel in &queue.parcels {
-                let is_full = bytes >= plan.buffer_bytes || records + parcel.records > REQUEST_RECORDS_MAX;
-                if is_full && !taken.is_empty() {
-                    break;
-                }
-                bytes += parcel.bytes;
-                records += parcel.records;
-                taken.push(parcel.id.clone());
-            }
-            taken
+        let taken = app.buffers.with(&stream, |queue| {
+            let (parcels, bytes) = front(queue, &plan);
+            let fits = bytes_sending == 0 || bytes_sending + bytes <= SHIPMENT_BYTES_MAX;
+            queue.is_sending = fits;
+            fits.then_some((parcels, bytes))
         });
-        if let Some(parcels) = parcels {
-            found.push((stream, plan, record, parcels));
+        if let Some((parcels, bytes)) = taken.flatten() {
+            bytes_sending += bytes;
+            found.push(Due { stream, plan, record, parcels, bytes });
         }
     }
     found
+}
+
+/// The parcels that leave next, and their bytes: those that could not be delivered, or as many as are gathered.
+fn front(queue: &Queue, plan: &Plan) -> (Vec<String>, u64) {
+    let (mut bytes, mut records) = (0, 0);
+    let mut taken = Vec::new();
+    for parcel in &queue.parcels {
+        let is_full = match queue.failing {
+            Some(failing) => taken.len() >= failing.parcels,
+            None => bytes >= plan.buffer_bytes || records + parcel.records > REQUEST_RECORDS_MAX,
+        };
+        if is_full && !taken.is_empty() {
+            break;
+        }
+        bytes += parcel.bytes;
+        records += parcel.records;
+        taken.push(parcel.id.clone());
+    }
+    (taken, bytes)
 }
 
 /// Lets go of what was put while its stream was deleted.
@@ -121,26 +146,27 @@ fn drop_orphans(app: &App, stream: &StreamId) {
 }
 
 /// One attempt at one shipment, and its record.
-async fn carry(app: &App, stream: &StreamId, plan: &Plan, record: &DeliveryStream, parcels: &[String]) {
+async fn carry(app: &App, due: &Due) {
+    let Due { stream, plan, record, parcels, .. } = due;
     let shipment = match packed(app, stream, record, parcels) {
         Ok(shipment) => shipment,
         Err(failure) => {
             error!(stream = stream.1, error = %failure, "what waits for a delivery stream cannot be read");
-            return wait(app, stream);
+            return wait(app, due);
         }
     };
     let arrived = match &plan.way {
         Way::S3(objects) => app.ways.write(objects, &shipment).await,
-        Way::Http(http) => carry_to_endpoint(app, stream, http, &shipment).await,
+        Way::Http(_, backup) | Way::Splunk(_, backup) => carry_to_endpoint(app, due, backup, &shipment).await,
     };
     match arrived {
         Ok(place) => {
             info!(stream = stream.1, records = shipment.records.len(), place, "records have arrived");
-            finish(app, stream, parcels);
+            finish(app, due);
         }
         Err(reason) => {
             warn!(stream = stream.1, reason, "records have not arrived; they are tried again");
-            wait(app, stream);
+            wait(app, due);
         }
     }
 }
@@ -169,28 +195,34 @@ fn packed(
     })
 }
 
-/// Sends to an endpoint; what it does not take in its time is kept in the bucket.
+/// Sends to an endpoint; what it does not take in its time is kept in the bucket. Gives where it has arrived.
 async fn carry_to_endpoint(
     app: &App,
-    stream: &StreamId,
-    http: &Http,
+    due: &Due,
+    backup: &Backup,
     shipment: &Shipment,
 ) -> Result<String, String> {
-    let now = clock::now();
-    if http.keeps_all {
+    let (stream, now) = (&due.stream, clock::now());
+    if backup.keeps_all {
         // The same key each time, so trying again writes the same object again.
-        app.ways.write(&http.backup, shipment).await?;
+        app.ways.write(&backup.objects, shipment).await?;
     }
-    let refused: Refused = match app.ways.ask(http, shipment, now).await {
-        Ok(()) => return Ok(http.url.clone()),
+    let asked = match &due.plan.way {
+        Way::Http(http, _) => app.ways.ask(http, shipment, now).await,
+        Way::Splunk(splunk, _) => app.ways.ask_splunk(splunk, shipment).await,
+        Way::S3(_) => Ok(()),
+    };
+    let refused: Refused = match asked {
+        Ok(()) => return Ok("the endpoint".to_owned()),
         Err(refused) => refused,
     };
-    let (since, tries) = app.buffers.with(stream, |queue| queue.failing).flatten().unwrap_or((now, 0));
+    let failing = app.buffers.with(stream, |queue| queue.failing).flatten();
+    let (since, tries) = failing.map_or((now, 0), |failing| (failing.since, failing.tries));
     let now = clock::now();
-    if !refused.is_final && now.since(since) < http.retry_ms {
+    if !refused.is_final && now.since(since) < backup.retry_ms {
         return Err(refused.reason);
     }
-    let key = app.ways.keep_failed(&http.backup, shipment, &refused, tries + 1, now).await?;
+    let key = app.ways.keep_failed(backup, shipment, &refused, tries + 1, now).await?;
     warn!(
         stream = stream.1,
         reason = refused.reason,
@@ -201,7 +233,8 @@ async fn carry_to_endpoint(
 }
 
 /// Takes what has arrived out of what waits.
-fn finish(app: &App, stream: &StreamId, parcels: &[String]) {
+fn finish(app: &App, due: &Due) {
+    let Due { stream, parcels, .. } = due;
     let mut change = Write::new();
     Buffers::remove(stream, parcels, &mut change);
     match app.records.store().commit(change, Durability::Process) {
@@ -212,17 +245,27 @@ fn finish(app: &App, stream: &StreamId, parcels: &[String]) {
         }
         Err(error) => {
             error!(stream = stream.1, %error, "what has arrived could not be noted; it is sent again");
-            wait(app, stream);
+            wait(app, due);
         }
     }
 }
 
 /// Holds a stream back for a while: 1 s, 2 s, 4 s and so on.
-fn wait(app: &App, stream: &StreamId) {
-    let now = clock::now();
-    app.buffers.with(stream, |queue| {
-        let (since, tries) = queue.failing.unwrap_or((now, 0));
-        queue.failing = Some((since, tries + 1));
+fn wait(app: &App, due: &Due) {
+    let (stream, now) = (&due.stream, clock::now());
+    let failing = app.buffers.with(stream, |queue| {
+        let before = queue.failing;
+        let (since, tries) = before.map_or((now, 0), |failing| (failing.since, failing.tries));
+        let failing = Failing { since, tries: tries + 1, parcels: due.parcels.len() };
+        queue.failing = Some(failing);
         queue.not_before = now.plus_millis((SECOND_MS << tries.min(16)).min(RETRY_WAIT_MS_MAX));
+        failing
     });
+    // A stream that is deleted meanwhile has no queue any more.
+    let Some(failing) = failing else { return };
+    let mut change = Write::new();
+    Buffers::note_failing(stream, &failing, &mut change);
+    if let Err(error) = app.records.store().commit(change, Durability::Process) {
+        error!(stream = stream.1, %error, "a failure could not be noted; a restart begins to count anew");
+    }
 }

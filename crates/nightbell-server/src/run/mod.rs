@@ -55,6 +55,7 @@ impl Loops {
         let watcher = watcher::Watcher::open(Arc::clone(app)).context("the watcher cannot resume")?;
         let subscriber =
             subscriber::Subscriber::open(Arc::clone(app)).context("the subscriber cannot resume")?;
+        crate::functions::queue::load(app).context("the events of functions cannot be counted")?;
         let runtime = tokio::runtime::Handle::current();
         let threads = vec![
             thread("matcher", &runtime, matcher.run(stopping.clone()))?,

@@ -26,11 +26,13 @@ use super::{Stopping, pause, woken};
 use crate::app::App;
 use crate::catalog::{Failure, Key, Records, put};
 use crate::clock;
+use crate::functions::queue::Queued;
 use crate::health::Loop;
 use crate::manage::alarms::{self, Entry, HistoryItem};
 use crate::manage::{self, Refusal, detectors, incidents, mutes, record_logs, taken, topics};
 
 mod composites;
+mod functions;
 mod gaps;
 mod models;
 mod notes;
@@ -66,6 +68,8 @@ struct Gathered {
     /// Tells history items of one millisecond apart, the same in a replay.
     order: u64,
     tells: bool,
+    /// Events for functions in `change`.
+    queued: Vec<Queued>,
     /// Ids of the incidents in `change`.
     incidents: BTreeSet<String>,
     /// Ids of the incidents whose end an action has told.
@@ -351,14 +355,19 @@ impl Watcher {
         gathered: &mut Gathered,
     ) -> Result<(), Failure> {
         for action in transition.alarm.actions(transition.to) {
-            let done = self.act(action, transition, now, position, gathered)?;
-            let item = action_item(transition, now, action, &done);
+            let (done, published) = if functions::is_for_function(action) {
+                self.hand_alarm(action, transition, now, gathered)?
+            } else {
+                let done = self.act(action, transition, now, position, gathered)?;
+                (done, nightbell_deliver::message::alarm_json(transition))
+            };
+            let item = action_item(transition, now, action, &done, &published);
             self.record(gathered, transition, &item, position);
         }
         Ok(())
     }
 
-    /// Carries out one action.
+    /// Carries out one action that is no function's.
     fn act(
         &mut self,
         action: &str,
@@ -384,7 +393,9 @@ impl Watcher {
     /// Why an action cannot be carried out.
     fn why_not(&self, action: &str) -> Result<Option<String>, Failure> {
         if !action.starts_with("arn:aws:sns:") {
-            return Ok(Some("this kind of action is not carried out; use the ARN of an SNS topic".into()));
+            return Ok(Some(
+                "this kind of action is not carried out; use the ARN of an SNS topic or of a function".into(),
+            ));
         }
         match topics::find(&self.app.records, action) {
             Ok(_) => Ok(None),
@@ -404,7 +415,7 @@ impl Watcher {
     }
 
     fn save(&mut self, gathered: Gathered, last: Position) -> Result<(), Failure> {
-        let Gathered { mut change, mut points, tells, .. } = gathered;
+        let Gathered { mut change, mut points, tells, queued, .. } = gathered;
         let store = Arc::clone(self.app.records.store());
         let epoch = self.app.emptied.load(Ordering::Acquire);
         self.known.renew(epoch);
@@ -428,6 +439,10 @@ impl Watcher {
         self.app.judged.send_replace(next);
         if tells {
             self.app.outbox_bell.notify_one();
+        }
+        if !queued.is_empty() {
+            queued.into_iter().for_each(Queued::stays);
+            self.app.functions.ring();
         }
         if next.number() - self.trimmed.number() >= TRIM_ENTRIES {
             self.app.records.store().trim_stream(Stream::Metrics, next)?;
@@ -478,11 +493,16 @@ enum Done {
     Failed(String),
 }
 
-fn action_item(transition: &Transition, now: Timestamp, action: &str, done: &Done) -> HistoryItem {
-    let carried_out = !matches!(done, Done::Failed(_));
-    let published = carried_out.then(|| nightbell_deliver::message::alarm_json(transition));
+fn action_item(
+    transition: &Transition,
+    now: Timestamp,
+    action: &str,
+    done: &Done,
+    published: &str,
+) -> HistoryItem {
+    let published = (!matches!(done, Done::Failed(_))).then_some(published);
     let ended = transition.after_mute.then_some(now);
-    let (summary, data) = action_data(action, transition.at, published.as_deref(), done, ended);
+    let (summary, data) = action_data(action, transition.at, published, done, ended);
     HistoryItem {
         alarm: transition.alarm.name.clone(),
         at: now,

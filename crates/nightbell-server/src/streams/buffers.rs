@@ -58,8 +58,19 @@ pub(crate) struct Queue {
     pub(crate) is_sending: bool,
     /// Not to be tried before.
     pub(crate) not_before: Timestamp,
-    /// Since when the front of it could not be delivered, and how often it was tried.
-    pub(crate) failing: Option<(Timestamp, u32)>,
+    /// What of it could not be delivered.
+    pub(crate) failing: Option<Failing>,
+}
+
+/// A shipment that could not be delivered; kept with what waits, so that its time goes on over a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Failing {
+    /// Since when.
+    pub(crate) since: Timestamp,
+    /// How often it was tried.
+    pub(crate) tries: u32,
+    /// How many parcels it is, from the front: the same are tried again, under the same id.
+    pub(crate) parcels: usize,
 }
 
 /// What waits for all streams.
@@ -68,6 +79,10 @@ pub(crate) struct Buffers(Mutex<BTreeMap<StreamId, Queue>>);
 
 fn key(stream: &StreamId, id: &str) -> Key {
     Key::of(&["parcel", &stream.0, &stream.1, id])
+}
+
+fn failing_key(stream: &StreamId) -> Key {
+    Key::of(&["parcel-failing", &stream.0, &stream.1])
 }
 
 fn content_key(stream: &StreamId, id: &str) -> Key {
@@ -87,6 +102,9 @@ impl Buffers {
             let queue = queues.entry((region, name)).or_default();
             queue.bytes += parcel.bytes;
             queue.parcels.push_back(parcel);
+        }
+        for (stream, queue) in queues.iter_mut() {
+            queue.failing = records.get(&failing_key(stream))?;
         }
         Ok(())
     }
@@ -150,8 +168,14 @@ impl Buffers {
         unpacked(&bytes).ok_or_else(|| Failure::damaged(key.bytes(), &"its records are not what was written"))
     }
 
+    /// Adds to `change` that a shipment could not be delivered.
+    pub(crate) fn note_failing(stream: &StreamId, failing: &Failing, change: &mut Write) {
+        put(change, &failing_key(stream), failing);
+    }
+
     /// Adds to `change` that parcels have left.
     pub(crate) fn remove(stream: &StreamId, ids: &[String], change: &mut Write) {
+        delete(change, &failing_key(stream));
         for id in ids {
             delete(change, &key(stream, id));
             delete(change, &content_key(stream, id));
@@ -182,6 +206,7 @@ impl Buffers {
                 delete(change, &key);
             }
         }
+        delete(change, &failing_key(stream));
         self.queues().remove(stream);
         Ok(())
     }
@@ -250,6 +275,12 @@ mod tests {
         again.load(&records).unwrap();
         assert_eq!(shown(&again), expected);
         assert_eq!(again.with(&stream, |queue| queue.bytes), Some(6));
+        let failing = Failing { since: at(3), tries: 2, parcels: 1 };
+        let mut change = Write::new();
+        Buffers::note_failing(&stream, &failing, &mut change);
+        store.commit(change, Durability::Disk).unwrap();
+        again.load(&records).unwrap();
+        assert_eq!(again.with(&stream, |queue| queue.failing), Some(Some(failing)));
         let mut change = Write::new();
         again.drop_stream(&records, &stream, &mut change).unwrap();
         store.commit(change, Durability::Disk).unwrap();

@@ -2,32 +2,32 @@
 One delivery of what waits for a stream: an object, or a request to an endpoint, and the bucket where an endpoint's failures are kept.
 
 Nothing here takes a record out of what waits: that is the courier's, once this says that it has arrived. So a crash sends again.
-Formats: "Data delivery", "HTTP endpoint delivery request and response specifications" (Amazon Data Firehose Developer Guide).
+How endpoints are asked stands in `http` and `splunk`. Formats: "Data delivery" (Amazon Data Firehose Developer Guide).
 */
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use nightbell_core::object_key::{ErrorOutput, Object};
 use nightbell_core::time::Timestamp;
-use nightbell_deliver::SendError;
-use nightbell_deliver::endpoint::{Endpoints, Request};
+use nightbell_deliver::endpoint::Endpoints;
 use nightbell_store::archive::{Bucket, BucketKey, BucketWriter};
 use nightbell_wire::deflate::gzip;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::plan::{Http, Objects};
+use super::plan::{Backup, Http, Objects, Splunk};
 use crate::app::App;
 use crate::manage::buckets;
 
+mod http;
 mod own;
+mod splunk;
 
-/// How long an endpoint may take to answer ("HTTP endpoint delivery request and response specifications").
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(180);
+/// Characters of an endpoint's own words that are told.
+const ANSWER_CHARS_MAX: usize = 300;
 /// Records of a request to an endpoint.
 pub(crate) const REQUEST_RECORDS_MAX: usize = 10_000;
 
@@ -72,7 +72,7 @@ pub(crate) struct Shipment {
 pub(crate) struct Refused {
     /// What is wrong.
     pub(crate) reason: String,
-    /// `HttpEndpoint.…`
+    /// What the service calls it.
     pub(crate) code: &'static str,
     /// Whether it never will.
     pub(crate) is_final: bool,
@@ -80,8 +80,8 @@ pub(crate) struct Refused {
 
 impl Ways {
     /// The ways out; without a server for buckets, streams lead to buckets of our own.
-    pub(crate) fn new(server: Option<Server>) -> Self {
-        Self { own: OnceLock::new(), server, buckets: Mutex::default(), endpoints: Endpoints::default() }
+    pub(crate) fn new(server: Option<Server>, endpoints: Endpoints) -> Self {
+        Self { own: OnceLock::new(), server, buckets: Mutex::default(), endpoints }
     }
 
     /// Says whose ways they are, once.
@@ -113,14 +113,16 @@ impl Ways {
     /// What the bucket's server said.
     pub(crate) async fn keep_failed(
         &self,
-        objects: &Objects,
+        backup: &Backup,
         shipment: &Shipment,
         refused: &Refused,
         attempts: u32,
         now: Timestamp,
     ) -> Result<String, String> {
         let mut body = Vec::new();
-        for (arrived, record) in &shipment.records {
+        let objects = &backup.objects;
+        for (number, (arrived, record)) in shipment.records.iter().enumerate() {
+            let event = || Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{}/{number}", shipment.id).as_bytes());
             let line = FailedRecord {
                 attempts_made: attempts,
                 arrival_timestamp: arrived.as_millis(),
@@ -128,11 +130,12 @@ impl Ways {
                 error_message: &refused.reason,
                 attempt_ending_timestamp: now.as_millis(),
                 raw_data: STANDARD.encode(record),
+                event_id: (backup.failure == ErrorOutput::Splunk).then(|| event().to_string()),
             };
             serde_json::to_writer(&mut body, &line).map_err(|error| error.to_string())?;
             body.push(b'\n');
         }
-        let key = objects.keys.failed(&shipment.object(&objects.extension), ErrorOutput::HttpEndpoint);
+        let key = objects.keys.failed(&shipment.object(&objects.extension), backup.failure);
         self.put(objects, shipment, key, body).await
     }
 
@@ -182,34 +185,15 @@ impl Ways {
     /// # Errors
     /// Why the endpoint did not take it.
     pub(crate) async fn ask(&self, http: &Http, shipment: &Shipment, now: Timestamp) -> Result<(), Refused> {
-        let body = Body {
-            request_id: &shipment.id,
-            timestamp: now.as_millis(),
-            records: shipment
-                .records
-                .iter()
-                .map(|(_, record)| BodyRecord { data: STANDARD.encode(record) })
-                .collect(),
-        };
-        let body = serde_json::to_vec(&body).map_err(|error| refused("InvalidRequest", &error, true))?;
-        let mut headers = vec![
-            ("content-type", "application/json".to_owned()),
-            ("x-amz-firehose-protocol-version", "1.0".to_owned()),
-            ("x-amz-firehose-request-id", shipment.id.clone()),
-            ("x-amz-firehose-source-arn", shipment.arn.clone()),
-        ];
-        headers.extend(http.access_key.clone().map(|key| ("x-amz-firehose-access-key", key)));
-        headers.extend(http.attributes.clone().map(|given| ("x-amz-firehose-common-attributes", given)));
-        if http.gzip {
-            headers.push(("content-encoding", "gzip".to_owned()));
-        }
-        let body = if http.gzip { gzip(&body) } else { body };
-        let request = Request { url: http.url.clone(), headers, body, timeout: ANSWER_TIME_MAX };
-        match self.endpoints.post(request).await {
-            Ok(answer) => judge(answer.status, &answer.body, &shipment.id),
-            Err(SendError::Later { reason, .. }) => Err(refused("ConnectionFailed", &reason, false)),
-            Err(SendError::Never { reason }) => Err(refused("InvalidRequest", &reason, true)),
-        }
+        http::ask(&self.endpoints, http, shipment, now).await
+    }
+
+    /// Sends a shipment to Splunk, once, and waits until it is indexed.
+    ///
+    /// # Errors
+    /// Why Splunk did not take it.
+    pub(crate) async fn ask_splunk(&self, splunk: &Splunk, shipment: &Shipment) -> Result<(), Refused> {
+        splunk::ask(&self.endpoints, splunk, shipment).await
     }
 }
 
@@ -224,52 +208,13 @@ impl Shipment {
     }
 }
 
-/// Whether an answer says that the request was taken: 200, and JSON with the request's id.
-fn judge(status: u16, body: &[u8], id: &str) -> Result<(), Refused> {
-    let parsed: Option<serde_json::Value> = serde_json::from_slice(body).ok();
-    let told =
-        |member: &str| parsed.as_ref().and_then(|parsed| parsed.get(member)).and_then(|value| value.as_str());
-    match status {
-        200 if told("requestId") == Some(id) => Ok(()),
-        200 => Err(refused(
-            "InvalidResponseFromDestination",
-            &"the answer does not name the request's id",
-            false,
-        )),
-        413 => {
-            Err(refused("RequestTooLarge", &"the endpoint says that the request is too large (413)", true))
-        }
-        status => {
-            let message: String = told("errorMessage")
-                .unwrap_or_default()
-                .chars()
-                .filter(|c| !c.is_control())
-                .take(300)
-                .collect();
-            Err(refused(
-                "DestinationException",
-                &format!("the endpoint answered with status {status}. {message}"),
-                false,
-            ))
-        }
-    }
-}
-
 fn refused(code: &'static str, reason: &dyn std::fmt::Display, is_final: bool) -> Refused {
     Refused { reason: reason.to_string(), code, is_final }
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Body<'a> {
-    request_id: &'a str,
-    timestamp: i64,
-    records: Vec<BodyRecord>,
-}
-
-#[derive(Serialize)]
-struct BodyRecord {
-    data: String,
+/// Text of an answer, fit for a log.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(ANSWER_CHARS_MAX).collect()
 }
 
 #[derive(Serialize)]
@@ -281,21 +226,6 @@ struct FailedRecord<'a> {
     error_message: &'a str,
     attempt_ending_timestamp: i64,
     raw_data: String,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_right_answer_counts() {
-        let body = |id: &str| format!("{{\"requestId\":\"{id}\",\"timestamp\":1}}").into_bytes();
-        assert_eq!(judge(200, &body("a"), "a"), Ok(()));
-        let outcome = |status, body: &[u8]| judge(status, body, "a").unwrap_err().is_final;
-        assert!(!outcome(200, &body("other")), "F09");
-        assert!(!outcome(200, b"thanks"));
-        assert!(!outcome(401, b"{\"errorMessage\":\"who?\"}"), "F02");
-        assert!(!outcome(500, b""));
-        assert!(outcome(413, b""), "F06");
-    }
+    #[serde(rename = "EventId", skip_serializing_if = "Option::is_none")]
+    event_id: Option<String>,
 }

@@ -4,8 +4,13 @@ Where a stream's records go: the configuration of its destination as a client ga
 The configuration is kept and shown as it was given; what is not served in it is refused here, by name.
 */
 
-use nightbell_core::object_key::ObjectKeys;
+use nightbell_core::object_key::{ErrorOutput, ObjectKeys};
+use nightbell_deliver::web::check_url;
 use serde_json::{Map, Value, json};
+
+pub(crate) use splunk::Splunk;
+
+mod splunk;
 
 /// Seconds that records wait for others, unless said otherwise ("BufferingHints").
 const INTERVAL_S_DEFAULT: u64 = 300;
@@ -29,6 +34,8 @@ pub(crate) enum Kind {
     S3,
     /// Requests to an HTTP endpoint.
     Http,
+    /// Requests to Splunk's HTTP Event Collector.
+    Splunk,
 }
 
 /// Where records go, and when.
@@ -48,7 +55,22 @@ pub(crate) enum Way {
     /// Into a bucket.
     S3(Objects),
     /// To an endpoint.
-    Http(Http),
+    Http(Http, Backup),
+    /// To Splunk.
+    Splunk(Splunk, Backup),
+}
+
+/// What becomes of records that an endpoint does not take, or of all.
+#[derive(Clone, Debug)]
+pub(crate) struct Backup {
+    /// Where they are kept.
+    pub(crate) objects: Objects,
+    /// The part of the key that says whose failure it was.
+    pub(crate) failure: ErrorOutput,
+    /// Whether all records are kept in the bucket, not only those that failed.
+    pub(crate) keeps_all: bool,
+    /// How long a failed request is tried again, in milliseconds.
+    pub(crate) retry_ms: i64,
 }
 
 /// How objects are written.
@@ -77,17 +99,11 @@ pub(crate) struct Http {
     pub(crate) attributes: Option<String>,
     /// Whether bodies are compressed.
     pub(crate) gzip: bool,
-    /// How long a failed request is tried again, in milliseconds.
-    pub(crate) retry_ms: i64,
-    /// Whether all records are kept in the bucket, not only those that failed.
-    pub(crate) keeps_all: bool,
-    /// Where failed records are kept.
-    pub(crate) backup: Objects,
 }
 
 impl std::fmt::Debug for Http {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Http").field("url", &self.url).field("backup", &self.backup).finish_non_exhaustive()
+        f.debug_struct("Http").field("url", &self.url).finish_non_exhaustive()
     }
 }
 
@@ -100,14 +116,18 @@ impl Plan {
     /// What is wrong with it, with the member's name.
     pub(crate) fn read(kind: Kind, given: &Given, secret: Option<&str>) -> Result<Self, String> {
         refuse_what_is_not_served(given)?;
-        let (size_max, interval_max) = if kind == Kind::Http { (64, 900) } else { (128, 900) };
+        let (size_max, interval, interval_max) = match kind {
+            Kind::S3 => (128, INTERVAL_S_DEFAULT, 900),
+            Kind::Http => (64, INTERVAL_S_DEFAULT, 900),
+            Kind::Splunk => (5, splunk::INTERVAL_S_DEFAULT, 60),
+        };
         let hints = given.get("BufferingHints");
         let size = bounded(hints, "BufferingHints", "SizeInMBs", SIZE_MIB_DEFAULT, (1, size_max))?;
-        let interval =
-            bounded(hints, "BufferingHints", "IntervalInSeconds", INTERVAL_S_DEFAULT, (0, interval_max))?;
+        let interval = bounded(hints, "BufferingHints", "IntervalInSeconds", interval, (0, interval_max))?;
         let way = match kind {
             Kind::S3 => Way::S3(Objects::read(given)?),
-            Kind::Http => Way::Http(Http::read(given, secret)?),
+            Kind::Http => Way::Http(Http::read(given, secret)?, Backup::read(given, &OF_HTTP)?),
+            Kind::Splunk => Way::Splunk(Splunk::read(given)?, Backup::read(given, &splunk::BACKUP)?),
         };
         Ok(Self { buffer_bytes: size << 20, buffer_ms: interval as i64 * 1_000, way })
     }
@@ -118,7 +138,7 @@ impl Plan {
     pub(crate) fn bucket(&self) -> &str {
         match &self.way {
             Way::S3(objects) => &objects.bucket,
-            Way::Http(http) => &http.backup.bucket,
+            Way::Http(_, backup) | Way::Splunk(_, backup) => &backup.objects.bucket,
         }
     }
 }
@@ -181,18 +201,7 @@ impl Http {
     fn read(given: &Given, secret: Option<&str>) -> Result<Self, String> {
         let endpoint = object(given, "EndpointConfiguration")?.ok_or("EndpointConfiguration is missing")?;
         let url = text(endpoint, "Url")?.ok_or("EndpointConfiguration.Url is missing")?;
-        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-        let plain = url.len() <= URL_BYTES_MAX && url.bytes().all(|b| b.is_ascii_graphic());
-        if !plain || host.is_none_or(|host| host.is_empty() || host.starts_with('/')) {
-            return Err(
-                "EndpointConfiguration.Url is no http or https address of at most 1000 letters".to_owned()
-            );
-        }
-        if is_link_local(host.unwrap_or_default()) {
-            return Err(
-                "EndpointConfiguration.Url is an address of this link only, which is not asked".to_owned()
-            );
-        }
+        check_endpoint("EndpointConfiguration.Url", url)?;
         if secret.is_some_and(|key| {
             key.len() > ACCESS_KEY_BYTES_MAX || !key.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
         }) {
@@ -210,24 +219,57 @@ impl Http {
                 ));
             }
         };
-        let backup = object(given, "S3Configuration")?.ok_or("S3Configuration is missing")?;
-        let retry = given.get("RetryOptions");
-        let retry = bounded(retry, "RetryOptions", "DurationInSeconds", RETRY_S_DEFAULT, (0, RETRY_S_MAX))?;
-        let keeps_all = match text(given, "S3BackupMode")?.unwrap_or("FailedDataOnly") {
-            "FailedDataOnly" => false,
-            "AllData" => true,
-            other => return Err(format!("S3BackupMode {other:?} is neither FailedDataOnly nor AllData")),
-        };
         Ok(Self {
             url: url.to_owned(),
             access_key: secret.filter(|key| !key.is_empty()).map(str::to_owned),
             attributes: attributes(request)?,
             gzip,
-            retry_ms: retry as i64 * 1_000,
-            keeps_all,
-            backup: Objects::read(backup)?,
         })
     }
+}
+
+/// How a kind of endpoint has its failures kept.
+struct BackupRules {
+    failure: ErrorOutput,
+    /// `S3BackupMode` of failed records only, and of all.
+    modes: [&'static str; 2],
+    /// Seconds that a failed delivery is tried again, unless said otherwise.
+    retry_s: u64,
+}
+
+const OF_HTTP: BackupRules = BackupRules {
+    failure: ErrorOutput::HttpEndpoint,
+    modes: ["FailedDataOnly", "AllData"],
+    retry_s: RETRY_S_DEFAULT,
+};
+
+impl Backup {
+    fn read(given: &Given, rules: &BackupRules) -> Result<Self, String> {
+        let objects = object(given, "S3Configuration")?.ok_or("S3Configuration is missing")?;
+        let retry = given.get("RetryOptions");
+        let retry = bounded(retry, "RetryOptions", "DurationInSeconds", rules.retry_s, (0, RETRY_S_MAX))?;
+        let [failed, all] = rules.modes;
+        let keeps_all = match text(given, "S3BackupMode")?.unwrap_or(failed) {
+            mode if mode == failed => false,
+            mode if mode == all => true,
+            other => return Err(format!("S3BackupMode {other:?} is neither {failed} nor {all}")),
+        };
+        Ok(Self {
+            objects: Objects::read(objects)?,
+            failure: rules.failure,
+            keeps_all,
+            retry_ms: retry as i64 * 1_000,
+        })
+    }
+}
+
+/// Refuses what is no address of an endpoint that may be asked.
+fn check_endpoint(member: &str, url: &str) -> Result<(), String> {
+    let protocol = if url.starts_with("https:") { "https" } else { "http" };
+    if url.len() > URL_BYTES_MAX || !url.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(format!("{member} is no http or https address of at most {URL_BYTES_MAX} letters"));
+    }
+    check_url(url, protocol).map_err(|error| format!("{member}: {error}"))
 }
 
 fn attributes(request: Option<&Given>) -> Result<Option<String>, String> {
@@ -254,17 +296,6 @@ fn attributes(request: Option<&Given>) -> Result<Option<String>, String> {
         attributes.insert(name.to_owned(), value.into());
     }
     Ok((!attributes.is_empty()).then(|| json!({ "commonAttributes": attributes }).to_string()))
-}
-
-/// Whether a host is an address of the link, where clouds keep their metadata.
-fn is_link_local(rest: &str) -> bool {
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host).to_ascii_lowercase();
-    host.starts_with("169.254.")
-        || host.starts_with("[fe8")
-        || host.starts_with("[fe9")
-        || host.starts_with("[fea")
-        || host.starts_with("[feb")
 }
 
 /// Members that ask for what is not served.
@@ -360,8 +391,8 @@ mod tests {
         assert!(matches!(gzip.way, Way::S3(Objects { gzip: true, ref extension, .. }) if extension == ".gz"));
         let plan = Plan::read(Kind::Http, &http(json!({})), Some("hush")).unwrap();
         assert!(!format!("{plan:?}").contains("hush"));
-        let Way::Http(way) = plan.way else { panic!() };
-        assert_eq!((way.retry_ms, way.keeps_all, way.gzip), (300_000, false, false));
+        let Way::Http(way, backup) = plan.way else { panic!() };
+        assert_eq!((backup.retry_ms, backup.keeps_all, way.gzip), (300_000, false, false));
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Asked<'_> {
             "ListUsers" => self.listed("user"),
             "ListRoles" => self.listed("role"),
             "ListPolicies" => self.listed("policy"),
-            "GetAccessKeyLastUsed" => self.on(None),
+            "GetAccessKeyLastUsed" | "ListVirtualMFADevices" => self.on(None),
             _ => return None,
         })
     }
@@ -64,6 +64,11 @@ impl Asked<'_> {
             | "ListUserTags"
             | "ListGroupsForUser"
             | "ListSigningCertificates"
+            | "ListMFADevices"
+            | "ListSSHPublicKeys"
+            | "ListServiceSpecificCredentials"
+            | "GetLoginProfile"
+            | "DeleteLoginProfile"
             | "CreateAccessKey"
             | "ListAccessKeys"
             | "UpdateAccessKey"

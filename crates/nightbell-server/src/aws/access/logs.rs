@@ -29,6 +29,7 @@ pub(super) fn demands(cx: &Cx, operation: &str, names: &Names) -> Option<Demands
         | "DeleteLogGroup"
         | "PutRetentionPolicy"
         | "DeleteRetentionPolicy"
+        | "PutLogGroupDeletionProtection"
         | "TagLogGroup"
         | "UntagLogGroup"
         | "ListTagsLogGroup"

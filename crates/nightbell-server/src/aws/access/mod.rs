@@ -24,6 +24,7 @@ use crate::keys::{Compiled, compile};
 use crate::manage::buckets::{self, BucketRefusal};
 use crate::manage::iam::{Kind, policies};
 use crate::manage::{Refusal, topics};
+use tags::RequestTags;
 
 mod cloudwatch;
 mod firehose;
@@ -35,6 +36,7 @@ mod ses;
 mod sns;
 mod ssm;
 mod stacks;
+mod tags;
 
 /// Ways in which the resources of a call may be written at most; more are refused unless everything is allowed.
 const DEMANDS_MAX: usize = 10_000;
@@ -95,7 +97,17 @@ pub(super) fn judge(cx: &Cx, service: Service, call: &Call, body: &[u8]) -> Resu
         Ok(_) => vec![Demand::anywhere(format!("{}:{operation}", action_prefix(prefix)))],
         Err(error) => return Err(ApiError::sender(error.code(call.protocol).0, error.to_string()).into()),
     };
-    let refusal = Asking::of(cx).and_then(|asking| asking.refusal(cx, &demands));
+    let asked = Asking::of(cx).map(|asking| {
+        let carried = asking.asks_for_tags().then(|| RequestTags::of(prefix, call, body)).transpose();
+        (asking, carried)
+    });
+    let refusal = match asked {
+        Ok((_, Err(error))) => {
+            return Err(ApiError::sender(error.code(call.protocol).0, error.to_string()).into());
+        }
+        Ok((asking, Ok(carried))) => asking.refusal(cx, &demands, carried),
+        Err(failure) => Err(failure),
+    };
     match refusal {
         Ok(None) => Ok(()),
         Ok(Some(message)) => Err(denied(service, call.protocol, message).into()),
@@ -176,21 +188,40 @@ impl<'a> Asking<'a> {
         let mut facts = Facts::of(&principal, cx.now);
         facts.put("aws:RequestedRegion", Fact::Text(cx.region.as_str().into()));
         facts.put("aws:ResourceAccount", Fact::Text(account.into()));
-        if let Some(from) = cx.caller.from().map(|from| from.to_canonical()) {
-            facts.put("aws:SourceIp", Fact::Address(from));
-            // What does not leave the machine needs no TLS; what comes from elsewhere comes without.
-            facts.put("aws:SecureTransport", Fact::Bool(from.is_loopback()));
+        if let Some(from) = cx.caller.from() {
+            facts.put("aws:SourceIp", Fact::Address(from.address));
+            facts.put("aws:SecureTransport", Fact::Bool(from.is_secure));
         }
         Ok(Self { principal, identity, session: passed, facts })
     }
 
-    /// Why the first of the demands that is not allowed is not; nothing where all are.
-    fn refusal(mut self, cx: &Cx, demands: &[Demand]) -> Result<Option<String>, Failure> {
+    /// Whether a policy of the caller may ask for tags.
+    fn asks_for_tags(&self) -> bool {
+        let session = self.session.iter().flatten();
+        let mut all = self.identity.identity.iter().chain(&self.identity.boundary).chain(session);
+        all.any(|policy| policy.asks_for_tags())
+    }
+
+    /// Why the first of the demands that is not allowed is not; nothing where all are. `carried` are the tags of the request, where
+    /// tags are asked for.
+    fn refusal(
+        mut self,
+        cx: &Cx,
+        demands: &[Demand],
+        carried: Option<RequestTags>,
+    ) -> Result<Option<String>, Failure> {
+        let asks_for_tags = carried.is_some();
+        if let Some(carried) = carried {
+            carried.tell(&mut self.facts);
+        }
         let common = self.facts.clone();
         for demand in demands {
             self.facts.clone_from(&common);
             for (key, value) in &demand.facts {
                 self.facts.put(*key, Fact::Text(value.clone().into()));
+            }
+            if let Some(name) = demand.names.first().filter(|_| asks_for_tags) {
+                tags::tell_resource(cx, name, &mut self.facts)?;
             }
             let refusal = self.refusal_of(cx, demand)?;
             if refusal.is_some() {

@@ -142,7 +142,8 @@ fn user(root: &Cx, name: &str, statements: &str) -> Cx {
     let document = format!("{{'Version': '2012-10-17', 'Statement': [{statements}]}}").replace('\'', "\"");
     iam.put_inline(Kind::User, name, "p", document).unwrap();
     let user = Arc::new(made.unwrap().as_user(ACCOUNT));
-    Cx { caller: Principal::User { user, from: Some([192, 0, 2, 7].into()) }, ..root.clone() }
+    let from = crate::auth::Origin { address: [192, 0, 2, 7].into(), is_secure: false };
+    Cx { caller: Principal::User { user, from: Some(from) }, ..root.clone() }
 }
 
 async fn ask(cx: &Cx, service: Service, operation: &str, input: Value) -> Result<Value, ApiError> {

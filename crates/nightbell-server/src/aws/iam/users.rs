@@ -167,27 +167,40 @@ pub(in crate::aws) async fn list_user_tags(cx: Cx, request: UserRequest) -> Resu
     Ok(all_tags(&iam(&cx).identity(Kind::User, &need(request.user_name, "userName")?)?.tags))
 }
 
-/// Lists that are empty because there is nothing of the kind, by the names of their members.
+/// Lists that are empty because there is nothing of the kind, by the names of their members. Some are not of one user.
 macro_rules! nothing {
-    ($($name:ident $response:ident $member:ident),+) => {$(
+    ($($name:ident $response:ident $member:literal),+) => {$(
         #[derive(Serialize)]
-        #[serde(rename_all = "PascalCase")]
         pub(in crate::aws) struct $response {
-            $member: [(); 0],
+            #[serde(rename = $member)]
+            members: [(); 0],
+            #[serde(rename = "IsTruncated")]
             is_truncated: bool,
         }
 
         pub(in crate::aws) async fn $name(cx: Cx, request: UserRequest) -> Result<$response, IamError> {
-            iam(&cx).identity(Kind::User, &user_or_caller(&cx, request.user_name)?)?;
-            Ok($response { $member: [], is_truncated: false })
+            if let Some(name) = request.user_name {
+                iam(&cx).identity(Kind::User, &name)?;
+            }
+            Ok($response { members: [], is_truncated: false })
         }
     )+};
 }
 
 nothing!(
-    list_groups_for_user ListGroupsForUserResponse groups,
-    list_signing_certificates ListSigningCertificatesResponse certificates
+    list_groups_for_user ListGroupsForUserResponse "Groups",
+    list_signing_certificates ListSigningCertificatesResponse "Certificates",
+    list_mfa_devices ListMfaDevicesResponse "MFADevices",
+    list_virtual_mfa_devices ListVirtualMfaDevicesResponse "VirtualMFADevices",
+    list_ssh_public_keys ListSshPublicKeysResponse "SSHPublicKeys",
+    list_service_specific_credentials ListServiceSpecificCredentialsResponse "ServiceSpecificCredentials"
 );
+
+/// A user's password, which nobody has.
+pub(in crate::aws) async fn login_profile(cx: Cx, request: UserRequest) -> Result<(), IamError> {
+    let user = iam(&cx).identity(Kind::User, &user_or_caller(&cx, request.user_name)?)?;
+    Err(IamError::Missing(format!("Login Profile for User {} cannot be found.", user.name)))
+}
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]

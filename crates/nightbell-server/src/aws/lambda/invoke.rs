@@ -16,6 +16,7 @@ use super::{Named, invalid};
 use crate::aws::Cx;
 use crate::aws::error::{ApiError, Told, stored};
 use crate::aws::service::Service;
+use crate::functions::backlog::FULL;
 use crate::functions::{self, Busy, Invocation, NotInvoked, OFF, Outcome, queue};
 use crate::manage::functions::Function;
 
@@ -111,16 +112,14 @@ fn answered(outcome: Outcome, version: &str, with_tail: bool) -> Invoked {
 /// Keeps the event for later; it is durable when this returns.
 fn put(cx: &Cx, function: &Function, arn: &str, payload: Bytes) -> Result<Invoked, ApiError> {
     let no = |failure| stored(Service::Lambda, &failure);
-    if !queue::has_room(&cx.app).map_err(no)? {
-        let message = format!(
-            "Rate Exceeded. {} events wait for functions; that is the limit: try again later",
-            queue::EVENTS_WAITING_MAX
-        );
+    if !queue::has_room(&cx.app, arn, payload.len()) {
+        let message = format!("Rate Exceeded. {FULL}; try again later");
         return Err(ApiError { status: 429, code: "TooManyRequestsException", message });
     }
     let mut change = Write::new();
-    queue::put(&mut change, arn, payload, cx.now);
+    let queued = queue::put(&cx.app.functions.backlog, &mut change, arn, payload, cx.now);
     cx.app.records.commit(change).map_err(no)?;
+    queued.stays();
     cx.app.functions.ring();
     Ok(Invoked::new(StatusCode::ACCEPTED, &function.version))
 }

@@ -46,6 +46,7 @@ pub(super) async fn route(asked: Asked<'_>) -> Result<Answer, Told> {
         "DescribeMetricFilters" => asked.by(filters::describe_metric_filters).await,
         "DeleteMetricFilter" => asked.by(filters::delete_metric_filter).await,
         "TestMetricFilter" => asked.by(filters::test_metric_filter).await,
+        "PutLogGroupDeletionProtection" => asked.by(logs::put_log_group_deletion_protection).await,
         "PutSubscriptionFilter" => asked.by(subscriptions::put_subscription_filter).await,
         "DescribeSubscriptionFilters" => asked.by(subscriptions::describe_subscription_filters).await,
         "DeleteSubscriptionFilter" => asked.by(subscriptions::delete_subscription_filter).await,

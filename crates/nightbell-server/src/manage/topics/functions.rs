@@ -11,6 +11,7 @@ use nightbell_store::Write;
 use super::Refusal;
 use crate::app::App;
 use crate::catalog::Records;
+use crate::functions::backlog::FULL;
 use crate::functions::queue;
 use crate::manage::functions::{self, Function};
 
@@ -35,14 +36,15 @@ pub(crate) fn hand_to_function(
     now: Timestamp,
 ) -> Result<(), Refusal> {
     let function = function(&app.records, arn)?;
-    if !functions::lets_in(&function, &app.account, arn, SERVICE, topic, now) {
+    if !functions::lets_in(&function, &app.account, arn, &[SERVICE], topic, now) {
         let text = format!("the policy of the function lets {SERVICE} not in for {topic}: add a permission");
         return Err(Refusal::Invalid(text));
     }
-    if !queue::has_room(app)? {
-        return Err(Refusal::Busy("as many events wait for functions as may".to_owned()));
+    if !queue::has_room(app, arn, event.len()) {
+        return Err(Refusal::Busy(FULL.to_owned()));
     }
-    queue::put(change, arn, event, now);
+    // The sender commits until it is done, so it stays.
+    queue::put(&app.functions.backlog, change, arn, event, now).stays();
     Ok(())
 }
 

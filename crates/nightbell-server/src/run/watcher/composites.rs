@@ -12,7 +12,7 @@ use nightbell_store::Position;
 use serde_json::{Value, json};
 use tracing::info;
 
-use super::{Done, Gathered, Watcher, action_data};
+use super::{Done, Gathered, Watcher, action_data, functions};
 use crate::app::App;
 use crate::catalog::Failure;
 use crate::manage::alarms::{self, HistoryItem};
@@ -98,15 +98,16 @@ impl Watcher {
         let place = position.to_string();
         let cause = ["composite", alarm.arn.as_str(), change.to.name(), &place];
         for action in alarm.actions(change.to) {
-            let done = match self.why_not(action)? {
-                Some(error) => Done::Failed(error),
-                None => {
-                    let content = Content::Composite(Box::new(transition.clone()));
-                    self.send_to_all(action, &content, &cause, now, gathered)?;
-                    Done::Sent
-                }
+            let (done, published) = if functions::is_for_function(action) {
+                self.hand_composite(action, transition, now, gathered)?
+            } else if let Some(error) = self.why_not(action)? {
+                (Done::Failed(error), String::new())
+            } else {
+                let content = Content::Composite(Box::new(transition.clone()));
+                self.send_to_all(action, &content, &cause, now, gathered)?;
+                (Done::Sent, composite_json(transition))
             };
-            let published = matches!(done, Done::Sent).then(|| composite_json(transition));
+            let published = matches!(done, Done::Sent).then_some(published);
             let ended = transition.after_mute.then_some(now);
             let (summary, data) = action_data(action, change.at, published.as_deref(), &done, ended);
             let item = HistoryItem {

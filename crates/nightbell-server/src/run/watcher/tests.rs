@@ -49,6 +49,7 @@ pub(crate) fn app_in(folder: &Path, search_pool: Pool) -> Arc<App> {
         Archive::open_folder(&folder.join("archive"), Arc::clone(&store) as Arc<dyn Catalog>).unwrap();
     let (stop, stopping) = signal::channel(false);
     std::mem::forget(stop); // a signal that is gone counts as given
+    let web = Web::new(None).unwrap();
     Arc::new(App {
         account: ACCOUNT.to_owned(),
         public_url: "http://127.0.0.1:1".to_owned(),
@@ -64,13 +65,13 @@ pub(crate) fn app_in(folder: &Path, search_pool: Pool) -> Arc<App> {
         subscriptions: manage::subscriptions::Subscriptions::default(),
         buckets: manage::buckets::Buckets::open(&folder.join("buckets")).unwrap(),
         buffers: crate::streams::buffers::Buffers::default(),
-        ways: crate::streams::delivery::Ways::new(None),
+        ways: crate::streams::delivery::Ways::new(None, web.endpoints()),
         judged: signal::Sender::new(Position::default()),
         records_followed: signal::Sender::new(None),
         outbox_bell: Notify::new(),
         lanes: topics::Lanes::default(),
         channel: Channel::Mailbox(Mailbox::open(folder).unwrap()),
-        web: Web::new(None).unwrap(),
+        web,
         signing: crate::signing::Signing::new(None),
         origin: Origin::new("nightbell@example.org", None).unwrap(),
         shelves: Shelves::new(archive),
