@@ -133,6 +133,21 @@ class TestOtherServices:
         assert mail.subject == "Größe"
         assert "<b>Größe</b>" in mail.html
 
+    def test_buckets(self, server, sdk):
+        told = node.run(server, "buckets.mjs", sdk=sdk, name=unique("js"))
+        assert told == {
+            "etag": '"5d41402abc4b2a76b9719d911017c592"',
+            "whole": "hello",
+            "part": "ell",
+            "type": "text/plain",
+            "metadata": {"origin": "js"},
+            "large": 300_000,
+            "keys": ["a folder/ü + b.txt", "large.bin"],
+            "missing": "NoSuchKey",
+            "full": "BucketNotEmpty",
+            "gone": "NoSuchBucket",
+        }
+
     def test_functions(self, server, sdk):
         told = self.round(server, sdk, "functions", name=unique("js"))
         assert told == {"functions": [], "missing": "ResourceNotFoundException"}

@@ -10,10 +10,10 @@ import pytest
 from support import aws, terraform, windows
 from support.aws import client, unique
 
-# Files of the stacks that need buckets, which are not served yet.
+# Files of the stacks that need services which are not served yet.
 NOT_SERVED = {
     "files": set(),
-    "logons": {"archive.tf"},
+    "logons": set(),
 }
 MAIL_SECONDS_MAX = 10
 # With slack for a busy test machine.

@@ -11,12 +11,13 @@ const v2 = {
     const sdk = require("aws-sdk");
     // Version 2 knows nothing of AWS_ENDPOINT_URL.
     const options = { endpoint: process.env.AWS_ENDPOINT_URL, region: process.env.AWS_REGION, maxRetries: 0 };
-    const made = (Service) => promising(new Service(options));
+    const made = (Service, more) => promising(new Service({ ...options, ...more }));
     return {
       cloudwatch: made(sdk.CloudWatch),
       iam: made(sdk.IAM),
       lambda: made(sdk.Lambda),
       logs: made(sdk.CloudWatchLogs),
+      s3: made(sdk.S3, { s3ForcePathStyle: true }),
       ses: made(sdk.SES),
       sns: made(sdk.SNS),
       ssm: made(sdk.SSM),
@@ -28,12 +29,14 @@ const v2 = {
 
 const v3 = {
   load() {
-    const made = (module, name) => new (require(`@aws-sdk/client-${module}`)[name])({ maxAttempts: 1 });
+    const made = (module, name, more) =>
+      new (require(`@aws-sdk/client-${module}`)[name])({ maxAttempts: 1, ...more });
     return {
       cloudwatch: made("cloudwatch", "CloudWatch"),
       iam: made("iam", "IAM"),
       lambda: made("lambda", "Lambda"),
       logs: made("cloudwatch-logs", "CloudWatchLogs"),
+      s3: made("s3", "S3", { forcePathStyle: true }),
       ses: made("ses", "SES"),
       sns: made("sns", "SNS"),
       ssm: made("ssm", "SSM"),

@@ -243,6 +243,7 @@ fn empty(app: &App, runtime: &Handle) -> Result<(), Failure> {
     app.compiled.clear();
     app.subscriptions.load(&app.records)?;
     app.buffers.clear();
+    app.buckets.blobs.clear()?;
     app.functions.backlog.clear();
     app.queries.clear();
     app.emptied.fetch_add(1, Ordering::Release);

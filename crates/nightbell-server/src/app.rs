@@ -17,6 +17,7 @@ use crate::functions::Functions;
 use crate::health::Health;
 use crate::installation::Installation;
 use crate::keys::Keys;
+use crate::manage::buckets::Buckets;
 use crate::manage::filters::Compiled;
 use crate::manage::subscriptions::Subscriptions;
 use crate::manage::topics::{Lanes, Links};
@@ -57,6 +58,8 @@ pub(crate) struct App {
     pub(crate) subscribed: watch::Sender<Position>,
     /// Subscription filters, compiled.
     pub(crate) subscriptions: Subscriptions,
+    /// The objects of buckets.
+    pub(crate) buckets: Buckets,
     /// What waits for delivery streams.
     pub(crate) buffers: Buffers,
     /// Where delivery streams lead.

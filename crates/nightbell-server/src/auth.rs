@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use nightbell_core::time::Timestamp;
-use nightbell_wire::sigv4::{self, Scope, SigError, SigErrorKind};
+use nightbell_wire::sigv4::{self, Payload, Scope, SigError, SigErrorKind};
 
 use crate::app::App;
 use crate::aws::service::Service;
@@ -138,29 +138,69 @@ pub(crate) struct Caller {
 /// Checks the signature over the request as it was received.
 pub(crate) fn check(app: &App, parts: &Parts, body: &[u8], now: Timestamp) -> Result<Caller, SigError> {
     let signed = sigv4::parse(parts)?;
+    let found = found(app, &signed.access_key, signed.session_token.as_deref(), now)?;
+    check_region(&signed)?;
+    if signed.unsigned_payload {
+        refuse_unsigned_body(parts)?;
+    }
+    sigv4::verify(&signed, parts, body, &found.secret, now.as_millis())?;
+    let principal = principal(app, parts, found.holder, &signed, now);
+    Ok(Caller { scope: signed.scope, principal })
+}
+
+/// Checks the signature of a request whose body has not come yet, and says what it has to be.
+pub(crate) fn check_ahead(app: &App, parts: &Parts, now: Timestamp) -> Result<(Caller, Payload), SigError> {
+    let signed = sigv4::parse(parts)?;
+    let found = found(app, &signed.access_key, signed.session_token.as_deref(), now)?;
+    check_region(&signed)?;
+    let payload = sigv4::verify_ahead(&signed, parts, &found.secret, now.as_millis())?;
+    // Where there is no body, nobody can have written it.
+    if payload.is_unsigned() && has_body(parts) {
+        refuse_unsigned_body(parts)?;
+    }
+    let principal = principal(app, parts, found.holder, &signed, now);
+    Ok((Caller { scope: signed.scope, principal }, payload))
+}
+
+/// Whether a body comes with a request.
+fn has_body(parts: &Parts) -> bool {
+    let length = parts.headers.get(http::header::CONTENT_LENGTH);
+    parts.headers.contains_key(http::header::TRANSFER_ENCODING)
+        || length.is_some_and(|length| length.as_bytes() != b"0")
+}
+
+/// Refuses a region that can be none.
+fn check_region(signed: &sigv4::Signed) -> Result<(), SigError> {
+    if is_region(&signed.scope.region) {
+        return Ok(());
+    }
+    let text = "Credential should be scoped to a region of 1 to 64 letters, digits, '-' or '_'.";
+    Err(SigError::new(SigErrorKind::WrongScope, text))
+}
+
+/// Refuses a body that nobody signed, unless it comes from this machine: without TLS below us, anybody on the way may have written it.
+fn refuse_unsigned_body(parts: &Parts) -> Result<(), SigError> {
+    let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
+    if peer.is_some_and(|peer| peer.to_canonical().is_loopback()) {
+        return Ok(());
+    }
+    let text = "The body must be signed: UNSIGNED-PAYLOAD is accepted from this machine only.";
+    Err(SigError::new(SigErrorKind::PayloadDiffers, text))
+}
+
+/// Who the holder of a key is.
+fn principal(app: &App, parts: &Parts, holder: Holder, signed: &sigv4::Signed, now: Timestamp) -> Principal {
     let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
     let trusted = app.installation.as_ref().map(|here| here.config.trusted_proxies.as_slice());
     let from = peer.map(|peer| Origin::of(peer, &parts.headers, trusted.unwrap_or_default()));
-    let found = found(app, &signed.access_key, signed.session_token.as_deref(), now)?;
-    if !is_region(&signed.scope.region) {
-        let text = "Credential should be scoped to a region of 1 to 64 letters, digits, '-' or '_'.";
-        return Err(SigError::new(SigErrorKind::WrongScope, text));
-    }
-    if signed.unsigned_payload && !peer.is_some_and(|peer| peer.to_canonical().is_loopback()) {
-        // Without TLS below us, a body that nobody signed is a body that anybody on the way wrote.
-        let text = "The body must be signed: UNSIGNED-PAYLOAD is accepted from this machine only.";
-        return Err(SigError::new(SigErrorKind::PayloadDiffers, text));
-    }
-    sigv4::verify(&signed, parts, body, &found.secret, now.as_millis())?;
-    let principal = match found.holder {
+    match holder {
         Holder::Root => Principal::Root,
         Holder::User(user) => {
             app.keys.used(&app.records, &signed.access_key, &signed.scope, now);
             Principal::User { user, from }
         }
         Holder::Session(session) => Principal::AssumedRole { session, from },
-    };
-    Ok(Caller { scope: signed.scope, principal })
+    }
 }
 
 /// The key of an id: of a function that runs, or one of those that are kept. A function's key is good only with its token.

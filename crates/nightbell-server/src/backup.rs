@@ -15,7 +15,7 @@ use http::StatusCode;
 use nightbell_core::time::Timestamp;
 use nightbell_store::archive::Archive;
 use nightbell_store::backup::{Made, Progress, Source, make};
-use nightbell_store::{Catalog, Kind, LocalStore, StoreError};
+use nightbell_store::{Blobs, Catalog, Kind, LocalStore, StoreError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -58,12 +58,14 @@ pub(crate) fn run(
     data: &Path,
     store: &Arc<LocalStore>,
     archive: Option<&Archive>,
+    blobs: &Blobs,
     folder: &Path,
     now: Timestamp,
     reach: &mut (dyn FnMut(Progress) -> bool + Send),
 ) -> Result<Made, StoreError> {
     let program = env!("CARGO_PKG_VERSION");
-    let source = Source { data, store, archive, single_files: &SINGLE_FILES, program, now };
+    let source =
+        Source { data, store, archive, blobs: Some(blobs), single_files: &SINGLE_FILES, program, now };
     tokio::runtime::Handle::current().block_on(make(source, folder, reach))
 }
 
@@ -159,7 +161,7 @@ fn work(app: &App, folder: &Path, now: Timestamp, course: &Course) -> Result<Mad
     };
     let (data, store) = (&installation.config.data, &installation.store);
     let mut reach = |progress: Progress| course.reach(progress);
-    match run(data, store, Some(app.shelves.archive()), folder, now, &mut reach) {
+    match run(data, store, Some(app.shelves.archive()), &app.buckets.blobs, folder, now, &mut reach) {
         Ok(made) => {
             info!(folder = %folder.display(), number = made.manifest.number, "a backup was made");
             Ok(made)

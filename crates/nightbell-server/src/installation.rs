@@ -52,6 +52,11 @@ pub(crate) fn archive_folder(data: &Path) -> PathBuf {
     data.join("archive")
 }
 
+/// Where the contents of objects lie.
+pub(crate) fn buckets_folder(data: &Path) -> PathBuf {
+    data.join("buckets")
+}
+
 /// Refuses a data folder in which a restore was cut short.
 pub(crate) fn refuse_half_restored(data: &Path) -> Result<()> {
     if data.join(RESTORING_FOLDER).exists() {

@@ -29,7 +29,7 @@ use crate::app::App;
 use crate::auth::Peer;
 use crate::aws::error::ApiError;
 use crate::aws::service::Service;
-use crate::aws::{Cx, route};
+use crate::aws::{Cx, route, s3};
 use crate::run::Stopping;
 use crate::{admin, auth, clock, pages, receiver};
 use write_limit::WriteLimited;
@@ -137,6 +137,9 @@ fn connection_builder() -> hyper::server::conn::http1::Builder {
 
 async fn answer(app: Arc<App>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
+    if s3::is_meant(&parts) {
+        return s3::answer(app, parts, body).await;
+    }
     // Requests of REST are signed in a header; presigned ones have a query.
     if parts.method == Method::GET && parts.uri.query().is_none() && !auth::has_signature_header(&parts) {
         match parts.uri.path() {
@@ -149,11 +152,15 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
             }
             "/" => return pages::welcome(),
             path if path.starts_with("/SimpleNotificationService-") => return certificate(&app, path),
+            _ if s3::is_anonymous(&app, &parts) => return s3::answer(app, parts, body).await,
             _ => return (StatusCode::NOT_FOUND, "there is nothing here\n").into_response(),
         }
     }
     if parts.uri.path().starts_with(receiver::PATH) {
         return receiver::answer(&app, &parts, body).await;
+    }
+    if s3::is_anonymous(&app, &parts) {
+        return s3::answer(app, parts, body).await;
     }
     let request_id = Uuid::new_v4().to_string();
     // A body is worth its memory only where its sender names a key of ours.

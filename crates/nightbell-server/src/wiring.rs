@@ -23,6 +23,7 @@ use crate::functions::Functions;
 use crate::health::Health;
 use crate::installation::{self, Installation};
 use crate::keys::Keys;
+use crate::manage::buckets::Buckets;
 use crate::manage::filters::Compiled;
 use crate::manage::subscriptions::Subscriptions;
 use crate::manage::topics::Lanes;
@@ -67,19 +68,12 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         .await
         .with_context(|| format!("cannot listen on {}; is another server running there?", config.listen))?;
     let address = listener.local_addr().context("a bound listener has an address")?;
-    if config.allow_reset {
-        warn!("POST /_nightbell/reset empties everything: allow_reset is on");
-    }
-    if !address.ip().is_loopback() {
-        warn!(%address, "listening beyond this machine without TLS; put a TLS proxy in front");
-    }
+    warn_of_openness(config, address);
     let archive = adoption::open_archive(config, &store).await?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let channel = channel(config)?;
     let web = Web::new(config.web_trusted_pem.as_deref()).context("web_ca_file")?;
-    // The console has no pages yet, so messages carry no link to it.
-    let origin = Origin::new(&config.mail_from, None).context("mail_from")?;
-    let origin = origin.with_endpoint(&public_url).context("public_url")?;
+    let origin = origin(config, &public_url)?;
     let functions = tokio::task::block_in_place(|| Functions::start(config, address.port()))?;
     let (stop, stopping) = watch::channel(false);
     let records = Records::new(Arc::clone(&store) as Arc<dyn Catalog>);
@@ -98,6 +92,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         matched: watch::Sender::new(Position::default()),
         subscribed: watch::Sender::new(Position::default()),
         subscriptions: Subscriptions::default(),
+        buckets: open_buckets(config)?,
         buffers: Buffers::default(),
         ways: Ways::new(config.streams.clone(), web.endpoints()),
         judged: watch::Sender::new(Position::default()),
@@ -127,12 +122,46 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         functions,
         emptied: AtomicU64::new(0),
     });
+    begin_buckets(&app);
     let loops = run::Loops::start(&app, &stopping)?;
     let server = tokio::spawn(crate::listen::serve(Arc::clone(&app), listener, stopping));
     Ok(Running { app, address, key_made, store, stop, loops, server })
 }
 
-/// Makes the data folder and opens the store in it, which counts an archive on the same disk.
+/// Says what others may do that an operator should know of.
+fn warn_of_openness(config: &Config, address: std::net::SocketAddr) {
+    if config.allow_reset {
+        warn!("POST /_nightbell/reset empties everything: allow_reset is on");
+    }
+    if !address.ip().is_loopback() {
+        warn!(%address, "listening beyond this machine without TLS; put a TLS proxy in front");
+    }
+}
+
+/// Who messages come from.
+fn origin(config: &Config, public_url: &str) -> Result<Origin> {
+    // The console has no pages yet, so messages carry no link to it.
+    let origin = Origin::new(&config.mail_from, None).context("mail_from")?;
+    origin.with_endpoint(public_url).context("public_url")
+}
+
+fn open_buckets(config: &Config) -> Result<Buckets> {
+    let folder = installation::buckets_folder(&config.data);
+    Buckets::open(&folder).with_context(|| format!("cannot open the buckets in {}", folder.display()))
+}
+
+/// Lets delivery streams find the buckets, and has contents removed that a killed server left, while everything goes on.
+fn begin_buckets(app: &Arc<App>) {
+    app.ways.belong_to(app);
+    let app = Arc::clone(app);
+    tokio::task::spawn_blocking(move || match app.buckets.sweep(&app.records) {
+        Ok(0) => {}
+        Ok(removed) => info!(removed, "contents that no object names were removed"),
+        Err(failure) => warn!(error = %failure, "contents that no object names could not be looked for"),
+    });
+}
+
+/// Makes the data folder and opens the store in it, which counts buckets and an archive on the same disk.
 fn open_store(config: &Config) -> Result<Arc<LocalStore>> {
     // Events and mails are for the owner's eyes only.
     std::fs::DirBuilder::new()
@@ -141,11 +170,12 @@ fn open_store(config: &Config) -> Result<Arc<LocalStore>> {
         .create(&config.data)
         .with_context(|| format!("cannot make the data folder {}", config.data.display()))?;
     installation::refuse_half_restored(&config.data)?;
+    let buckets = installation::buckets_folder(&config.data);
     let options = Options {
         disk_bytes_max: config.disk_bytes_max.unwrap_or(0),
         counted_beside: match &config.archive {
-            ArchivePlace::Folder(folder) => Some(folder.clone()),
-            ArchivePlace::Bucket(_) => None,
+            ArchivePlace::Folder(folder) => vec![folder.clone(), buckets],
+            ArchivePlace::Bucket(_) => vec![buckets],
         },
         ..Options::default()
     };

@@ -129,6 +129,10 @@ pub(crate) enum Cause {
     Object { path: String, error: String },
     #[error("export cannot be written: {error}")]
     Export { error: String },
+    #[error("blob cannot be written or read: {error}. path={path}")]
+    Blob { path: String, error: String },
+    #[error("blob is missing. path={path}")]
+    BlobMissing { path: String },
     #[error("archive's bucket cannot be opened: {error}. bucket={bucket}")]
     Bucket { bucket: String, error: String },
     #[error("chain of the archive is broken: {reason}. number={number}")]
@@ -167,10 +171,12 @@ impl Cause {
             | Self::Read { .. }
             | Self::Bucket { .. }
             | Self::Export { .. }
+            | Self::Blob { .. }
             | Self::Object { .. } => Kind::Unavailable,
             Self::Archive { .. }
             | Self::Chain { .. }
             | Self::BackupFile { .. }
+            | Self::BlobMissing { .. }
             | Self::Block { .. }
             | Self::Missing { .. }
             | Self::Entry { .. }
@@ -201,6 +207,14 @@ impl Cause {
 
     pub(crate) fn backup_path(path: &Path, error: &dyn std::fmt::Display) -> StoreError {
         Self::BackupPath { path: path.display().to_string(), error: error.to_string() }.into()
+    }
+
+    pub(crate) fn blob(path: &Path, error: &dyn std::fmt::Display) -> StoreError {
+        Self::Blob { path: path.display().to_string(), error: error.to_string() }.into()
+    }
+
+    pub(crate) fn blob_missing(path: &Path) -> StoreError {
+        Self::BlobMissing { path: path.display().to_string() }.into()
     }
 
     pub(crate) fn read(folder: &Path, error: &dyn std::fmt::Display) -> StoreError {

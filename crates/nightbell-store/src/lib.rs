@@ -7,6 +7,7 @@ object storage.
 - [`Catalog`]: ordered maps ([`Space`]) and small streams ([`Stream`]), changed by atomic [`Write`]s.
 - [`archive`]: events in Parquet files on object storage, with summaries and a chain of hashes that proves them.
 - [`backup`]: a copy of store and archive in a folder of its own, and the way back.
+- [`blobs`]: contents of any size in files that are written once.
 - [`LocalStore`]: journal and catalog in one folder of one machine. [`MemoryStore`]: both for tests.
 
 Nothing here knows what keys, values and events mean, reads a clock, or starts a task of an async runtime.
@@ -40,6 +41,7 @@ store.close();
 
 pub mod archive;
 pub mod backup;
+pub mod blobs;
 pub mod catalog;
 mod codec;
 mod error;
@@ -49,6 +51,7 @@ mod local;
 mod memory;
 mod position;
 
+pub use blobs::{Blob, BlobWriter, Blobs};
 pub use catalog::{Catalog, Durability, Entry, Scan, Space, Stream, Write};
 pub use error::{Kind, StoreError};
 pub use journal::{Appending, Block, Journal, StreamSummary, Summary};

@@ -10,14 +10,16 @@ with it. Nothing here reads a clock or a socket; time is an argument.
 
 pub mod call;
 mod cbor;
+pub mod chunked;
 mod decode;
 pub mod deflate;
 mod encode;
 pub mod error;
 pub mod eventstream;
+pub mod http_date;
 pub mod inflate;
 mod json;
-mod percent;
+pub mod percent;
 mod query;
 pub mod rest;
 mod scalar;
@@ -33,3 +35,4 @@ pub use error::{ErrorParts, encode_error};
 pub use json::JSON_DEPTH_MAX;
 pub use query::{FORM_DEPTH_MAX, FORM_PAIRS_MAX};
 pub use rest::REST_PARAMETERS_MAX;
+pub use xml::escape_into as escape_xml;

@@ -8,12 +8,12 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Undoes percent-encoding; `+` becomes a space. Returns nothing where a `%` is not followed by two hexadecimal digits.
-pub(crate) fn decode(text: &str) -> Option<Cow<'_, [u8]>> {
+pub fn decode(text: &str) -> Option<Cow<'_, [u8]>> {
     decode_with(text, b' ')
 }
 
 /// The same for a segment of a path, in which `+` is itself.
-pub(crate) fn decode_path(segment: &str) -> Option<Cow<'_, [u8]>> {
+pub fn decode_path(segment: &str) -> Option<Cow<'_, [u8]>> {
     decode_with(segment, b'+')
 }
 
@@ -40,7 +40,7 @@ fn decode_with(text: &str, plus: u8) -> Option<Cow<'_, [u8]>> {
 }
 
 /// Appends `bytes` percent-encoded. With `keep_slash`, `/` stays as it is.
-pub(crate) fn encode_into(out: &mut String, bytes: &[u8], keep_slash: bool) {
+pub fn encode_into(out: &mut String, bytes: &[u8], keep_slash: bool) {
     for &byte in bytes {
         if byte.is_ascii_alphanumeric()
             || matches!(byte, b'-' | b'.' | b'_' | b'~')

@@ -40,7 +40,7 @@ pub(crate) fn value_into<T: Serialize>(out: &mut String, name: &str, value: &T) 
 }
 
 /// Appends text so that any XML 1.0 parser reads it back as it was, but for the characters that XML cannot carry.
-pub(crate) fn escape_into(out: &mut String, text: &str) {
+pub fn escape_into(out: &mut String, text: &str) {
     for c in text.chars() {
         match c {
             '&' => out.push_str("&amp;"),

@@ -15,6 +15,7 @@ use super::Cx;
 use super::error::{ApiError, refused};
 use super::service::Service;
 use crate::manage::Refusal;
+use crate::manage::buckets;
 use crate::manage::streams::{
     self, BATCH_RECORDS_MAX, DeliveryStream, Outcome, RECORD_BYTES_MAX, RECORDS_BYTES_MAX,
 };
@@ -110,10 +111,6 @@ pub(super) async fn create_delivery_stream(
     if request.delivery_stream_encryption_configuration_input.is_some_and(|asked| !asked.is_null()) {
         return Err(invalid("DeliveryStreamEncryptionConfigurationInput is not served by this version"));
     }
-    if !cx.app.ways.has_buckets() {
-        let text = "No server for buckets is configured: set streams_key_file, and streams_endpoint for a server of your own";
-        return Err(invalid(text));
-    }
     let (kind, mut destination) = destination(request.rest, "Configuration")?;
     let secret = take_secret(&mut destination)?;
     let stream = DeliveryStream {
@@ -126,9 +123,25 @@ pub(super) async fn create_delivery_stream(
         secret,
         tags: tags(request.tags),
     };
+    check_bucket(&cx, &stream)?;
     let outcome = streams::create(&cx.app.records, &cx.region, &stream).map_err(no)?;
     told(&cx, &name, outcome)?;
     Ok(CreateDeliveryStreamResponse { delivery_stream_arn: streams::arn(&cx.region, &cx.app.account, &name) })
+}
+
+/// Refuses a bucket that is not here where no other server has some. What else is wrong with a destination is told later.
+fn check_bucket(cx: &Cx, stream: &DeliveryStream) -> Result<(), ApiError> {
+    let is_here = |bucket: &str| buckets::find(&cx.app.records, bucket).is_ok();
+    match stream.plan() {
+        Ok(plan) if !cx.app.ways.has_buckets() && !is_here(plan.bucket()) => {
+            let text = format!(
+                "There is no bucket {}: make it first, or name the server that has it (streams_key_file, streams_endpoint)",
+                plan.bucket()
+            );
+            Err(invalid(text))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The one destination among the members of a request, whose names end with `ending`.

@@ -39,6 +39,7 @@ pub(crate) mod queries;
 pub(crate) mod reads;
 pub(crate) mod resource_policies;
 pub(crate) mod route;
+pub(crate) mod s3;
 pub(crate) mod service;
 pub(crate) mod ses;
 pub(crate) mod sns;

@@ -33,6 +33,8 @@ pub(crate) enum Service {
     Iam,
     /// Data Firehose.
     Firehose,
+    /// S3, which has its own way in (`aws::s3`).
+    S3,
 }
 
 /// What tells one service from the others.
@@ -69,7 +71,7 @@ pub(crate) struct Codes {
     pub(crate) unavailable: (u16, &'static str),
 }
 
-static TABLE: [Traits; 10] = [
+static TABLE: [Traits; 11] = [
     Traits {
         service: Service::Logs,
         name: "CloudWatch Logs",
@@ -228,6 +230,22 @@ static TABLE: [Traits; 10] = [
             limit: (400, "LimitExceededException"),
             throttled: "ServiceUnavailableException",
             unavailable: (503, "ServiceUnavailableException"),
+        },
+    },
+    Traits {
+        service: Service::S3,
+        name: "S3",
+        signing: "s3",
+        targets: &[],
+        paths: &[],
+        xmlns: "http://s3.amazonaws.com/doc/2006-03-01/",
+        query_compatible: false,
+        codes: Codes {
+            invalid: "InvalidArgument",
+            missing_status: 404,
+            limit: (400, "TooManyBuckets"),
+            throttled: "SlowDown",
+            unavailable: (500, "InternalError"),
         },
     },
 ];

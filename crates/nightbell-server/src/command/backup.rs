@@ -8,16 +8,16 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use nightbell_store::backup::Made;
-use nightbell_store::{Kind, LocalStore, Options};
+use nightbell_store::{Blobs, Kind, LocalStore, Options};
 
 use super::ServerPlace;
 use super::meter::Meter;
 use crate::backup::{BackupRequest, Line};
 use crate::config::Settings;
-use crate::installation::{refuse_half_restored, store_folder};
+use crate::installation::{buckets_folder, refuse_half_restored, store_folder};
 use crate::{backup, clock, doctor, size};
 
-/// Copy everything into a folder, while the server runs or not: events, archive, alarms, key; not the mailbox.
+/// Copy everything into a folder, while the server runs or not: events, archive, alarms, buckets, key; not the mailbox.
 #[derive(Args)]
 pub(crate) struct Backup {
     /// Folder on the server's machine: new, empty, or with earlier backups of the same store, of which files of the
@@ -86,11 +86,12 @@ impl Backup {
 
 fn by_ourselves(data: &Path, store: &Arc<LocalStore>, folder: &Path, meter: &mut Meter) -> Result<Made> {
     let archive = backup::archive(data, store)?;
+    let blobs = Blobs::open(&buckets_folder(data))?;
     let mut reach = |progress| {
         meter.show(progress);
         true
     };
     let runtime = super::runtime()?;
     let _entered = runtime.enter();
-    Ok(backup::run(data, store, archive.as_ref(), folder, clock::now(), &mut reach)?)
+    Ok(backup::run(data, store, archive.as_ref(), &blobs, folder, clock::now(), &mut reach)?)
 }

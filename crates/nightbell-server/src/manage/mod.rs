@@ -11,6 +11,7 @@ use nightbell_store::StoreError;
 use crate::catalog::Failure;
 
 pub(crate) mod alarms;
+pub(crate) mod buckets;
 pub(crate) mod composites;
 pub(crate) mod dashboards;
 pub(crate) mod definitions;

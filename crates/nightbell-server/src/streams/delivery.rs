@@ -6,7 +6,7 @@ How endpoints are asked stands in `http` and `splunk`. Formats: "Data delivery" 
 */
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,8 +19,11 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::plan::{Backup, Http, Objects, Splunk};
+use crate::app::App;
+use crate::manage::buckets;
 
 mod http;
+mod own;
 mod splunk;
 
 /// Characters of an endpoint's own words that are told.
@@ -39,6 +42,8 @@ pub(crate) struct Server {
 
 /// The ways out, with what is kept open.
 pub(crate) struct Ways {
+    /// The server that all this is a part of: its own buckets come first.
+    own: OnceLock<Weak<App>>,
     server: Option<Server>,
     buckets: Mutex<HashMap<(String, String), Arc<BucketWriter>>>,
     endpoints: Endpoints,
@@ -74,9 +79,14 @@ pub(crate) struct Refused {
 }
 
 impl Ways {
-    /// The ways out; without a server for buckets, streams cannot be made.
+    /// The ways out; without a server for buckets, streams lead to buckets of our own.
     pub(crate) fn new(server: Option<Server>, endpoints: Endpoints) -> Self {
-        Self { server, buckets: Mutex::default(), endpoints }
+        Self { own: OnceLock::new(), server, buckets: Mutex::default(), endpoints }
+    }
+
+    /// Says whose ways they are, once.
+    pub(crate) fn belong_to(&self, app: &Arc<App>) {
+        let _ = self.own.set(Arc::downgrade(app));
     }
 
     /// Whether there is a server for buckets.
@@ -137,6 +147,12 @@ impl Ways {
         body: Vec<u8>,
     ) -> Result<String, String> {
         let body = if objects.gzip { gzip(&body) } else { body };
+        if let Some(app) = self.own.get().and_then(Weak::upgrade)
+            && buckets::find(&app.records, &objects.bucket).is_ok()
+        {
+            own::put(&app, objects, shipment, &key, body).await?;
+            return Ok(key);
+        }
         let bucket = self.bucket(&shipment.region, &objects.bucket)?;
         bucket.put(&key, body.into()).await.map_err(|error| error.to_string())?;
         Ok(key)
@@ -148,7 +164,9 @@ impl Ways {
         if let Some(open) = buckets.get(&place) {
             return Ok(Arc::clone(open));
         }
-        let server = self.server.as_ref().ok_or("no server for buckets is configured (streams_key_file)")?;
+        let server = self.server.as_ref().ok_or(
+            "there is no such bucket here, and no server for buckets is configured (streams_key_file)",
+        )?;
         let bucket = Bucket {
             name: name.to_owned(),
             prefix: String::new(),

@@ -78,6 +78,8 @@ pub(crate) struct Backup {
 pub(crate) struct Objects {
     /// The bucket.
     pub(crate) bucket: String,
+    /// The role in which a stream writes into a bucket of our own.
+    pub(crate) role: String,
     /// Makes their keys.
     pub(crate) keys: ObjectKeys,
     /// Whether they are compressed.
@@ -131,6 +133,16 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The bucket that it leads to, or in which failures are kept.
+    pub(crate) fn bucket(&self) -> &str {
+        match &self.way {
+            Way::S3(objects) => &objects.bucket,
+            Way::Http(_, backup) | Way::Splunk(_, backup) => &backup.objects.bucket,
+        }
+    }
+}
+
 impl Objects {
     fn read(given: &Given) -> Result<Self, String> {
         let arn = text(given, "BucketARN")?.ok_or("BucketARN is missing")?;
@@ -140,7 +152,7 @@ impl Objects {
         });
         let bucket =
             bucket.ok_or_else(|| format!("BucketARN {arn:?} is not arn:aws:s3:::BUCKET"))?.to_owned();
-        text(given, "RoleARN")?.ok_or("RoleARN is missing")?;
+        let role = text(given, "RoleARN")?.ok_or("RoleARN is missing")?.to_owned();
         let (prefix, failed) = (text(given, "Prefix")?, text(given, "ErrorOutputPrefix")?);
         let keys = ObjectKeys::parse(prefix, failed, text(given, "CustomTimeZone")?)
             .map_err(|error| error.to_string())?;
@@ -181,7 +193,7 @@ impl Objects {
                 }
             }
         };
-        Ok(Self { bucket, keys, gzip, extension: extension.to_owned() })
+        Ok(Self { bucket, role, keys, gzip, extension: extension.to_owned() })
     }
 }
 

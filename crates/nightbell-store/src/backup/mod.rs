@@ -10,6 +10,7 @@ own manifest takes the place. What is kept:
 | `files-N.sha256` | the list: SHA-256 and path of every file, as `sha256sum --check` reads it |
 | `store-N/` | the store as it stood at one moment |
 | `archive/` | the files and documents of the archive that the store names; those that are there are not copied again |
+| `buckets/` | the blobs that are there when the store was copied, likewise |
 | others | single files that were asked for, such as the key |
 
 Runs on the caller's thread and takes long: call it where blocking is allowed, inside a tokio runtime. Knows no clock.
@@ -31,7 +32,7 @@ pub use self::restore::{RESTORING_FOLDER, Restored, restore};
 use crate::archive::{Archive, ArchiveCopy, Fingerprint, Witness};
 use crate::error::Cause;
 use crate::files::{self, NewFile};
-use crate::{Catalog, LocalStore, Options, StoreError};
+use crate::{Blobs, Catalog, LocalStore, Options, StoreError};
 
 /// Written before anything else, and removed when the backup is complete.
 const UNFINISHED_FILE: &str = "unfinished.json";
@@ -43,6 +44,7 @@ const LOCK_FILE: &str = "lock";
 const LOST_AND_FOUND: &str = "lost+found";
 const ARCHIVE_FOLDER: &str = "archive";
 const STORE_FOLDER: &str = "store";
+const BLOBS_FOLDER: &str = "buckets";
 
 /// How far a backup or a restore is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -83,6 +85,8 @@ pub struct Source<'a> {
     pub store: &'a LocalStore,
     /// The archive, where its files are to be in the backup.
     pub archive: Option<&'a Archive>,
+    /// The blobs, where there are some.
+    pub blobs: Option<&'a Blobs>,
     /// Files of the data folder, by name, that are copied where they are there.
     pub single_files: &'a [&'a str],
     /// The version of the program, for people.
@@ -96,7 +100,7 @@ pub struct Source<'a> {
 pub struct Made {
     /// What stands in the folder.
     pub manifest: Manifest,
-    /// Bytes of the archive that were not there from an earlier backup.
+    /// Bytes of the archive and of blobs that were not there from an earlier backup.
     pub archive_bytes_new: u64,
 }
 
@@ -119,6 +123,7 @@ pub async fn make(source: Source<'_>, folder: &Path, reach: Reach<'_>) -> Result
         Some(archive) => Some(archive.hold_sweeps().await),
         None => None,
     };
+    let _blobs_stay = source.blobs.map(Blobs::hold);
     let store_folder = folder.join(store_name(number));
     remove_folder(&store_folder)?;
     let copied = source
@@ -127,16 +132,22 @@ pub async fn make(source: Source<'_>, folder: &Path, reach: Reach<'_>) -> Result
     // Opening it shows that it can be opened.
     let copy = Arc::new(LocalStore::open(&store_folder, Options::default())?);
     let mut gathered = Gathered::new(reach);
-    let archive_bytes_new = match source.archive {
+    let mut archive_bytes_new = match source.archive {
         Some(archive) => copy_archive(archive, &copy, &place, &mut gathered).await?,
         None => refuse_unreached(&copy, folder)?,
     };
     copy.close();
+    if let Some(blobs) = source.blobs {
+        archive_bytes_new += copy_blobs(blobs, &place, &mut gathered)?;
+    }
     let mut list = ListWriter::begin(&folder.join(list_name(number)))?;
     place.copy_single_files(&source, &mut list)?;
     list_store(&store_folder, number, &mut list, &mut gathered)?;
     for (path, sha256) in &gathered.files {
         list.add(&format!("{ARCHIVE_FOLDER}/{path}"), *sha256)?;
+    }
+    for (path, sha256) in &gathered.blobs {
+        list.add(&format!("{BLOBS_FOLDER}/{path}"), *sha256)?;
     }
     let (files, list_sha256) = list.finish()?;
     let manifest = Manifest {
@@ -153,7 +164,7 @@ pub async fn make(source: Source<'_>, folder: &Path, reach: Reach<'_>) -> Result
         archive_files: gathered.files.len() as u64,
     };
     manifest.write(folder)?;
-    place.end(&manifest, &gathered.files)?;
+    place.end(&manifest, &gathered)?;
     Ok(Made { manifest, archive_bytes_new })
 }
 
@@ -184,21 +195,58 @@ async fn copy_archive(
     let folder = place.folder.join(ARCHIVE_FOLDER);
     files::make_folder(&folder).map_err(|error| Cause::backup_path(&folder, &error))?;
     let listed = Archive::open_folder(&folder, Arc::clone(copy) as Arc<dyn Catalog>)?;
-    let known = place.known()?;
+    let known = place.known(ARCHIVE_FOLDER)?;
     let known = |path: &str| known.get(path).copied();
     let copying = ArchiveCopy { from: archive, listed: &listed, folder: &folder, known: &known };
     copying.run(gathered).await
 }
 
-/// Files of the archive that are in the backup.
+/// Copies all blobs that an earlier backup does not have; gives the bytes of those. A blob that no object of the copied store names does no
+/// harm: where it is restored, a sweep finds it.
+fn copy_blobs(blobs: &Blobs, place: &Place<'_>, gathered: &mut Gathered<'_>) -> Result<u64, StoreError> {
+    let known = place.known(BLOBS_FOLDER)?;
+    let ids = blobs.ids()?;
+    let (total, mut bytes_new) = (ids.len() as u64, 0);
+    for (done, id) in ids.iter().enumerate() {
+        let inner = Blobs::inner(id);
+        let name = inner.to_string_lossy().into_owned();
+        let (from, to) = (blobs.folder().join(&inner), place.folder.join(BLOBS_FOLDER).join(&inner));
+        let length = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.len()).ok();
+        let sha256 = match known.get(&name).filter(|_| length(&from) == length(&to)) {
+            Some(sha256) => *sha256,
+            None => {
+                let mut copy = NewFile::begin(&to)?;
+                let sha256 = files::read(&from, &mut |piece| {
+                    bytes_new += piece.len() as u64;
+                    copy.write(piece)
+                })?;
+                copy.finish()?;
+                sha256
+            }
+        };
+        if (gathered.files.len() + gathered.blobs.len()) as u64 >= LIST_FILES_MAX {
+            let reason = format!("there are more files than a list holds: {LIST_FILES_MAX}");
+            return Err(Cause::backup(place.folder, reason));
+        }
+        gathered.blobs.insert(name, sha256);
+        let done = done as u64 + 1;
+        if !(gathered.reach)(Progress { phase: Phase::Archive, done, total }) {
+            return Err(Cause::Halted.into());
+        }
+    }
+    Ok(bytes_new)
+}
+
+/// Files of the archive and blobs that are in the backup.
 struct Gathered<'a> {
     files: BTreeMap<String, Fingerprint>,
+    blobs: BTreeMap<String, Fingerprint>,
     reach: Reach<'a>,
 }
 
 impl<'a> Gathered<'a> {
     fn new(reach: Reach<'a>) -> Self {
-        Self { files: BTreeMap::new(), reach }
+        Self { files: BTreeMap::new(), blobs: BTreeMap::new(), reach }
     }
 }
 
@@ -280,12 +328,12 @@ impl<'a> Place<'a> {
         write_file(&self.folder.join(UNFINISHED_FILE), begun.to_string().as_bytes())
     }
 
-    /// What the earlier backup has of the archive.
-    fn known(&self) -> Result<HashMap<String, Fingerprint>, StoreError> {
+    /// What the earlier backup has in one of its folders.
+    fn known(&self, folder: &str) -> Result<HashMap<String, Fingerprint>, StoreError> {
         let mut known = HashMap::new();
         let Some(earlier) = &self.earlier else { return Ok(known) };
         let list = FileList::read(&self.folder.join(&earlier.list), &mut |path, sha256| {
-            if let Some(path) = path.strip_prefix(ARCHIVE_FOLDER).and_then(|path| path.strip_prefix('/')) {
+            if let Some(path) = path.strip_prefix(folder).and_then(|path| path.strip_prefix('/')) {
                 known.insert(path.to_owned(), sha256);
             }
             Ok(())
@@ -312,7 +360,7 @@ impl<'a> Place<'a> {
     }
 
     /// Removes what only earlier backups had.
-    fn end(&self, manifest: &Manifest, archive: &BTreeMap<String, Fingerprint>) -> Result<(), StoreError> {
+    fn end(&self, manifest: &Manifest, gathered: &Gathered<'_>) -> Result<(), StoreError> {
         let failed = |error: std::io::Error| Cause::backup_path(self.folder, &error);
         let kept: HashSet<&str> = [&*manifest.store_folder, &*manifest.list].into();
         for entry in std::fs::read_dir(self.folder).map_err(failed)? {
@@ -328,10 +376,12 @@ impl<'a> Place<'a> {
                 std::fs::remove_file(entry.path()).map_err(failed)?;
             }
         }
-        let folder = self.folder.join(ARCHIVE_FOLDER);
-        for path in files::below(&folder)? {
-            if !path.to_str().is_some_and(|path| archive.contains_key(path)) {
-                std::fs::remove_file(folder.join(path)).map_err(failed)?;
+        for (folder, kept) in [(ARCHIVE_FOLDER, &gathered.files), (BLOBS_FOLDER, &gathered.blobs)] {
+            let folder = self.folder.join(folder);
+            for path in files::below(&folder)? {
+                if !path.to_str().is_some_and(|path| kept.contains_key(path)) {
+                    std::fs::remove_file(folder.join(path)).map_err(failed)?;
+                }
             }
         }
         std::fs::remove_file(self.folder.join(UNFINISHED_FILE)).map_err(failed)?;

@@ -61,8 +61,8 @@ pub struct Options {
     /// Bytes of disk from which on batches are refused until old ones are trimmed; 0 for no limit. Changes of the catalog
     /// are small and go on. Some 200 MB are the log's: a limit below a gigabyte makes no sense.
     pub disk_bytes_max: u64,
-    /// A folder beside the store whose files count towards the limit, too: that of the archive.
-    pub counted_beside: Option<PathBuf>,
+    /// Folders beside the store whose files count towards the limit, too: those of the archive and of the blobs.
+    pub counted_beside: Vec<PathBuf>,
 }
 
 impl Default for Options {
@@ -75,7 +75,7 @@ impl Default for Options {
             cache_bytes: 16 * MIB as u64,
             memtable_bytes: 16 * MIB as u64,
             disk_bytes_max: 0,
-            counted_beside: None,
+            counted_beside: Vec::new(),
         }
     }
 }
@@ -119,6 +119,18 @@ impl LocalStore {
     /// Bytes that the folder takes of the disk, as measured a little while ago and written since.
     pub fn disk_bytes(&self) -> u64 {
         self.inner.usage.bytes()
+    }
+
+    /// Counts bytes that were written into one of the folders beside the store.
+    pub fn count_beside(&self, bytes: u64) {
+        self.inner.usage.add(bytes);
+    }
+
+    /// Counts anew where the limit is reached, because something in one of these folders was removed.
+    pub fn freed_beside(&self) {
+        if self.inner.usage.is_full() {
+            self.inner.usage.measure();
+        }
     }
 
     /// Why batches are refused now: the limit of the disk is reached, or the disk takes no writes.

@@ -33,8 +33,8 @@ pub(super) struct Usage {
 /// What is measured.
 struct Files {
     folder: PathBuf,
-    /// A second folder that counts.
-    beside: Option<PathBuf>,
+    /// More folders that count.
+    beside: Vec<PathBuf>,
     measured: AtomicU64,
     since: AtomicU64,
     /// A thread is at it.
@@ -42,13 +42,13 @@ struct Files {
 }
 
 impl Usage {
-    /// Measures a folder and, where there is one, the one beside it; the latter a little later where there is no limit.
-    pub(super) fn new(folder: &Path, beside: Option<PathBuf>, bytes_max: u64) -> Self {
+    /// Measures a folder and those beside it; the latter a little later where there is no limit.
+    pub(super) fn new(folder: &Path, beside: Vec<PathBuf>, bytes_max: u64) -> Self {
         let measured = AtomicU64::new(bytes_below(folder, DEPTH_MAX));
         let (folder, since, is_measuring) = (folder.to_owned(), 0.into(), false.into());
         let files = Files { folder, beside, measured, since, is_measuring };
         let usage = Self { files: Arc::new(files), bytes_max };
-        if usage.files.beside.is_some() {
+        if !usage.files.beside.is_empty() {
             usage.measure_soon();
         }
         usage
@@ -107,7 +107,7 @@ impl Usage {
 impl Files {
     fn measure(&self) {
         self.since.store(0, Ordering::Relaxed);
-        let beside = self.beside.as_ref().map_or(0, |folder| bytes_below(folder, DEPTH_MAX));
+        let beside: u64 = self.beside.iter().map(|folder| bytes_below(folder, DEPTH_MAX)).sum();
         self.measured.store(bytes_below(&self.folder, DEPTH_MAX) + beside, Ordering::Relaxed);
     }
 }
@@ -146,7 +146,7 @@ mod tests {
         let file = folder.path().join("inner/file");
         std::fs::write(&file, vec![1; 100_000]).expect("written");
         let inner = || folder.path().join("inner");
-        let usage = Usage::new(folder.path(), None, 100_000);
+        let usage = Usage::new(folder.path(), Vec::new(), 100_000);
         let error = usage.check().expect_err("full");
         assert_eq!(error.kind(), Kind::Throttled);
         assert!(error.to_string().contains("bytes_max=100000"), "{error}");
@@ -157,11 +157,11 @@ mod tests {
         assert!(usage.is_full(), "what was written since counts");
         usage.add(MEASURE_BYTES);
         usage.check().expect("measured again");
-        Usage::new(folder.path(), None, 0).check().expect("no limit");
+        Usage::new(folder.path(), Vec::new(), 0).check().expect("no limit");
         std::fs::write(inner().join("file"), vec![1; 60_000]).expect("written");
-        let beside = Usage::new(&inner(), Some(inner()), 100_000);
+        let beside = Usage::new(&inner(), vec![inner()], 100_000);
         assert!(beside.is_full(), "the folder beside counts: {}", beside.bytes());
-        let unlimited = Usage::new(&inner(), Some(inner()), 0);
+        let unlimited = Usage::new(&inner(), vec![inner()], 0);
         while unlimited.bytes() < beside.bytes() {
             std::thread::yield_now(); // the thread that looks comes to it
         }

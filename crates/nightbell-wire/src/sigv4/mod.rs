@@ -3,16 +3,19 @@ AWS signature version 4: who signed a request, and did they?
 
 [`parse`] reads the signature off the `Authorization` header or off a presigned address and says which key it claims; the caller looks up
 that key's secret, and [`verify`] recomputes the signature over the request as it was received, body not inflated. Knows no keys and no
-clock: secret and `now` are arguments. [`sign`] is the other side, for the agent and for tests. The rules are those of the
+clock: secret and `now` are arguments. [`verify_ahead`] does so before the body has come. [`sign`] is the other side, for the agent and for tests. The rules are those of the
 "AWS Signature Version 4 for API requests" guide.
 */
 
+mod ahead;
 mod canonical;
 mod error;
 mod parse;
 
+pub use ahead::{ChunkSigner, Payload, verify_ahead};
 pub use error::{SigError, SigErrorKind};
 pub use parse::parse;
+pub(crate) use parse::unhex;
 
 use canonical::Canonical;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -247,8 +250,12 @@ fn payload_hash(signed: &Signed, parts: &Parts, body: &[u8]) -> Result<String, S
 
 fn signature(request_digest: &[u8; 32], scope: &Scope, time_text: &str, secret: &str) -> [u8; 32] {
     let text = format!("{ALGORITHM}\n{time_text}\n{}\n{}", scope_text(scope), hex(request_digest));
+    hmac(&signing_key(scope, secret), text.as_bytes())
+}
+
+fn signing_key(scope: &Scope, secret: &str) -> [u8; 32] {
     let mut key = hmac(format!("AWS4{secret}").as_bytes(), scope.date.as_bytes());
-    for part in [&*scope.region, &*scope.service, TERMINATOR, &text] {
+    for part in [&*scope.region, &*scope.service, TERMINATOR] {
         key = hmac(&key, part.as_bytes());
     }
     key

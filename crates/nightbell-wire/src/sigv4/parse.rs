@@ -272,7 +272,7 @@ fn millis(text: &str) -> Option<i64> {
 }
 
 /// 64 hexadecimal digits, in lower case as every signer writes them.
-fn unhex(text: &str) -> Option<[u8; 32]> {
+pub(crate) fn unhex(text: &str) -> Option<[u8; 32]> {
     let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
     let value = |digit: u8| match digit {
         b'0'..=b'9' => Some(digit - b'0'),

@@ -21,6 +21,7 @@ use super::service::Service;
 use crate::auth::Principal;
 use crate::catalog::Failure;
 use crate::keys::{Compiled, compile};
+use crate::manage::buckets::{self, BucketRefusal};
 use crate::manage::iam::{Kind, policies};
 use crate::manage::{Refusal, topics};
 use tags::RequestTags;
@@ -30,6 +31,7 @@ mod firehose;
 mod iam;
 mod lambda;
 mod logs;
+mod s3;
 mod ses;
 mod sns;
 mod ssm;
@@ -136,6 +138,7 @@ fn demands(cx: &Cx, signing: &str, call: &Call, body: &[u8]) -> Result<Option<De
         "ssm" => named(call, body, |names| ssm::demands(cx, operation, names)),
         "ses" => named(call, body, |names| ses::demands(cx, operation, names)),
         "firehose" => named(call, body, |names| firehose::demands(cx, operation, names)),
+        "s3" => named(call, body, |names| s3::demands(operation, names)),
         "iam" => named(call, body, |names| iam::demands(cx, operation, names)),
         "cloudformation" => named(call, body, |names| stacks::demands(cx, operation, names)),
         "sts" => Ok(match operation {
@@ -304,20 +307,27 @@ fn owner<'a>(cx: &'a Cx, name: &'a str) -> &'a str {
     named.filter(is_account).unwrap_or(&cx.app.account)
 }
 
-/// The policies of a resource itself: of a topic, where it has one that was set.
+/// The policies of a resource itself: of a topic or a bucket, where it has one that was set.
 fn resource_policies(cx: &Cx, name: &str) -> Result<Vec<Arc<Policy>>, Failure> {
-    if !name.starts_with("arn:aws:sns:") {
-        return Ok(Vec::new());
-    }
-    let topic = match topics::find(&cx.app.records, name) {
-        Ok(topic) => topic,
-        Err(Refusal::Store(failure)) => return Err(failure),
-        Err(_) => return Ok(Vec::new()),
+    let document = if name.starts_with("arn:aws:sns:") {
+        match topics::find(&cx.app.records, name) {
+            Ok(mut topic) => topic.attributes.remove("Policy"),
+            Err(Refusal::Store(failure)) => return Err(failure),
+            Err(_) => None,
+        }
+    } else if let Some(path) = name.strip_prefix(s3::ARN) {
+        match buckets::find(&cx.app.records, path.split('/').next().unwrap_or_default()) {
+            Ok(bucket) => bucket.policy,
+            Err(BucketRefusal::Store(failure)) => return Err(failure),
+            Err(_) => None,
+        }
+    } else {
+        None
     };
-    let Some(document) = topic.attributes.get("Policy").filter(|document| !document.is_empty()) else {
+    let Some(document) = document.filter(|document| !document.is_empty()) else {
         return Ok(Vec::new());
     };
-    Ok(vec![match Policy::parse(document, PolicyKind::Resource) {
+    Ok(vec![match Policy::parse(&document, PolicyKind::Resource) {
         Ok(policy) => Arc::new(policy),
         // One that cannot be read may forbid what is asked.
         Err(_) => compile(DENY_ALL, PolicyKind::Resource)?,
@@ -331,6 +341,7 @@ const DENY_ALL: &str = r#"{"Statement":{"Effect":"Deny","Principal":"*","Action"
 fn denied(service: Service, protocol: Protocol, message: String) -> ApiError {
     let (status, code) = match (service.traits().signing, protocol) {
         ("sns", _) => (403, "AuthorizationError"),
+        ("s3", _) => (403, "AccessDenied"),
         ("monitoring", _) | (_, Protocol::Query) => (403, "AccessDenied"),
         (_, Protocol::RestJson) => (403, "AccessDeniedException"),
         (_, Protocol::Json10 | Protocol::Json11 | Protocol::Cbor) => (400, "AccessDeniedException"),

@@ -99,6 +99,13 @@ ses SendEmail {"FromEmailAddress": "a@b", "Content": {"Raw": {"Data": ""}}}
 firehose CreateDeliveryStream {"DeliveryStreamName": "d", "ExtendedS3DestinationConfiguration": {"RoleARN": "arn:r"}}
   arn:aws:firehose:HERE:deliverystream/d
   arn:r
+s3 ListObjectsV2 {"Bucket": "b", "Key": "", "Prefix": "p/"}
+  arn:aws:s3:::b
+s3 GetObject {"Bucket": "b", "Key": "../a//b"}
+  arn:aws:s3:::b/../a//b
+s3 PutObject {"Bucket": "b", "Key": "k", "Tagging": "a=1"}
+  arn:aws:s3:::b/k
+  arn:aws:s3:::b/k
 iam GetRole {"RoleName": "r"}
   arn:aws:iam::123456789012:role/r
 iam CreateUser {"UserName": "u", "Path": "/x/"}

@@ -25,6 +25,7 @@ mod firehose;
 mod iam;
 pub(super) mod lambda;
 mod logs;
+pub(super) mod s3;
 pub(super) mod ses;
 mod sns;
 mod ssm;
@@ -80,6 +81,7 @@ async fn dispatch(asked: Asked<'_>) -> Result<Answer, Told> {
         Service::Ses => ses::route(asked).await,
         Service::Firehose => firehose::route(asked).await,
         Service::SesV2 => ses::route_v2(asked).await,
+        Service::S3 => s3::inside(asked).await,
     }
 }
 

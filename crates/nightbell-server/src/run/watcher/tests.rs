@@ -63,6 +63,7 @@ pub(crate) fn app_in(folder: &Path, search_pool: Pool) -> Arc<App> {
         matched: signal::Sender::new(Position::default()),
         subscribed: signal::Sender::new(Position::new(u64::MAX)), // nobody is subscribed
         subscriptions: manage::subscriptions::Subscriptions::default(),
+        buckets: manage::buckets::Buckets::open(&folder.join("buckets")).unwrap(),
         buffers: crate::streams::buffers::Buffers::default(),
         ways: crate::streams::delivery::Ways::new(None, web.endpoints()),
         judged: signal::Sender::new(Position::default()),
