@@ -55,14 +55,44 @@ pub struct WantedCodes {
 #[derive(Debug)]
 pub struct Codes {
     codes: Vec<u32>,
-    values: Values,
+    values: Arc<Values>,
 }
 
 /// The values of a column, each once.
 #[derive(Debug)]
 pub(super) enum Values {
-    Texts(Vec<ByteArray>),
+    Texts(Texts),
     Numbers(Vec<i64>),
+}
+
+/// Texts, one behind the other.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+impl Texts {
+    fn of(texts: &[ByteArray]) -> Result<Self, ParquetError> {
+        let mut all = Self { bytes: Vec::new(), ends: Vec::with_capacity(texts.len()) };
+        for text in texts {
+            all.bytes.extend(text.data());
+            let end = u32::try_from(all.bytes.len());
+            all.ends.push(end.map_err(|_| ParquetError::General("texts are too long".to_owned()))?);
+        }
+        all.bytes.shrink_to_fit();
+        Ok(all)
+    }
+
+    fn get(&self, at: usize) -> Option<&[u8]> {
+        let end = *self.ends.get(at)? as usize;
+        let start = at.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
+        self.bytes.get(start..end)
+    }
+
+    fn each(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.ends.len()).filter_map(|at| self.get(at))
+    }
 }
 
 impl Codes {
@@ -73,27 +103,24 @@ impl Codes {
 
     /// How many numbers there are: 0, which stands for no value, and one for each value.
     pub fn kinds(&self) -> usize {
-        1 + match &self.values {
-            Values::Texts(texts) => texts.len(),
-            Values::Numbers(numbers) => numbers.len(),
-        }
+        1 + self.values.len()
     }
 
     /// Each value once, and a row without a value before them.
-    pub(super) fn each_kind(dictionary: Values) -> Self {
+    pub(super) fn each_kind(dictionary: Arc<Values>) -> Self {
         Self { codes: (0..=dictionary.len() as u32).collect(), values: dictionary }
     }
 
     /// The numbers of these texts, of those that the column holds.
     pub fn numbers_of(&self, texts: &[impl AsRef<str>]) -> Vec<u32> {
-        let Values::Texts(held) = &self.values else { return Vec::new() };
-        let is_wanted = |held: &ByteArray| texts.iter().any(|text| text.as_ref().as_bytes() == held.data());
-        (1..).zip(held).filter(|(_, held)| is_wanted(held)).map(|(number, _)| number).collect()
+        let Values::Texts(held) = &*self.values else { return Vec::new() };
+        let is_wanted = |held: &[u8]| texts.iter().any(|text| text.as_ref().as_bytes() == held);
+        (1..).zip(held.each()).filter(|(_, held)| is_wanted(held)).map(|(number, _)| number).collect()
     }
 
     /// Whether values are texts.
     pub fn are_texts(&self) -> bool {
-        matches!(self.values, Values::Texts(_))
+        matches!(*self.values, Values::Texts(_))
     }
 
     /// Shows the value of a number as text; nothing for 0.
@@ -108,8 +135,10 @@ impl Codes {
     /// The value of a number; none for 0.
     pub(super) fn value(&self, code: u32) -> Option<CodedValue<'_>> {
         let at = (code as usize).checked_sub(1)?;
-        match &self.values {
-            Values::Texts(texts) => Some(CodedValue::Text(texts.get(at)?.as_utf8().unwrap_or_default())),
+        match &*self.values {
+            Values::Texts(texts) => {
+                Some(CodedValue::Text(std::str::from_utf8(texts.get(at)?).unwrap_or_default()))
+            }
             Values::Numbers(numbers) => Some(CodedValue::Number(*numbers.get(at)?)),
         }
     }
@@ -195,7 +224,7 @@ impl Packed<'_> {
 
     fn values_of(&self, dictionary: &Page) -> Result<Values, ParquetError> {
         Ok(if self.are_texts()? {
-            Values::Texts(values_of::<ByteArrayType>(dictionary)?)
+            Values::Texts(Texts::of(&values_of::<ByteArrayType>(dictionary)?)?)
         } else {
             Values::Numbers(values_of::<Int64Type>(dictionary)?)
         })
@@ -214,7 +243,7 @@ impl Packed<'_> {
         let Some(dictionary) = pages.0.pop_front() else { return Ok(Err(pages)) };
         let values = self.values_of(&dictionary)?;
         let codes = pages.codes(&self.shape(), rows, values.len())?;
-        Ok(Ok(Codes { codes, values }))
+        Ok(Ok(Codes { codes, values: Arc::new(values) }))
     }
 
     fn codes(&self, rows: usize) -> Result<Codes, ParquetError> {
@@ -226,10 +255,10 @@ impl Packed<'_> {
         if self.are_texts()? {
             let (codes, values) =
                 numbered::<ByteArrayType, _>(pages, shape, rows, |text| text.data().to_vec())?;
-            Ok(Codes { codes, values: Values::Texts(values) })
+            Ok(Codes { codes, values: Arc::new(Values::Texts(Texts::of(&values)?)) })
         } else {
             let (codes, values) = numbered::<Int64Type, _>(pages, shape, rows, |number| *number)?;
-            Ok(Codes { codes, values: Values::Numbers(values) })
+            Ok(Codes { codes, values: Arc::new(Values::Numbers(values)) })
         }
     }
 }
@@ -237,8 +266,16 @@ impl Packed<'_> {
 impl Values {
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::Texts(texts) => texts.len(),
+            Self::Texts(texts) => texts.ends.len(),
             Self::Numbers(numbers) => numbers.len(),
+        }
+    }
+
+    /// Bytes that they take in memory.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Texts(texts) => texts.bytes.len() + size_of_val(texts.ends.as_slice()),
+            Self::Numbers(numbers) => size_of_val(numbers.as_slice()),
         }
     }
 }

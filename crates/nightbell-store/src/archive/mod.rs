@@ -63,7 +63,7 @@ pub use entry::{FileEntry, Part};
 pub use export::Export;
 pub(crate) use fingerprint::Hashing;
 pub use fingerprint::{Fingerprint, Placed};
-pub use kept::KEPT_BYTES_MAX;
+pub use kept::{DICTIONARIES_BYTES_MAX, KEPT_BYTES_MAX};
 use kept::{Kept, Opened};
 pub use kinds::Kinds;
 pub use merge::{MERGE_BYTES_MAX, MERGE_FILES_MAX, MERGE_ROWS_MAX, mergeable};
@@ -302,7 +302,7 @@ impl Archive {
     /// `Broken` when the summary is missing or not what was written; `Unavailable` when it cannot be read.
     pub async fn open_file(&self, entry: &FileEntry) -> Result<Reader, StoreError> {
         let opened = self.kept.open(&self.objects, entry).await?;
-        Ok(Reader::new(self.objects.clone(), entry.clone(), opened))
+        Ok(Reader::new(self.objects.clone(), entry.clone(), opened, Some(Arc::clone(&self.kept))))
     }
 
     /// Opens a file and reads its summary, whatever was kept.
@@ -312,7 +312,7 @@ impl Archive {
     /// As [`Archive::open_file`].
     pub async fn open_anew(&self, entry: &FileEntry) -> Result<Reader, StoreError> {
         let opened = Opened::read(&self.objects, entry).await?;
-        Ok(Reader::new(self.objects.clone(), entry.clone(), opened))
+        Ok(Reader::new(self.objects.clone(), entry.clone(), opened, None))
     }
 
     /// Takes files out of the archive; the chain keeps their stubs. `None` without files.

@@ -23,11 +23,11 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use super::codes::{Coded, CodedValue, Codes, Packed, WantedCodes};
+use super::codes::{Coded, CodedValue, Codes, Packed, Values, WantedCodes};
 use super::columns::{self, FIELDS, Field, MESSAGE};
 use super::entry::FileEntry;
 use super::fingerprint::Placed;
-use super::kept::Opened;
+use super::kept::{Kept, Opened};
 use super::kinds::Kinds;
 use super::objects::Objects;
 use super::summary::{GroupSummary, Span, is_json_word};
@@ -42,6 +42,8 @@ pub struct Reader {
     objects: Objects,
     entry: FileEntry,
     opened: Arc<Opened>,
+    /// What keeps dictionaries; `None` where everything is read anew.
+    kept: Option<Arc<Kept>>,
 }
 
 /// What is wanted of a row group.
@@ -59,8 +61,13 @@ pub struct Wanted {
 
 impl Reader {
     /// A reader of a file that was opened.
-    pub(super) fn new(objects: Objects, entry: FileEntry, opened: Arc<Opened>) -> Self {
-        Self { objects, entry, opened }
+    pub(super) fn new(
+        objects: Objects,
+        entry: FileEntry,
+        opened: Arc<Opened>,
+        kept: Option<Arc<Kept>>,
+    ) -> Self {
+        Self { objects, entry, opened, kept }
     }
 
     /// What the catalog knows of the file.
@@ -138,16 +145,29 @@ impl Reader {
             return Ok(rows.map(|rows| alike(1, Vec::new(), Some(vec![rows]))));
         };
         let Some(counts) = summary.counts(field) else { return Ok(None) };
-        let metadata = self.metadata(row_group).await?;
-        let bytes = fetch(&self.objects, &self.entry.path, counts.dictionary).await?;
-        let piece = Arc::new(Pieces(vec![(counts.dictionary.start, bytes)]));
-        let column =
-            Packed { metadata: &metadata, row_group, piece: &piece, column: FIELDS + field as usize };
-        let values = column.dictionary().map_err(|error| self.broken(&error.to_string()))?;
+        let read = self.read_dictionary(row_group, field, counts.dictionary);
+        let values = match &self.kept {
+            Some(kept) => kept.dictionary(&self.entry, (row_group, field), read).await?,
+            None => read.await?,
+        };
         let Some(counts) = counts.checked(summary.rows(), values.len()) else {
             return Err(self.broken("dictionary and summary disagree"));
         };
         Ok(Some(alike(counts.len(), vec![Codes::each_kind(values)], Some(counts.to_vec()))))
+    }
+
+    async fn read_dictionary(
+        &self,
+        row_group: usize,
+        field: Field,
+        span: Span,
+    ) -> Result<Arc<Values>, StoreError> {
+        let metadata = self.metadata(row_group).await?;
+        let bytes = fetch(&self.objects, &self.entry.path, span).await?;
+        let piece = Arc::new(Pieces(vec![(span.start, bytes)]));
+        let column =
+            Packed { metadata: &metadata, row_group, piece: &piece, column: FIELDS + field as usize };
+        column.dictionary().map(Arc::new).map_err(|error| self.broken(&error.to_string()))
     }
 
     /// Packed columns of a row group, and what says where each lies.
