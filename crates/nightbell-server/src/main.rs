@@ -40,6 +40,7 @@ mod run;
 mod search;
 mod signing;
 mod size;
+mod stacks;
 mod streams;
 mod tail;
 mod telemetry;

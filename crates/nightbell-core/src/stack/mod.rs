@@ -16,6 +16,7 @@ mod references;
 mod template;
 
 pub use functions::{Made, Pseudo, Scope};
+pub use order::order;
 pub use parameters::{Given, Parameter, ParameterKind};
 pub use template::{Keep, Output, Resource, Template};
 

@@ -10,7 +10,7 @@ use super::TemplateError;
 ///
 /// # Errors
 /// Where some need each other in a circle; the text names them.
-pub(super) fn order(needs: &BTreeMap<&str, &BTreeSet<String>>) -> Result<Vec<String>, TemplateError> {
+pub fn order(needs: &BTreeMap<&str, &BTreeSet<String>>) -> Result<Vec<String>, TemplateError> {
     let mut waits: BTreeMap<&str, usize> = BTreeMap::new();
     let mut needed_by: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (name, needed) in needs {

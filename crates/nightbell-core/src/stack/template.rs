@@ -131,7 +131,7 @@ impl Template {
     /// Where resources need each other in a circle.
     pub fn order(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>, TemplateError> {
         let needs = self.resources.iter().filter(|(name, _)| wanted(name));
-        order::order(&needs.map(|(name, resource)| (name.as_str(), &resource.needs)).collect())
+        order(&needs.map(|(name, resource)| (name.as_str(), &resource.needs)).collect())
     }
 
     fn check_conditions(&self) -> Result<(), TemplateError> {
@@ -153,7 +153,7 @@ impl Template {
             })?;
             needs.insert(name, needed);
         }
-        let circle = order::order(&needs.iter().map(|(name, needed)| (*name, needed)).collect());
+        let circle = order(&needs.iter().map(|(name, needed)| (*name, needed)).collect());
         circle.map(|_| ()).map_err(|error| malformed(error.0.replace("resources", "conditions")))
     }
 

@@ -33,6 +33,8 @@ pub(crate) enum Service {
     Iam,
     /// Data Firehose.
     Firehose,
+    /// CloudFormation.
+    CloudFormation,
 }
 
 /// What tells one service from the others.
@@ -69,7 +71,7 @@ pub(crate) struct Codes {
     pub(crate) unavailable: (u16, &'static str),
 }
 
-static TABLE: [Traits; 10] = [
+static TABLE: [Traits; 11] = [
     Traits {
         service: Service::Logs,
         name: "CloudWatch Logs",
@@ -228,6 +230,23 @@ static TABLE: [Traits; 10] = [
             limit: (400, "LimitExceededException"),
             throttled: "ServiceUnavailableException",
             unavailable: (503, "ServiceUnavailableException"),
+        },
+    },
+    Traits {
+        service: Service::CloudFormation,
+        name: "CloudFormation",
+        signing: "cloudformation",
+        // The second is what our own command says, which speaks JSON.
+        targets: &["2010-05-15", "CloudFormation_20100515"],
+        paths: &[],
+        xmlns: "http://cloudformation.amazonaws.com/doc/2010-05-15/",
+        query_compatible: false,
+        codes: Codes {
+            invalid: "ValidationError",
+            missing_status: 400,
+            limit: (400, "LimitExceededException"),
+            throttled: "Throttling",
+            unavailable: (500, "InternalFailure"),
         },
     },
 ];

@@ -20,6 +20,7 @@ use super::lambda::invoke::Invoked;
 use super::service::Service;
 use super::{Cx, access, known, reads};
 
+mod cloudformation;
 mod cloudwatch;
 mod firehose;
 mod iam;
@@ -48,7 +49,6 @@ pub(crate) async fn route(cx: Cx, service: Service, call: &Call, body: &[u8], fr
 ///
 /// # Errors
 /// Those of the operation. One whose answer goes on is refused.
-#[cfg_attr(not(test), expect(dead_code, reason = "for parts that carry out what a document asks for"))]
 pub(crate) async fn call(cx: Cx, service: Service, operation: &str, input: &Value) -> Result<Value, Told> {
     let call = Call::inside(operation);
     let frame =
@@ -80,6 +80,7 @@ async fn dispatch(asked: Asked<'_>) -> Result<Answer, Told> {
         Service::Ses => ses::route(asked).await,
         Service::Firehose => firehose::route(asked).await,
         Service::SesV2 => ses::route_v2(asked).await,
+        Service::CloudFormation => cloudformation::route(asked).await,
     }
 }
 

@@ -117,7 +117,10 @@ pub(super) static TYPES: [Type; 4] = [
             )
             .replacing(),
             Property::new("Configuration", Shape::Object(CONFIGURATION)),
-            Property::new("MetricCharacteristics", Shape::Object(&[Property::new("PeriodicSpikes", Shape::Bool)])),
+            Property::new(
+                "MetricCharacteristics",
+                Shape::Object(&[Property::new("PeriodicSpikes", Shape::Bool)]),
+            ),
         ],
         attributes: &[],
         naming: Naming::Made(255),
@@ -126,7 +129,8 @@ pub(super) static TYPES: [Type; 4] = [
     },
 ];
 
-const SINGLE: &[Property] = &[text("AccountId"), text("Namespace"), text("MetricName"), DIMENSIONS, text("Stat")];
+const SINGLE: &[Property] =
+    &[text("AccountId"), text("Namespace"), text("MetricName"), DIMENSIONS, text("Stat")];
 
 const CONFIGURATION: &[Property] = &[
     text("MetricTimeZone"),
@@ -182,7 +186,13 @@ impl Handler for Alarm {
         self.put(site, wanted.name, wanted, true).await
     }
 
-    async fn update(&self, site: &Site, physical: &str, old: &Old<'_>, wanted: &Wanted<'_>) -> Result<Made, Told> {
+    async fn update(
+        &self,
+        site: &Site,
+        physical: &str,
+        old: &Old<'_>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Made, Told> {
         let made = self.put(site, physical, wanted, false).await?;
         retag(site, &arn(site, physical), old, wanted).await?;
         Ok(made)
@@ -221,7 +231,13 @@ impl Handler for Dashboard {
         self.put(site, wanted.name, wanted, true).await
     }
 
-    async fn update(&self, site: &Site, physical: &str, old: &Old<'_>, wanted: &Wanted<'_>) -> Result<Made, Told> {
+    async fn update(
+        &self,
+        site: &Site,
+        physical: &str,
+        old: &Old<'_>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Made, Told> {
         let made = self.put(site, physical, wanted, false).await?;
         let arn = site.global_arn("cloudwatch", &format!("dashboard/{physical}"));
         retag(site, &arn, old, wanted).await?;
@@ -256,7 +272,13 @@ impl Handler for AnomalyDetector {
         self.put(site, wanted.name, wanted.properties).await
     }
 
-    async fn update(&self, site: &Site, physical: &str, _old: &Old<'_>, wanted: &Wanted<'_>) -> Result<Made, Told> {
+    async fn update(
+        &self,
+        site: &Site,
+        physical: &str,
+        _old: &Old<'_>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Made, Told> {
         self.put(site, physical, wanted.properties).await
     }
 

@@ -145,7 +145,13 @@ impl Handler for LogGroup {
         Ok(self.made(site, wanted.name))
     }
 
-    async fn update(&self, site: &Site, physical: &str, old: &Old<'_>, wanted: &Wanted<'_>) -> Result<Made, Told> {
+    async fn update(
+        &self,
+        site: &Site,
+        physical: &str,
+        old: &Old<'_>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Made, Told> {
         if old.differs(wanted, "RetentionInDays") {
             self.retain(site, physical, wanted.properties.get("RetentionInDays")).await?;
         }
@@ -177,13 +183,20 @@ impl Handler for LogStream {
     }
 
     async fn create(&self, site: &Site, wanted: &Wanted<'_>) -> Result<Made, Told> {
-        let input = json!({"logGroupName": said(wanted.properties, "LogGroupName"), "logStreamName": wanted.name});
+        let input =
+            json!({"logGroupName": said(wanted.properties, "LogGroupName"), "logStreamName": wanted.name});
         let codes = if wanted.resumed { EXISTS } else { &[] };
         site.ask_unless(codes, Logs, "CreateLogStream", input).await?;
         Ok(Made::of(wanted.name))
     }
 
-    async fn update(&self, _site: &Site, physical: &str, _old: &Old<'_>, _wanted: &Wanted<'_>) -> Result<Made, Told> {
+    async fn update(
+        &self,
+        _site: &Site,
+        physical: &str,
+        _old: &Old<'_>,
+        _wanted: &Wanted<'_>,
+    ) -> Result<Made, Told> {
         Ok(Made::of(physical))
     }
 
@@ -197,7 +210,8 @@ struct MetricFilter;
 
 impl MetricFilter {
     async fn put(&self, site: &Site, name: &str, properties: &Value) -> Result<Made, Told> {
-        let members = ["LogGroupName", "FilterPattern", "FieldSelectionCriteria", "EmitSystemFieldDimensions"];
+        let members =
+            ["LogGroupName", "FilterPattern", "FieldSelectionCriteria", "EmitSystemFieldDimensions"];
         let mut input = small_members(properties, &members);
         input.insert("filterName".into(), name.into());
         let transformations = items(properties, "MetricTransformations").iter().map(transformation);
@@ -237,7 +251,13 @@ impl Handler for MetricFilter {
         self.put(site, wanted.name, wanted.properties).await
     }
 
-    async fn update(&self, site: &Site, physical: &str, _old: &Old<'_>, wanted: &Wanted<'_>) -> Result<Made, Told> {
+    async fn update(
+        &self,
+        site: &Site,
+        physical: &str,
+        _old: &Old<'_>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Made, Told> {
         self.put(site, physical, wanted.properties).await
     }
 
@@ -262,16 +282,26 @@ impl SubscriptionFilter {
 #[async_trait]
 impl Handler for SubscriptionFilter {
     async fn is_there(&self, site: &Site, wanted: &Wanted<'_>) -> Result<bool, Told> {
-        let input = json!({"logGroupName": said(wanted.properties, "LogGroupName"), "filterNamePrefix": wanted.name});
-        let found = site.ask_unless(MISSING, Logs, "DescribeSubscriptionFilters", input).await?.unwrap_or_default();
-        Ok(items(&found, "subscriptionFilters").iter().any(|filter| said(filter, "filterName") == wanted.name))
+        let input =
+            json!({"logGroupName": said(wanted.properties, "LogGroupName"), "filterNamePrefix": wanted.name});
+        let found =
+            site.ask_unless(MISSING, Logs, "DescribeSubscriptionFilters", input).await?.unwrap_or_default();
+        Ok(items(&found, "subscriptionFilters")
+            .iter()
+            .any(|filter| said(filter, "filterName") == wanted.name))
     }
 
     async fn create(&self, site: &Site, wanted: &Wanted<'_>) -> Result<Made, Told> {
         self.put(site, wanted.name, wanted.properties).await
     }
 
-    async fn update(&self, site: &Site, physical: &str, _old: &Old<'_>, wanted: &Wanted<'_>) -> Result<Made, Told> {
+    async fn update(
+        &self,
+        site: &Site,
+        physical: &str,
+        _old: &Old<'_>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Made, Told> {
         self.put(site, physical, wanted.properties).await
     }
 
@@ -302,12 +332,20 @@ impl Handler for ResourcePolicy {
         self.put(site, wanted.name, wanted.properties).await
     }
 
-    async fn update(&self, site: &Site, physical: &str, _old: &Old<'_>, wanted: &Wanted<'_>) -> Result<Made, Told> {
+    async fn update(
+        &self,
+        site: &Site,
+        physical: &str,
+        _old: &Old<'_>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Made, Told> {
         self.put(site, physical, wanted.properties).await
     }
 
     async fn delete(&self, site: &Site, physical: &str, _properties: &Value) -> Result<(), Told> {
-        site.ask_unless(MISSING, Logs, "DeleteResourcePolicy", json!({"policyName": physical})).await.map(|_| ())
+        site.ask_unless(MISSING, Logs, "DeleteResourcePolicy", json!({"policyName": physical}))
+            .await
+            .map(|_| ())
     }
 }
 
@@ -345,7 +383,13 @@ impl Handler for QueryDefinition {
         self.put(site, there.as_deref(), wanted.properties).await
     }
 
-    async fn update(&self, site: &Site, physical: &str, _old: &Old<'_>, wanted: &Wanted<'_>) -> Result<Made, Told> {
+    async fn update(
+        &self,
+        site: &Site,
+        physical: &str,
+        _old: &Old<'_>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Made, Told> {
         self.put(site, Some(physical), wanted.properties).await
     }
 

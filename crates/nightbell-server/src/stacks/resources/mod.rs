@@ -116,7 +116,13 @@ pub(crate) trait Handler: Sync {
     async fn create(&self, site: &Site, wanted: &Wanted<'_>) -> Result<Made, Told>;
 
     /// Changes it in place; `old` are its properties so far, with their tags.
-    async fn update(&self, site: &Site, physical: &str, old: &Old<'_>, wanted: &Wanted<'_>) -> Result<Made, Told>;
+    async fn update(
+        &self,
+        site: &Site,
+        physical: &str,
+        old: &Old<'_>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Made, Told>;
 
     /// Deletes it; what is not there is deleted.
     async fn delete(&self, site: &Site, physical: &str, properties: &Value) -> Result<(), Told>;
@@ -256,9 +262,10 @@ pub(crate) fn tags_of(properties: &Value) -> BTreeMap<String, String> {
         Some(Value::Array(tags)) => {
             tags.iter().map(|tag| (said(tag, "Key").to_owned(), said(tag, "Value").to_owned())).collect()
         }
-        Some(Value::Object(tags)) => {
-            tags.iter().map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect()
-        }
+        Some(Value::Object(tags)) => tags
+            .iter()
+            .map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()))
+            .collect(),
         _ => BTreeMap::new(),
     }
 }
@@ -267,13 +274,23 @@ pub(crate) fn tags_of(properties: &Value) -> BTreeMap<String, String> {
 const SUFFIX_CHARS: usize = 12;
 
 /// The name of a resource that is given none: `STACK-LOGICAL-SUFFIX`, always the same for one stack, logical name and run.
-pub(crate) fn made_name(stack: &str, stack_id: &str, logical: &str, generation: u64, chars_max: usize) -> String {
+pub(crate) fn made_name(
+    stack: &str,
+    stack_id: &str,
+    logical: &str,
+    generation: u64,
+    chars_max: usize,
+) -> String {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     let digest = Sha256::digest(format!("{stack_id}\0{logical}\0{generation}"));
-    let suffix: String =
-        digest.iter().take(SUFFIX_CHARS).map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect();
+    let suffix: String = digest
+        .iter()
+        .take(SUFFIX_CHARS)
+        .map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()]))
+        .collect();
     let room = chars_max.saturating_sub(SUFFIX_CHARS + 2);
-    let of_stack: String = stack.chars().take(room.div_ceil(2).max(room.saturating_sub(logical.len()))).collect();
+    let of_stack: String =
+        stack.chars().take(room.div_ceil(2).max(room.saturating_sub(logical.len()))).collect();
     let of_logical: String = logical.chars().take(room.saturating_sub(of_stack.len())).collect();
     format!("{of_stack}-{of_logical}-{suffix}")
 }
@@ -306,7 +323,9 @@ mod tests {
         assert_eq!(name, made_name("stack", "id", "Group", 1, 512));
         assert_ne!(name, made_name("stack", "id", "Group", 2, 512));
         assert_ne!(name, made_name("stack", "other", "Group", 1, 512));
-        for (stack, logical) in [("s".repeat(128), "L".repeat(255)), ("s".into(), "L".repeat(255)), ("s".repeat(128), "L".into())] {
+        for (stack, logical) in
+            [("s".repeat(128), "L".repeat(255)), ("s".into(), "L".repeat(255)), ("s".repeat(128), "L".into())]
+        {
             let name = made_name(&stack, "id", &logical, 1, 64);
             assert_eq!(name.len(), 64, "{name}");
             assert!(name.starts_with('s') && name.contains("-L"), "{name}");

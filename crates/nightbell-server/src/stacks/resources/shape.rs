@@ -82,12 +82,17 @@ fn object(given: &Value, known: &[Property], at: &str) -> Result<Value, String> 
     if is_unknown(given) {
         return Ok(given.clone());
     }
-    let Value::Object(members) = given else { return Err(format!("{at}: expected type: JSONObject, found: {}", kind(given))) };
+    let Value::Object(members) = given else {
+        return Err(format!("{at}: expected type: JSONObject, found: {}", kind(given)));
+    };
     for name in members.keys() {
         if !known.iter().any(|property| property.name == name) {
             let shown: String = name.chars().take(100).collect();
             let names: Vec<&str> = known.iter().map(|property| property.name).collect();
-            return Err(format!("{at}: extraneous key [{shown}] is not permitted; there are {}", names.join(", ")));
+            return Err(format!(
+                "{at}: extraneous key [{shown}] is not permitted; there are {}",
+                names.join(", ")
+            ));
         }
     }
     let mut shaped = Map::new();
@@ -97,7 +102,9 @@ fn object(given: &Value, known: &[Property], at: &str) -> Result<Value, String> 
                 let value = one(value, property.shape, &format!("{at}/{}", property.name))?;
                 shaped.insert(property.name.to_owned(), value);
             }
-            None if property.required => return Err(format!("{at}: required key [{}] not found", property.name)),
+            None if property.required => {
+                return Err(format!("{at}: required key [{}] not found", property.name));
+            }
             None => {}
         }
     }
@@ -138,12 +145,16 @@ fn one(given: &Value, shape: Shape, at: &str) -> Result<Value, String> {
         }
         Shape::Texts => {
             let items = given.as_array().ok_or_else(|| expected("JSONArray"))?;
-            let items = items.iter().enumerate().map(|(index, item)| one(item, Shape::Text, &format!("{at}/{index}")));
+            let items = items
+                .iter()
+                .enumerate()
+                .map(|(index, item)| one(item, Shape::Text, &format!("{at}/{index}")));
             items.collect::<Result<Vec<_>, _>>().map(Value::Array)
         }
         Shape::List(known) => {
             let items = given.as_array().ok_or_else(|| expected("JSONArray"))?;
-            let items = items.iter().enumerate().map(|(index, item)| object(item, known, &format!("{at}/{index}")));
+            let items =
+                items.iter().enumerate().map(|(index, item)| object(item, known, &format!("{at}/{index}")));
             items.collect::<Result<Vec<_>, _>>().map(Value::Array)
         }
         Shape::Object(known) => object(given, known, at),
@@ -208,7 +219,10 @@ mod tests {
         for (given, expected) in [
             (json!({}), "#: required key [Name] not found"),
             (json!({"Name": []}), "#/Name: expected type: String, found: JSONArray"),
-            (json!({"Name": "n", "Nmae": 1}), "#: extraneous key [Nmae] is not permitted; there are Name, Days"),
+            (
+                json!({"Name": "n", "Nmae": 1}),
+                "#: extraneous key [Nmae] is not permitted; there are Name, Days",
+            ),
             (json!({"Name": "n", "Days": 1.5}), "#/Days: expected type: Integer, found: Number"),
             (json!({"Name": "n", "Days": "many"}), "#/Days: expected type: Integer, found: String"),
             (json!({"Name": "n", "Share": "NaN"}), "#/Share: expected type: Number"),
@@ -223,7 +237,8 @@ mod tests {
 
     #[test]
     fn what_is_known_later_fits_everywhere() {
-        let given = json!({"Name": UNKNOWN, "Days": UNKNOWN, "Names": [format!("arn:{UNKNOWN}")], "Tags": UNKNOWN});
+        let given =
+            json!({"Name": UNKNOWN, "Days": UNKNOWN, "Names": [format!("arn:{UNKNOWN}")], "Tags": UNKNOWN});
         assert_eq!(shaped(&given, &KNOWN).unwrap(), given);
     }
 }

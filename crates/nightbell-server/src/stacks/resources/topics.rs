@@ -23,7 +23,10 @@ pub(super) static TYPES: [Type; 3] = [
             text("KmsMasterKeyId"),
             text("SignatureVersion"),
             text("TracingConfig"),
-            Property::new("Subscription", Shape::List(&[text("Endpoint").required(), text("Protocol").required()])),
+            Property::new(
+                "Subscription",
+                Shape::List(&[text("Endpoint").required(), text("Protocol").required()]),
+            ),
             TAGS,
         ],
         attributes: &["TopicArn", "TopicName"],
@@ -77,7 +80,12 @@ impl Topic {
     }
 }
 
-async fn subscribe(site: &Site, topic: &str, one: &Value, attributes: Map<String, Value>) -> Result<String, Told> {
+async fn subscribe(
+    site: &Site,
+    topic: &str,
+    one: &Value,
+    attributes: Map<String, Value>,
+) -> Result<String, Told> {
     let input = json!({
         "TopicArn": topic, "Protocol": said(one, "Protocol"), "Endpoint": said(one, "Endpoint"),
         "Attributes": attributes, "ReturnSubscriptionArn": true,
@@ -91,8 +99,10 @@ async fn unsubscribe(site: &Site, topic: &str, one: &Value) -> Result<(), Told> 
     let mut token = Value::Null;
     loop {
         let input = json!({"TopicArn": topic, "NextToken": token});
-        let found = site.ask_unless(MISSING, Sns, "ListSubscriptionsByTopic", input).await?.unwrap_or_default();
-        let same = |there: &&Value| ["Protocol", "Endpoint"].iter().all(|name| said(there, name) == said(one, name));
+        let found =
+            site.ask_unless(MISSING, Sns, "ListSubscriptionsByTopic", input).await?.unwrap_or_default();
+        let same =
+            |there: &&Value| ["Protocol", "Endpoint"].iter().all(|name| said(there, name) == said(one, name));
         if let Some(there) = items(&found, "Subscriptions").iter().find(same) {
             let arn = said(there, "SubscriptionArn");
             if arn.starts_with("arn:") {
@@ -129,13 +139,20 @@ impl Handler for Topic {
         Ok(self.made(arn))
     }
 
-    async fn update(&self, site: &Site, physical: &str, old: &Old<'_>, wanted: &Wanted<'_>) -> Result<Made, Told> {
+    async fn update(
+        &self,
+        site: &Site,
+        physical: &str,
+        old: &Old<'_>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Made, Told> {
         for name in TOPIC_ATTRIBUTES.iter().filter(|name| old.differs(wanted, name)) {
             let value = said(wanted.properties, name);
             let input = json!({"TopicArn": physical, "AttributeName": name, "AttributeValue": value});
             site.ask(Sns, "SetTopicAttributes", input).await?;
         }
-        let (there, asked) = (items(old.properties, "Subscription"), items(wanted.properties, "Subscription"));
+        let (there, asked) =
+            (items(old.properties, "Subscription"), items(wanted.properties, "Subscription"));
         for one in asked.iter().filter(|one| !there.contains(one)) {
             subscribe(site, physical, one, Map::new()).await?;
         }
@@ -172,7 +189,13 @@ impl Handler for Subscription {
         Ok(Made::of(arn.as_str()).with("Arn", arn))
     }
 
-    async fn update(&self, site: &Site, physical: &str, old: &Old<'_>, wanted: &Wanted<'_>) -> Result<Made, Told> {
+    async fn update(
+        &self,
+        site: &Site,
+        physical: &str,
+        old: &Old<'_>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Made, Told> {
         for name in SUBSCRIPTION_ATTRIBUTES.iter().filter(|name| old.differs(wanted, name)) {
             let value = said(wanted.properties, name);
             let input = json!({"SubscriptionArn": physical, "AttributeName": name, "AttributeValue": value});
@@ -226,7 +249,13 @@ impl Handler for TopicPolicy {
         Ok(Made::of(wanted.name))
     }
 
-    async fn update(&self, site: &Site, physical: &str, old: &Old<'_>, wanted: &Wanted<'_>) -> Result<Made, Told> {
+    async fn update(
+        &self,
+        site: &Site,
+        physical: &str,
+        old: &Old<'_>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Made, Told> {
         let asked = items(wanted.properties, "Topics");
         for topic in items(old.properties, "Topics").iter().filter(|topic| !asked.contains(topic)) {
             self.reset(site, topic.as_str().unwrap_or_default()).await?;
