@@ -10,14 +10,14 @@ use uuid::Uuid;
 use super::describe::{ParameterEntry, paged, parameters};
 use super::{
     ApiError, Cx, Done, StackRequest, USER_INITIATED, agreed, changes_nothing, check_at_rest, check_name,
-    check_room, forward, fresh, invalid, live, need, no, plan, read_on_failure, time,
+    check_room, forward, fresh, invalid, live, need, no, plan, read_on_failure, settled, time,
 };
 use crate::aws::tags::{self, Tag};
 use crate::stacks::change_sets::{self, ChangeSet};
 use crate::stacks::engine;
 use crate::stacks::events::Numbering;
 use crate::stacks::plan::{Action, Change};
-use crate::stacks::records::{self, CHANGE_SETS_MAX, Stack};
+use crate::stacks::records::{self, CHANGE_SETS_MAX, Goal, Stack};
 use crate::stacks::status::Status;
 
 #[derive(Serialize)]
@@ -45,30 +45,13 @@ pub(in crate::aws) async fn create_change_set(
     let _turn = cx.app.records.turn();
     let there = records::find(&cx.app.records, &cx.region, &cx.app.account, &named).map_err(no)?;
     let there = there.filter(|stack| stack.status != Status::DeleteComplete);
-    let mut change = Write::new();
+    let is_there = there.is_some();
     let (stack, is_new) = match (request.change_set_type.as_deref(), there) {
         (Some("CREATE"), None) => {
             check_room(&cx, &named)?;
-            let goal = request.goal(None)?;
-            (fresh(&cx, &named, goal), true)
+            (fresh(&cx, &named, Goal::default()), true)
         }
-        (Some("CREATE"), Some(stack)) if stack.status == Status::ReviewInProgress => (stack, true),
-        (Some("CREATE"), Some(stack)) => {
-            let text = format!(
-                "Stack [{}] already exists and cannot be created again with the changeSet [{name}].",
-                stack.name
-            );
-            return Err(invalid(text));
-        }
-        (None | Some("UPDATE"), Some(stack)) if stack.status == Status::ReviewInProgress => {
-            let text =
-                format!("Stack [{}] has only change sets so far; give the ChangeSetType CREATE", stack.name);
-            return Err(invalid(text));
-        }
-        (None | Some("UPDATE"), Some(stack)) => {
-            check_at_rest(&cx, &stack)?;
-            (stack, false)
-        }
+        (None | Some("CREATE" | "UPDATE"), Some(stack)) => of_there(&cx, &request, stack, &name)?,
         (None | Some("UPDATE"), None) => {
             let shown: String = named.chars().take(200).collect();
             return Err(invalid(format!("Stack [{shown}] does not exist")));
@@ -79,7 +62,9 @@ pub(in crate::aws) async fn create_change_set(
         }
     };
     let set = worked_out(&cx, request, &stack, name, is_new)?;
-    if stack.generation == 0 && stack.goal == set.goal && is_new {
+    let mut change = Write::new();
+    if !is_there {
+        let stack = Stack { goal: set.goal.clone(), ..stack.clone() };
         let mut numbering = Numbering::after(&cx.app.records, &stack).map_err(no)?;
         numbering.of_stack(&mut change, &stack, &cx.app.account, cx.now);
         records::put_stack(&mut change, &stack);
@@ -87,6 +72,26 @@ pub(in crate::aws) async fn create_change_set(
     change_sets::put_set(&mut change, &set);
     cx.app.records.commit(change).map_err(no)?;
     Ok(CreateChangeSetResponse { id: set.arn(&cx.app.account), stack_id: stack.arn(&cx.app.account) })
+}
+
+/// A stack that is there, and whether it is still to be made; refused where that is not what was asked for.
+fn of_there(cx: &Cx, request: &StackRequest, stack: Stack, name: &str) -> Result<(Stack, bool), ApiError> {
+    let under_review = stack.status == Status::ReviewInProgress;
+    match (request.change_set_type.as_deref(), under_review) {
+        (Some("CREATE"), true) => Ok((stack, true)),
+        (Some("CREATE"), false) => Err(invalid(format!(
+            "Stack [{}] already exists and cannot be created again with the changeSet [{name}].",
+            stack.name
+        ))),
+        (_, true) => Err(invalid(format!(
+            "Stack [{}] has only change sets so far; give the ChangeSetType CREATE",
+            stack.name
+        ))),
+        (_, false) => {
+            check_at_rest(cx, &stack)?;
+            Ok((stack, false))
+        }
+    }
 }
 
 /// Works out what would be done.
@@ -106,13 +111,7 @@ fn worked_out(
         let text = format!("The stack has {CHANGE_SETS_MAX} change sets; that is the limit");
         return Err(ApiError::sender("LimitExceededException", text));
     }
-    let untouched = is_new && request.template_body.is_none() && request.use_previous_template != Some(true);
-    let goal = if untouched && request.template_url.is_none() {
-        // A new stack was made of the same request a moment ago.
-        stack.goal.clone()
-    } else {
-        request.goal(Some(&stack.goal))?
-    };
+    let goal = request.goal(Some(&stack.goal).filter(|goal| !goal.template.is_empty()))?;
     agreed(cx, &goal, stack)?;
     let plan = plan(cx, stack, &goal)?;
     let failure = (!is_new && changes_nothing(stack, &plan, &goal)).then(|| NOTHING.to_owned());
@@ -358,6 +357,7 @@ pub(in crate::aws) async fn list_change_sets(
 }
 
 pub(in crate::aws) async fn execute_change_set(cx: Cx, request: ChangeSetRequest) -> Result<Done, ApiError> {
+    let begun;
     {
         let _turn = cx.app.records.turn();
         let (set, mut stack) = found(&cx, request.change_set_name, request.stack_name)?;
@@ -387,9 +387,10 @@ pub(in crate::aws) async fn execute_change_set(cx: Cx, request: ChangeSetRequest
         for other in change_sets::list(&cx.app.records, &stack).map_err(no)? {
             change_sets::forget(&mut change, &other);
         }
-        engine::begin(&cx.app, stack, status, run, change).map_err(no)?;
+        begun = engine::begin(&cx.app, stack, status, run, change).map_err(no)?;
     }
     cx.app.stacks_bell.notify_one();
+    settled(&cx, &begun).await;
     Ok(Done {})
 }
 

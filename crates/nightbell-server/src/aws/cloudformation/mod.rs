@@ -4,6 +4,7 @@ CloudFormation ("AWS CloudFormation API Reference"): stacks made, changed and de
 */
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use nightbell_core::stack::{TEMPLATE_BYTES_MAX, TemplateError};
 use nightbell_core::time::Timestamp;
@@ -28,7 +29,7 @@ pub(super) mod describe;
 pub(super) mod templates;
 
 /// Characters of a stack's or change set's name ("CreateStack").
-const NAME_CHARS_MAX: usize = 128;
+const STACK_NAME_CHARS_MAX: usize = 128;
 /// Characters of a client's token.
 const TOKEN_CHARS_MAX: usize = 128;
 /// What a template may agree to.
@@ -82,12 +83,12 @@ fn live(cx: &Cx, named: Option<String>) -> Result<Stack, ApiError> {
 fn check_name(name: &str, field: &str) -> Result<(), ApiError> {
     let starts = name.starts_with(|c: char| c.is_ascii_alphabetic());
     let allowed = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if starts && allowed && name.len() <= NAME_CHARS_MAX {
+    if starts && allowed && name.len() <= STACK_NAME_CHARS_MAX {
         return Ok(());
     }
-    let shown: String = name.chars().take(NAME_CHARS_MAX).collect();
+    let shown: String = name.chars().take(STACK_NAME_CHARS_MAX).collect();
     Err(invalid(format!(
-        "1 validation error detected: Value '{shown}' at '{field}' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]* and have at most {NAME_CHARS_MAX} characters"
+        "1 validation error detected: Value '{shown}' at '{field}' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]* and have at most {STACK_NAME_CHARS_MAX} characters"
     )))
 }
 
@@ -426,6 +427,7 @@ pub(super) struct DeleteStackRequest {
 
 pub(super) async fn delete_stack(cx: Cx, request: DeleteStackRequest) -> Result<(), ApiError> {
     let named = need(request.stack_name, "stackName")?;
+    let begun;
     {
         let _turn = cx.app.records.turn();
         let there = records::find(&cx.app.records, &cx.region, &cx.app.account, &named).map_err(no)?;
@@ -466,10 +468,28 @@ pub(super) async fn delete_stack(cx: Cx, request: DeleteStackRequest) -> Result<
         };
         stack.token = request.client_request_token;
         stack.reason = Some(USER_INITIATED.to_owned());
-        engine::begin(&cx.app, stack, Status::DeleteInProgress, run, Write::new()).map_err(no)?;
+        begun = engine::begin(&cx.app, stack, Status::DeleteInProgress, run, Write::new()).map_err(no)?;
     }
     cx.app.stacks_bell.notify_one();
+    settled(&cx, &begun).await;
     Ok(())
+}
+
+/// Longest wait for a run to be over before its request is answered, and how often is looked.
+const SETTLE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(20));
+
+/// Waits a little until a run is over: the AWS CLI looks at once, and then not before half a minute has gone.
+async fn settled(cx: &Cx, begun: &Stack) {
+    let arn = begun.arn(&cx.app.account);
+    let over = async {
+        while records::find(&cx.app.records, &cx.region, &cx.app.account, &arn)
+            .is_ok_and(|stack| stack.is_some_and(|stack| stack.run.is_some()))
+        {
+            tokio::time::sleep(SETTLE.1).await;
+        }
+    };
+    // Running out of time is no failure: the run goes on.
+    let _ = tokio::time::timeout(SETTLE.0, over).await;
 }
 
 #[derive(Deserialize)]

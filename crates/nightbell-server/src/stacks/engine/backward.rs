@@ -65,7 +65,7 @@ impl Worker {
     }
 
     /// Deletes a resource whose place another one has taken.
-    async fn dismiss_replaced(
+    pub(super) async fn dismiss_replaced(
         &mut self,
         run: &Run,
         old: &Resource,
@@ -209,7 +209,9 @@ impl Worker {
             match self.change(run, &asked, &resource).await {
                 Ok(made) => {
                     restored.reference = made.reference;
-                    restored.attributes = made.attributes;
+                    if !made.keeps_attributes {
+                        restored.attributes = made.attributes;
+                    }
                 }
                 Err(reason) => {
                     become_(&mut resource, ResourceStatus::UpdateFailed, Some(reason.clone()));

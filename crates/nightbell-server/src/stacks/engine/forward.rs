@@ -118,17 +118,17 @@ impl Worker {
                 _ => Ok(Ok(())),
             };
         }
-        match current.status {
-            DeleteComplete | DeleteSkipped => return self.create(run, next).await,
-            CreateFailed => {
-                // What a run that stayed as it was has left is taken away first.
-                if let Err(reason) = self.delete_physical(run, &current).await {
-                    return Ok(Err(reason));
-                }
-                return self.create(run, next).await;
-            }
-            _ => {}
+        if matches!(current.status, DeleteComplete | DeleteSkipped) {
+            return self.create(run, next).await;
         }
+        let current = match self.recovered(run, current).await? {
+            Ok(Some(current)) => current,
+            Ok(None) => return self.create(run, next).await,
+            Err(reason) => {
+                self.note_misfit(blueprint, logical, reason.clone())?;
+                return Ok(Err(reason));
+            }
+        };
         let difference = Difference::between(&current, &ready);
         let settled = matches!(current.status, CreateComplete | UpdateComplete);
         if difference.replaces {
@@ -146,6 +146,31 @@ impl Worker {
         become_(&mut next, UpdateInProgress, None);
         self.note(next.clone())?;
         self.go_on_updating(run, next).await
+    }
+
+    /// A resource of an earlier run that stayed as it was when it failed, brought back to something that can be changed; nothing where it
+    /// is to be made anew.
+    async fn recovered(
+        &mut self,
+        run: &Run,
+        mut current: Resource,
+    ) -> Result<Result<Option<Resource>, String>, Halt> {
+        if current.status == ResourceStatus::CreateFailed {
+            return Ok(self.delete_physical(run, &current).await.map(|()| None));
+        }
+        let Some(before) = current.before.take() else { return Ok(Ok(Some(current))) };
+        if current.status != ResourceStatus::UpdateFailed {
+            if current.replaces {
+                let _ = self.dismiss_replaced(run, &before, current.on_replace).await?;
+            }
+            return Ok(Ok(Some(Resource { replaces: false, ..current })));
+        }
+        let taken_back = if current.replaces {
+            self.delete_physical(run, &current).await
+        } else {
+            self.change(run, &before, &current).await.map(|_| ())
+        };
+        Ok(taken_back.map(|()| Some(*before)))
     }
 
     /// A resource that stays as it is; what the template says of its end and its order may be new.
@@ -283,7 +308,9 @@ impl Worker {
     fn succeeded(&mut self, mut resource: Resource, made: Made) -> Result<Outcome, Halt> {
         resource.physical = Some(made.physical);
         resource.reference = made.reference;
-        resource.attributes = made.attributes;
+        if !made.keeps_attributes {
+            resource.attributes = made.attributes;
+        }
         resource.seen = Vec::new();
         let is_change = resource.before.is_some();
         let status = if is_change { ResourceStatus::UpdateComplete } else { ResourceStatus::CreateComplete };

@@ -18,8 +18,13 @@ use crate::aws::route;
 use crate::aws::service::Service;
 
 mod alarms;
+mod functions;
+mod iam;
+mod identities;
 mod logs;
+mod parameters;
 pub(crate) mod shape;
+mod streams;
 mod topics;
 
 /// A type of resource.
@@ -49,7 +54,16 @@ pub(crate) enum Naming {
     Service,
 }
 
-static TYPES: &[&[Type]] = &[&logs::TYPES, &alarms::TYPES, &topics::TYPES];
+static TYPES: &[&[Type]] = &[
+    &logs::TYPES,
+    &alarms::TYPES,
+    &topics::TYPES,
+    &parameters::TYPES,
+    &iam::TYPES,
+    &functions::TYPES,
+    &streams::TYPES,
+    &identities::TYPES,
+];
 
 /// The type of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Type> {
@@ -79,6 +93,8 @@ pub(crate) struct Made {
     pub(crate) reference: Option<String>,
     /// What `Fn::GetAtt` comes to.
     pub(crate) attributes: BTreeMap<String, Value>,
+    /// Whether those of before still hold, which the service does not tell again.
+    pub(crate) keeps_attributes: bool,
 }
 
 impl Made {
