@@ -462,6 +462,37 @@ def test_a_stack_does_what_its_caller_may(server, stacks):
     theirs.delete_stack(StackName=name)
 
 
+def test_what_comes_to_a_halt_can_be_gone_on_with(server, stacks):
+    name = unique("halt")
+    make(stacks, name, GROUP.replace("NAME", name))
+    may = ["cloudformation:*", "logs:Describe*", "logs:PutRetentionPolicy"]
+    who = user(server, {"Effect": "Allow", "Action": may, "Resource": "*"})
+    theirs = client(server, "cloudformation", key=who["key"], secret=who["secret"])
+    # The retention can be set and not taken away again, and the topic cannot be made.
+    change(theirs, name, {"Resources": {
+        "Group": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": name, "RetentionInDays": 7}},
+        "Topic": {"Type": "AWS::SNS::Topic", "DependsOn": "Group"},
+    }}, "UPDATE_ROLLBACK_FAILED")
+    assert groups(server, name)[name]["retentionInDays"] == 7
+    with refused("ValidationError", "is in UPDATE_ROLLBACK_FAILED state and can not be updated"):
+        stacks.update_stack(StackName=name, TemplateBody=GROUP.replace("NAME", name))
+    stacks.continue_update_rollback(StackName=name)
+    settled(stacks, name, "UPDATE_ROLLBACK_COMPLETE")
+    assert "retentionInDays" not in groups(server, name)[name]
+    assert {*resources(stacks, name)} == {"Group"}
+    with refused("ValidationError", "can not continue rollback"):
+        stacks.continue_update_rollback(StackName=name)
+
+    with refused("ValidationError", "only when the stack is in the DELETE_FAILED state"):
+        stacks.delete_stack(StackName=name, RetainResources=["Group"])
+    theirs.delete_stack(StackName=name)
+    stack = settled(stacks, name, "DELETE_FAILED")
+    assert stack["StackStatusReason"] == "The following resource(s) failed to delete: [Group]. "
+    stacks.delete_stack(StackName=name, RetainResources=["Group"])
+    settled(stacks, stack["StackId"], "DELETE_COMPLETE")
+    assert {*groups(server, name)} == {name}
+
+
 def test_a_stack_can_work_in_a_role(server, stacks):
     name, iam = unique("role"), client(server, "iam")
     trust = {"Effect": "Allow", "Principal": {"Service": "cloudformation.amazonaws.com"}, "Action": "sts:AssumeRole"}
