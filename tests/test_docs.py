@@ -107,7 +107,7 @@ def test_every_watch_is_documented_and_says_what_it_is(tmp_path):
 
 
 def test_every_flag_of_the_commands_is_documented(tmp_path):
-    commands = [["env"], ["import"], ["tail"], ["query"], ["demo"], ["export"], ["verify"], ["backup"], ["restore"]]
+    commands = [["env"], ["apply"], ["import"], ["tail"], ["query"], ["demo"], ["export"], ["verify"], ["backup"], ["restore"]]
     commands += [["watch", recipe] for recipe in recipes()]
     commands += [["backtest", what] for what in ("alarm", "denied-access")]
     commands += [["incidents", what] for what in ("list", "show", "ack", "mute")]

@@ -36,6 +36,7 @@ pub mod recipe;
 pub mod records;
 pub mod ruleset;
 pub mod script;
+pub mod stack;
 pub mod statistic;
 pub mod time;
 pub mod topic;

@@ -71,6 +71,8 @@ pub(crate) struct App {
     pub(crate) records_followed: watch::Sender<Option<Timestamp>>,
     /// Rung when something was put into the outbox.
     pub(crate) outbox_bell: Notify,
+    /// Rung when something is to be done with a stack.
+    pub(crate) stacks_bell: Notify,
     /// How much waits in the outbox.
     pub(crate) lanes: Lanes,
     /// How mails leave.

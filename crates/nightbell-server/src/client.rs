@@ -65,6 +65,11 @@ impl Client {
         self.json("monitoring", "GraniteServiceVersion20100801", "1.0", operation, body).await
     }
 
+    /// Calls an operation of CloudFormation.
+    pub(crate) async fn cloudformation(&self, operation: &str, body: &Value) -> Result<Value> {
+        self.json("cloudformation", "CloudFormation_20100515", "1.1", operation, body).await
+    }
+
     async fn json(
         &self,
         service: &str,

@@ -40,6 +40,7 @@ mod run;
 mod search;
 mod signing;
 mod size;
+mod stacks;
 mod streams;
 mod tail;
 mod telemetry;
@@ -77,6 +78,8 @@ enum Command {
     Env(command::env::Env),
     /// Set up a whole rule in one line: filter, alarm, topic and subscription
     Watch(command::watch::Watch),
+    /// Make or change a stack of resources as a CloudFormation template says
+    Apply(command::apply::Apply),
     /// Try a rule on the stored events: when would it have fired, with which messages
     Backtest(command::backtest::Backtest),
     /// Ask the stored events with Logs Insights QL
@@ -109,6 +112,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Env(env) => env.run(),
         Command::Watch(watch) => watch.run(),
+        Command::Apply(apply) => apply.run(),
         Command::Backtest(backtest) => backtest.run(),
         Command::Query(query) => query.run(),
         Command::Import(import) => import.run(),

@@ -98,6 +98,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         judged: watch::Sender::new(Position::default()),
         records_followed: watch::Sender::new(None),
         outbox_bell: Notify::new(),
+        stacks_bell: Notify::new(),
         lanes: Lanes::default(),
         channel,
         web,

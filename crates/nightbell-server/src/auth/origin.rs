@@ -9,12 +9,13 @@ use std::net::IpAddr;
 
 use http::HeaderMap;
 use nightbell_core::cidr::Cidr;
+use serde::{Deserialize, Serialize};
 
 /// Addresses of `X-Forwarded-For` that are read, from its end.
 const HOPS_MAX: usize = 16;
 
 /// Where a request comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Origin {
     /// The address.
     pub(crate) address: IpAddr,

@@ -15,6 +15,7 @@ use crate::auth::Principal;
 mod access;
 pub(crate) mod alarmlist;
 pub(crate) mod anomaly;
+mod cloudformation;
 pub(crate) mod cloudwatch;
 pub(crate) mod composite;
 pub(crate) mod contributors;

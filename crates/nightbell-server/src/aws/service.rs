@@ -35,6 +35,8 @@ pub(crate) enum Service {
     Firehose,
     /// S3, which has its own way in (`aws::s3`).
     S3,
+    /// CloudFormation.
+    CloudFormation,
 }
 
 /// What tells one service from the others.
@@ -71,7 +73,7 @@ pub(crate) struct Codes {
     pub(crate) unavailable: (u16, &'static str),
 }
 
-static TABLE: [Traits; 11] = [
+static TABLE: [Traits; 12] = [
     Traits {
         service: Service::Logs,
         name: "CloudWatch Logs",
@@ -246,6 +248,23 @@ static TABLE: [Traits; 11] = [
             limit: (400, "TooManyBuckets"),
             throttled: "SlowDown",
             unavailable: (500, "InternalError"),
+        },
+    },
+    Traits {
+        service: Service::CloudFormation,
+        name: "CloudFormation",
+        signing: "cloudformation",
+        // The second is what our own command says, which speaks JSON.
+        targets: &["2010-05-15", "CloudFormation_20100515"],
+        paths: &[],
+        xmlns: "http://cloudformation.amazonaws.com/doc/2010-05-15/",
+        query_compatible: false,
+        codes: Codes {
+            invalid: "ValidationError",
+            missing_status: 400,
+            limit: (400, "LimitExceededException"),
+            throttled: "Throttling",
+            unavailable: (500, "InternalFailure"),
         },
     },
 ];

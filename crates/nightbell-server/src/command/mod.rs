@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::config::Settings;
 use crate::credentials;
 
+pub(crate) mod apply;
 pub(crate) mod backtest;
 pub(crate) mod backup;
 pub(crate) mod demo;

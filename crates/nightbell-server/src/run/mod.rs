@@ -17,6 +17,7 @@ use crate::app::App;
 
 mod archiver;
 mod budgets;
+mod builder;
 mod care;
 mod clockwork;
 mod courier;
@@ -69,6 +70,7 @@ impl Loops {
             tokio::spawn(clockwork::run(Arc::clone(app), stopping.clone())),
             tokio::spawn(heads::run(Arc::clone(app), stopping.clone())),
             tokio::spawn(sweeper::run(Arc::clone(app), stopping.clone())),
+            tokio::spawn(builder::run(Arc::clone(app), stopping.clone())),
             tokio::spawn(crate::functions::run(Arc::clone(app), stopping.clone())),
         ];
         Ok(Self { threads, tasks, runtime })

@@ -5,6 +5,7 @@ What operations of CloudFormation demand. What a stack does inside is asked for 
 use serde::Deserialize;
 
 use super::{Cx, Demand, Demands};
+use crate::stacks::actor::SERVICE;
 
 /// The members that name resources.
 #[derive(Default, Deserialize)]
@@ -12,11 +13,13 @@ use super::{Cx, Demand, Demands};
 pub(super) struct Names {
     stack_name: Option<String>,
     change_set_name: Option<String>,
+    #[serde(rename = "RoleARN")]
+    role_arn: Option<String>,
 }
 
 pub(super) fn demands(cx: &Cx, operation: &str, names: &Names) -> Option<Demands> {
     let action = format!("cloudformation:{operation}");
-    Some(match operation {
+    let mut demands = match operation {
         "CreateStack"
         | "UpdateStack"
         | "DeleteStack"
@@ -27,6 +30,8 @@ pub(super) fn demands(cx: &Cx, operation: &str, names: &Names) -> Option<Demands
         | "ListStackResources"
         | "GetTemplate"
         | "GetStackPolicy"
+        | "ContinueUpdateRollback"
+        | "UpdateTerminationProtection"
         | "CreateChangeSet"
         | "DescribeChangeSet"
         | "ExecuteChangeSet"
@@ -42,5 +47,8 @@ pub(super) fn demands(cx: &Cx, operation: &str, names: &Names) -> Option<Demands
         },
         "ListStacks" | "ValidateTemplate" | "GetTemplateSummary" => vec![Demand::anywhere(action)],
         _ => return None,
-    })
+    };
+    // Whoever gives a stack a role acts in that role.
+    demands.extend(names.role_arn.as_deref().map(|role| Demand::pass_role(role, SERVICE)));
+    Some(demands)
 }

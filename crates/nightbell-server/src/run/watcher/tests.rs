@@ -69,6 +69,7 @@ pub(crate) fn app_in(folder: &Path, search_pool: Pool) -> Arc<App> {
         judged: signal::Sender::new(Position::default()),
         records_followed: signal::Sender::new(None),
         outbox_bell: Notify::new(),
+        stacks_bell: Notify::new(),
         lanes: topics::Lanes::default(),
         channel: Channel::Mailbox(Mailbox::open(folder).unwrap()),
         web,
