@@ -8,6 +8,7 @@ A type is a row of [`TYPES`] and a [`Handler`]. Handlers ask for operations of t
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -207,8 +208,7 @@ impl Site {
     pub(crate) async fn ask(&self, service: Service, operation: &str, input: Value) -> Result<Value, Told> {
         let mut attempt = 1;
         loop {
-            let done = Box::pin(route::call(self.cx.clone(), service, operation, &input)).await;
-            match done {
+            match asked(self.cx.clone(), service, operation, &input).await {
                 Err(told) if attempt < ATTEMPTS_MAX && is_passing(service, &told) => {
                     attempt += 1;
                     tokio::time::sleep(AGAIN_AFTER).await;
@@ -232,6 +232,16 @@ impl Site {
             Err(told) => Err(told),
         }
     }
+}
+
+/// Asks once. The future's type ends here: it holds those of all operations, and whoever awaits it would be compiled as if it did, too.
+fn asked<'a>(
+    cx: Cx,
+    service: Service,
+    operation: &'a str,
+    input: &'a Value,
+) -> BoxFuture<'a, Result<Value, Told>> {
+    Box::pin(route::call(cx, service, operation, input))
 }
 
 /// Whether the same request may be answered otherwise a moment later.
