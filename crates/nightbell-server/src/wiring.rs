@@ -2,6 +2,7 @@
 The one wiring place: opens the store, makes the parts, starts the loops, and stops them in order.
 */
 
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -50,7 +51,7 @@ pub(crate) struct Running {
     /// The parts.
     pub(crate) app: Arc<App>,
     /// The address it listens on.
-    pub(crate) address: std::net::SocketAddr,
+    pub(crate) address: SocketAddr,
     /// Whether the root key was made at this start.
     pub(crate) key_made: bool,
     store: Arc<LocalStore>,
@@ -67,12 +68,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         .await
         .with_context(|| format!("cannot listen on {}; is another server running there?", config.listen))?;
     let address = listener.local_addr().context("a bound listener has an address")?;
-    if config.allow_reset {
-        warn!("POST /_nightbell/reset empties everything: allow_reset is on");
-    }
-    if !address.ip().is_loopback() {
-        warn!(%address, "listening beyond this machine without TLS; put a TLS proxy in front");
-    }
+    warn_of(config, address);
     let archive = adoption::open_archive(config, &store).await?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let channel = channel(config)?;
@@ -131,6 +127,16 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     let loops = run::Loops::start(&app, &stopping)?;
     let server = tokio::spawn(crate::listen::serve(Arc::clone(&app), listener, stopping));
     Ok(Running { app, address, key_made, store, stop, loops, server })
+}
+
+/// Says what an operator should know of these settings.
+fn warn_of(config: &Config, address: SocketAddr) {
+    if config.allow_reset {
+        warn!("POST /_nightbell/reset empties everything: allow_reset is on");
+    }
+    if !address.ip().is_loopback() {
+        warn!(%address, "listening beyond this machine without TLS; put a TLS proxy in front");
+    }
 }
 
 /// Makes the data folder and opens the store in it, which counts an archive on the same disk.
