@@ -703,7 +703,8 @@ def tried(stacks, name: str):
 
 
 def apply(server, *arguments):
-    return run("apply", *arguments, "--data", str(server.data), folder=server.folder, timeout=90)
+    key = {name: value for name, value in server.env.items() if name.startswith("NIGHTBELL_ROOT_")}
+    return run("apply", *arguments, "--data", str(server.data), folder=server.folder, timeout=90, **key)
 
 
 def test_apply_makes_changes_and_says_what_it_does(server, stacks, tmp_path):

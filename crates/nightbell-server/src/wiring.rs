@@ -2,6 +2,7 @@
 The one wiring place: opens the store, makes the parts, starts the loops, and stops them in order.
 */
 
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -51,7 +52,7 @@ pub(crate) struct Running {
     /// The parts.
     pub(crate) app: Arc<App>,
     /// The address it listens on.
-    pub(crate) address: std::net::SocketAddr,
+    pub(crate) address: SocketAddr,
     /// Whether the root key was made at this start.
     pub(crate) key_made: bool,
     store: Arc<LocalStore>,
@@ -68,7 +69,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         .await
         .with_context(|| format!("cannot listen on {}; is another server running there?", config.listen))?;
     let address = listener.local_addr().context("a bound listener has an address")?;
-    warn_of_openness(config, address);
+    warn_of(config, address);
     let archive = adoption::open_archive(config, &store).await?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let channel = channel(config)?;
@@ -129,8 +130,8 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     Ok(Running { app, address, key_made, store, stop, loops, server })
 }
 
-/// Says what others may do that an operator should know of.
-fn warn_of_openness(config: &Config, address: std::net::SocketAddr) {
+/// Says what an operator should know of these settings.
+fn warn_of(config: &Config, address: SocketAddr) {
     if config.allow_reset {
         warn!("POST /_nightbell/reset empties everything: allow_reset is on");
     }

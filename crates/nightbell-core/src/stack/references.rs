@@ -131,8 +131,11 @@ fn in_text<'t>(
     own.into_iter().try_for_each(|value| each(value, in_conditions, seen))
 }
 
+/// A text, and names with their values.
+type TextAndOwn<'t> = (&'t str, Option<&'t Map<String, Value>>);
+
 /// The text of a `Fn::Sub` and the names that it brings along.
-pub(super) fn text_and_own(argument: &Value) -> Result<(&str, Option<&Map<String, Value>>), TemplateError> {
+pub(super) fn text_and_own(argument: &Value) -> Result<TextAndOwn<'_>, TemplateError> {
     match argument {
         Value::String(text) => Ok((text, None)),
         Value::Array(arguments) => match arguments.as_slice() {

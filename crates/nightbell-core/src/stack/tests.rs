@@ -119,12 +119,18 @@ fn json_is_read_as_yaml_is() {
     assert_eq!(Template::parse(yaml).unwrap(), Template::parse(json).unwrap());
 }
 
+/// Each text is refused in words that hold the second of the pair.
+fn refused(rows: Vec<(String, &str)>) {
+    for (text, expected) in rows {
+        let error = worked_out(&text, &[]).expect_err(&text);
+        assert!(error.0.contains(expected), "{text}\n{error}");
+    }
+}
+
 #[test]
-fn what_is_wrong_is_told() {
-    let resources = |text: &str| format!("Resources: {{{text}}}");
-    let property = |text: &str| format!("{HEAD}{text}");
+fn text_that_is_no_template_is_told() {
     let deep = format!("Resources: {}", "[".repeat(200));
-    let rows: Vec<(String, &str)> = vec![
+    refused(vec![
         (String::new(), "the template is empty"),
         ("{".into(), "JSON not well-formed. (line 1"),
         ("a: [".into(), "YAML not well-formed. (line"),
@@ -147,6 +153,17 @@ fn what_is_wrong_is_told() {
             "Transform is not served",
         ),
         ("AWSTemplateFormatVersion: 2010-09-10\nResources: {A: {Type: T}}".into(), "must be \"2010-09-09\""),
+    ]);
+    let big = format!("Resources: {{A: {{Type: {}}}}}", "x".repeat(TEMPLATE_BYTES_MAX));
+    assert!(Template::parse(&big).unwrap_err().0.contains("the limit is 51200"));
+    let many: String = (0..=RESOURCES_MAX).map(|n| format!("  A{n}: {{Type: T}}\n")).collect();
+    assert!(Template::parse(&format!("Resources:\n{many}")).unwrap_err().0.contains("maximum allowed, 500"));
+}
+
+#[test]
+fn resources_that_cannot_be_are_told() {
+    let resources = |text: &str| format!("Resources: {{{text}}}");
+    refused(vec![
         (resources("A: 1"), "[/Resources/A] Every Resources member must be an object."),
         (resources("A-b: {Type: T}"), "Resources name A-b is invalid"),
         (resources("A: {}"), "must contain a Type member"),
@@ -178,6 +195,13 @@ fn what_is_wrong_is_told() {
             "the function Fn::ImportValue is not served",
         ),
         (resources("A: {Type: T, Properties: {P: '{{resolve:ssm:x}}'}}"), "dynamic references"),
+    ]);
+}
+
+#[test]
+fn other_sections_and_functions_that_are_wrong_are_told() {
+    let property = |text: &str| format!("{HEAD}{text}");
+    refused(vec![
         (
             "Conditions: {C: !Equals [!Ref A, 1]}\nResources: {A: {Type: T}}".into(),
             "Cannot reference resources in the Conditions block",
@@ -216,15 +240,7 @@ fn what_is_wrong_is_told() {
         (property("!Sub [a]"), "don't specify expected arguments"),
         (property("!FindInMap [Sizes, x, small]"), "Unable to get mapping for Sizes::x::small"),
         (property("!GetAtt A.Foo"), "resource A does not support attribute type Foo"),
-    ];
-    for (text, expected) in rows {
-        let error = worked_out(&text, &[]).expect_err(&text);
-        assert!(error.0.contains(expected), "{text}\n{error}");
-    }
-    let big = format!("Resources: {{A: {{Type: {}}}}}", "x".repeat(TEMPLATE_BYTES_MAX));
-    assert!(Template::parse(&big).unwrap_err().0.contains("the limit is 51200"));
-    let many: String = (0..=RESOURCES_MAX).map(|n| format!("  A{n}: {{Type: T}}\n")).collect();
-    assert!(Template::parse(&format!("Resources:\n{many}")).unwrap_err().0.contains("maximum allowed, 500"));
+    ]);
 }
 
 #[test]

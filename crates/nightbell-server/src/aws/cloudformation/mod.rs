@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Cx;
-use super::error::{ApiError, refused, stored};
+use super::error::{ApiError, refused};
 use super::service::Service;
 use super::tags::{self, Tag};
 use crate::catalog::Failure;
@@ -42,7 +42,7 @@ fn invalid(text: impl Into<String>) -> ApiError {
 }
 
 fn no(failure: Failure) -> ApiError {
-    stored(Service::CloudFormation, &failure)
+    refused(Service::CloudFormation, failure.into())
 }
 
 fn bad_template(error: TemplateError) -> ApiError {

@@ -4,11 +4,11 @@ with one line for each of its operations.
 */
 
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use futures::future::BoxFuture;
 use http::StatusCode;
 use nightbell_wire::{Call, Encoded, ErrorParts, Frame, Protocol, decode, encode, encode_error, eventstream};
 use serde::Serialize;
@@ -56,12 +56,9 @@ pub(crate) fn call<'a>(
     service: Service,
     operation: &'a str,
     input: &'a Value,
-) -> Served<'a, Result<Value, Told>> {
+) -> BoxFuture<'a, Result<Value, Told>> {
     Box::pin(ask(cx, service, operation, input))
 }
-
-/// What comes of an operation, without the type of how: operations ask for operations, and compilers get lost in that.
-type Served<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 async fn ask(cx: Cx, service: Service, operation: &str, input: &Value) -> Result<Value, Told> {
     let call = Call::inside(operation);
@@ -82,7 +79,9 @@ async fn ask(cx: Cx, service: Service, operation: &str, input: &Value) -> Result
     }
 }
 
-fn dispatch(asked: Asked<'_>) -> Served<'_, Result<Answer, Told>> {
+/// The service's answer. The type of each future ends here: operations ask for operations, and whoever awaits one would be compiled
+/// as if it held them all.
+fn dispatch(asked: Asked<'_>) -> BoxFuture<'_, Result<Answer, Told>> {
     match asked.service {
         Service::Logs => Box::pin(logs::route(asked)),
         Service::CloudWatch => Box::pin(cloudwatch::route(asked)),

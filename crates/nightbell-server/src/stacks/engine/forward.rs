@@ -137,7 +137,7 @@ impl Worker {
             return self.create(run, next).await;
         }
         if difference.is_none() && settled {
-            return self.keep(current, next).map(Ok);
+            return self.keep(&current, next).map(Ok);
         }
         next.physical.clone_from(&current.physical);
         next.reference.clone_from(&current.reference);
@@ -174,14 +174,14 @@ impl Worker {
     }
 
     /// A resource that stays as it is; what the template says of its end and its order may be new.
-    fn keep(&mut self, current: Resource, next: Resource) -> Result<(), Halt> {
+    fn keep(&mut self, current: &Resource, next: Resource) -> Result<(), Halt> {
         let kept = Resource {
             on_delete: next.on_delete,
             on_replace: next.on_replace,
             needs: next.needs,
             ..current.clone()
         };
-        if kept == current {
+        if kept == *current {
             return Ok(());
         }
         let mut change = Write::new();

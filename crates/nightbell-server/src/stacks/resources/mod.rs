@@ -207,8 +207,7 @@ impl Site {
     pub(crate) async fn ask(&self, service: Service, operation: &str, input: Value) -> Result<Value, Told> {
         let mut attempt = 1;
         loop {
-            let done = route::call(self.cx.clone(), service, operation, &input).await;
-            match done {
+            match route::call(self.cx.clone(), service, operation, &input).await {
                 Err(told) if attempt < ATTEMPTS_MAX && is_passing(service, &told) => {
                     attempt += 1;
                     tokio::time::sleep(AGAIN_AFTER).await;
