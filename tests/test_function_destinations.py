@@ -7,7 +7,7 @@ import time
 import urllib.request
 
 import pytest
-from support import aws
+from support import aws, windows
 from support.aws import refused, unique
 from support.functions import NODE_MODULES, lines, make, needs, settings, trust
 from support.server import ACCOUNT, REGION, Server
@@ -380,6 +380,46 @@ class TestAlarms:
         told = {event["alarmData"]["alarmName"]: event["alarmData"] for event in events}
         assert told[name]["configuration"] == {"alarmRule": f'ALARM("{child}")'}
         assert told[name]["state"]["value"] == "ALARM" and child in told[name]["state"]["reason"]
+
+    def test_each_contributor_calls_a_function(self, host, lam, logs, cloudwatch):
+        function, name = make(lam, TELL), unique("machines")
+        self.let_alarms_in(lam, function)
+        group = group_of(logs, "s")
+        logs.put_metric_filter(
+            logGroupName=group,
+            filterName="failed",
+            filterPattern='{ $.Audit.Action = "logon" && $.Audit.Outcome = "failure" }',
+            metricTransformations=[
+                {
+                    "metricName": "Failed",
+                    "metricNamespace": name,
+                    "metricValue": "1",
+                    "dimensions": {"Instance": "$.Audit.Instance"},
+                }
+            ],
+        )
+        query = f'SELECT SUM(Failed) FROM "{name}" GROUP BY Instance'
+        cloudwatch.put_metric_alarm(
+            AlarmName=name,
+            Metrics=[{"Id": "q1", "Expression": query, "Period": 300, "ReturnData": True}],
+            EvaluationPeriods=1,
+            Threshold=4,
+            ComparisonOperator="GreaterThanThreshold",
+            TreatMissingData="notBreaching",
+            AlarmActions=[arn(function)],
+        )
+        at = aws.now_ms()
+        events = [
+            {"timestamp": at, "message": windows.failed_logon(machine=machine, at_ms=at)}
+            for machine in ("srv1", "srv2")
+            for _ in range(5)
+        ]
+        logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=events)
+        told = eventually(lambda: said(host, function, "told"), lambda found: len(found) >= 2)
+        alarmed = [one["alarmData"] for one in told if one["alarmData"]["state"]["value"] == "ALARM"]
+        called = sorted(one["alarmContributor"]["attributes"]["Instance"] for one in alarmed)
+        assert called == ["srv1", "srv2"]
+        assert alarmed[0]["configuration"]["metrics"][0]["expression"] == query
 
     def test_what_is_not_called_is_in_the_history(self, lam, cloudwatch):
         function = make(lam, TELL)

@@ -258,6 +258,41 @@ def test_a_collector_that_is_silent_holds_up_no_other(firehose, collector, bucke
         assert collector.bodies() == [b"goes on\n"]
 
 
+PROCESSORS = [
+    {
+        "Type": "Decompression",
+        "Parameters": [{"ParameterName": "CompressionFormat", "ParameterValue": "GZIP"}],
+    },
+    {
+        "Type": "CloudWatchLogProcessing",
+        "Parameters": [{"ParameterName": "DataMessageExtraction", "ParameterValue": "true"}],
+    },
+]
+
+
+def test_events_of_a_log_group_arrive_as_lines(streaming, firehose, collector):
+    """The usual way of logs to Splunk: payloads are unpacked and their messages taken out."""
+    processing = {"Enabled": True, "Processors": PROCESSORS}
+    name = make(firehose, collector, ProcessingConfiguration=processing)
+    assert described(firehose, name)[1]["ProcessingConfiguration"] == processing
+    logs, group = aws.client(streaming, "logs"), unique("/aws/fsx/windows")
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName="s")
+    logs.put_subscription_filter(
+        logGroupName=group,
+        filterName="denied",
+        filterPattern="denied",
+        destinationArn=f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/{name}",
+        roleArn=ROLE,
+    )
+    events = [{"timestamp": aws.now_ms(), "message": m} for m in ("alice denied", "bob came in", "carol denied")]
+    logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=events)
+    eventually(lambda: collector.taken)
+    assert collector.bodies() == [b"alice denied\ncarol denied\n"], "and nothing of the control message"
+    with refused("InvalidArgumentException", "\"Lambda\""):
+        make(firehose, collector, ProcessingConfiguration={"Enabled": True, "Processors": [{"Type": "Lambda"}]})
+
+
 def test_the_command_line_makes_one(streaming, collector, tmp_path):
     given = tmp_path / "splunk.json"
     given.write_text(json.dumps(configuration(collector, "cli")))

@@ -156,7 +156,13 @@ async fn carry(app: &App, due: &Due) {
         }
     };
     let arrived = match &plan.way {
-        Way::S3(objects) => app.ways.write(objects, &shipment).await,
+        Way::S3(objects) => match processed(plan, &shipment) {
+            None => app.ways.write(objects, &shipment).await,
+            Some(processed) if processed.records.is_empty() => {
+                Ok("nowhere: there is nothing in them".to_owned())
+            }
+            Some(processed) => app.ways.write(objects, &processed).await,
+        },
         Way::Http(_, backup) | Way::Splunk(_, backup) => carry_to_endpoint(app, due, backup, &shipment).await,
     };
     match arrived {
@@ -195,6 +201,13 @@ fn packed(
     })
 }
 
+/// A shipment as it is delivered; nothing where that is as it came.
+fn processed(plan: &Plan, shipment: &Shipment) -> Option<Shipment> {
+    let processing = &plan.processing;
+    // Inflating may take its time.
+    (!processing.is_nothing()).then(|| tokio::task::block_in_place(|| shipment.processed(processing)))
+}
+
 /// Sends to an endpoint; what it does not take in its time is kept in the bucket. Gives where it has arrived.
 async fn carry_to_endpoint(
     app: &App,
@@ -207,9 +220,13 @@ async fn carry_to_endpoint(
         // The same key each time, so trying again writes the same object again.
         app.ways.write(&backup.objects, shipment).await?;
     }
+    // What is kept is kept as it came.
+    let processed = processed(&due.plan, shipment);
+    let delivered = processed.as_ref().unwrap_or(shipment);
     let asked = match &due.plan.way {
-        Way::Http(http, _) => app.ways.ask(http, shipment, now).await,
-        Way::Splunk(splunk, _) => app.ways.ask_splunk(splunk, shipment).await,
+        _ if delivered.records.is_empty() => Ok(()),
+        Way::Http(http, _) => app.ways.ask(http, delivered, now).await,
+        Way::Splunk(splunk, _) => app.ways.ask_splunk(splunk, delivered).await,
         Way::S3(_) => Ok(()),
     };
     let refused: Refused = match asked {

@@ -19,6 +19,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::plan::{Backup, Http, Objects, Splunk};
+use super::processing::Processing;
 use crate::app::App;
 use crate::manage::buckets;
 
@@ -201,6 +202,19 @@ impl Shipment {
     /// A name for records that go out together: made of theirs, so that what is tried again is known as such.
     pub(crate) fn id_of(parcels: &[String]) -> String {
         Uuid::new_v5(&Uuid::NAMESPACE_OID, parcels.join("\n").as_bytes()).to_string()
+    }
+
+    /// This shipment with its records as they are delivered.
+    pub(crate) fn processed(&self, processing: &Processing) -> Self {
+        Self {
+            region: self.region.clone(),
+            name: self.name.clone(),
+            arn: self.arn.clone(),
+            version: self.version,
+            id: self.id.clone(),
+            arrived: self.arrived,
+            records: processing.process(&self.records),
+        }
     }
 
     fn object<'a>(&'a self, extension: &'a str) -> Object<'a> {

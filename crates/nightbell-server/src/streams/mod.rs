@@ -1,5 +1,6 @@
 /*!
-Delivery streams at work: what waits for each ([`buffers`]), where it goes ([`plan`]), and how it gets there ([`delivery`]).
+Delivery streams at work: what waits for each ([`buffers`]), where it goes ([`plan`]), what is done to it on its way
+([`processing`]), and how it gets there ([`delivery`]).
 
 What streams there are is `manage::streams`'; when something is sent is `run::courier`'s.
 */
@@ -7,3 +8,4 @@ What streams there are is `manage::streams`'; when something is sent is `run::co
 pub(crate) mod buffers;
 pub(crate) mod delivery;
 pub(crate) mod plan;
+pub(crate) mod processing;

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 const JAVASCRIPT: [&str; 2] = ["js2", "js3"];
 const TOPIC: &str = "arn:aws:sns:eu-central-1:000000000000:security";
 /// Where Lambda's operations are asked for that were recorded.
-static FUNCTIONS: [Route; 2] = [
+static FUNCTIONS: [Route; 7] = [
     Route {
         status: StatusCode::ACCEPTED,
         headers: &[("x-amz-invocation-type", "InvocationType")],
@@ -23,6 +23,14 @@ static FUNCTIONS: [Route; 2] = [
         ..Route::new("POST", "/2015-03-31/functions/{FunctionName}/invocations", "Invoke")
     },
     Route::new("GET", "/2015-03-31/functions/{FunctionName}", "GetFunction"),
+    Route::new("POST", "/2015-03-31/functions", "CreateFunction"),
+    Route::new("DELETE", "/2015-03-31/functions/{FunctionName}", "DeleteFunction"),
+    Route::new("POST", "/2015-03-31/functions/{FunctionName}/policy", "AddPermission"),
+    Route::new("GET", "/2015-03-31/functions/{FunctionName}/policy", "GetPolicy"),
+    Route {
+        query: &[("MaxItems", "MaxItems")],
+        ..Route::new("GET", "/2015-03-31/functions/{FunctionName}/versions", "ListVersionsByFunction")
+    },
 ];
 
 #[derive(Deserialize, Debug, PartialEq)]
@@ -68,14 +76,14 @@ fn tags() -> Vec<Tag> {
 #[test]
 fn every_request_names_its_operation_in_the_protocol_of_its_client() {
     let all = clients();
-    assert!(all.len() >= 30, "{}", all.len());
+    assert!(all.len() >= 41, "{}", all.len());
     for recorded in &all {
         let (call, _) = take(&recorded.name);
         let [client, service, operation] = recorded.name.split('.').collect::<Vec<_>>()[..] else {
             panic!("{}", recorded.name)
         };
         let protocol = match (client, service) {
-            (_, "logs" | "ssm") => Protocol::Json11,
+            (_, "logs" | "ssm" | "firehose") => Protocol::Json11,
             (_, "lambda") => Protocol::RestJson,
             ("js3", "monitoring") => Protocol::Json10,
             _ => Protocol::Query,
@@ -195,6 +203,60 @@ fn alarms_are_the_same_in_a_form_and_in_json() {
     assert!(found.alarm_name.starts_with("files-"), "{found:?}");
     assert_eq!(found.actions_enabled, Some(true));
     assert_eq!(found.tags, [Tag { key: "purpose".into(), value: "file audit".into() }]);
+}
+
+#[test]
+fn functions_and_streams_arrive_with_what_is_in_them() {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct CreateFunction {
+        function_name: String,
+        code: Code,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Code {
+        zip_file: Blob,
+    }
+    #[derive(Deserialize, Debug, PartialEq)]
+    #[serde(rename_all = "PascalCase")]
+    struct AddPermission {
+        function_name: String,
+        principal: String,
+        source_account: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct CreateDeliveryStream {
+        splunk_destination_configuration: Splunk,
+        tags: Vec<Tag>,
+    }
+    #[derive(Deserialize)]
+    struct Splunk {
+        #[serde(rename = "HECEndpoint")]
+        endpoint: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct ListVersions {
+        function_name: String,
+        max_items: u32,
+    }
+    let function: CreateFunction = read("terraform.lambda.CreateFunction");
+    assert_eq!(function.function_name, "notify");
+    assert!(function.code.zip_file.0.starts_with(b"PK"), "a zip");
+    let permission: AddPermission = read("terraform.lambda.AddPermission");
+    let expected = AddPermission {
+        function_name: "notify".into(),
+        principal: "lambda.alarms.cloudwatch.amazonaws.com".into(),
+        source_account: "000000000000".into(),
+    };
+    assert_eq!(permission, expected);
+    let versions: ListVersions = read("terraform.lambda.ListVersionsByFunction");
+    assert_eq!((versions.function_name.as_str(), versions.max_items), ("notify", 10_000));
+    let stream: CreateDeliveryStream = read("terraform.firehose.CreateDeliveryStream");
+    assert_eq!(stream.splunk_destination_configuration.endpoint, "https://splunk.example.org:8088");
+    assert_eq!(stream.tags, tags());
 }
 
 #[test]

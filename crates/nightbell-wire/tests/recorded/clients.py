@@ -2,8 +2,9 @@
 tests of nightbell-wire.
 
 Run `.venv/bin/python crates/nightbell-wire/tests/recorded/clients.py`, after scripts/setup and with a development build. It writes
-`clients.json`. The JavaScript clients speak to a listener that answers nothing. Terraform wants answers, so it builds the stack of
-files through a proxy before the program itself; its clock cannot be stopped, so its requests are of the day of the recording.
+`clients.json`; named parts (js2, js3, files, destinations) are recorded alone, and the others stay. The JavaScript clients speak to
+a listener that answers nothing. Terraform wants answers, so it builds the stack of files, and that of `destinations`, through a proxy
+before the program itself; its clock cannot be stopped, so its requests are of the day of the recording.
 """
 
 import base64
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import threading
 import urllib.parse
+import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -35,11 +37,20 @@ KEPT = {
     "monitoring": {"PutMetricAlarm", "PutCompositeAlarm", "DescribeAlarms"},
     "sns": {"CreateTopic", "SetTopicAttributes", "Subscribe"},
     "sts": {"GetCallerIdentity"},
+    "lambda": {"CreateFunction", "GetFunction", "AddPermission", "GetPolicy", "ListVersionsByFunction", "DeleteFunction"},
+    "firehose": {"CreateDeliveryStream", "DescribeDeliveryStream", "ListTagsForDeliveryStream", "DeleteDeliveryStream"},
 }
 # What is asked by path.
 PATHS = [
     (r"POST /2015-03-31/functions/[^/]+/invocations", "Invoke"),
     (r"GET /2015-03-31/functions/[^/]+$", "GetFunction"),
+    (r"POST /2015-03-31/functions$", "CreateFunction"),
+    (r"DELETE /2015-03-31/functions/[^/]+$", "DeleteFunction"),
+    (r"POST /2015-03-31/functions/[^/]+/policy$", "AddPermission"),
+    (r"GET /2015-03-31/functions/[^/]+/policy$", "GetPolicy"),
+    (r"DELETE /2015-03-31/functions/[^/]+/policy/[^/]+$", "RemovePermission"),
+    (r"GET /2015-03-31/functions/[^/]+/versions(\?|$)", "ListVersionsByFunction"),
+    (r"GET /2020-06-30/functions/[^/]+/code-signing-config$", "GetFunctionCodeSigningConfig"),
 ]
 VOLATILE = {"user-agent", "amz-sdk-invocation-id", "amz-sdk-request", "x-amzn-trace-id"}
 
@@ -108,19 +119,44 @@ def javascript(version):
     subprocess.run(["node", HERE / "clients.mjs", f"v{version}"], check=True, env=env)
 
 
-def built_by_terraform(folder):
-    instance = program.Server(folder / "server", root_key=False)
+def built_by_terraform(folder, example, without):
+    instance = program.Server(folder / "server", *streams(folder), root_key=False)
     instance.env.update({f"NIGHTBELL_ROOT_{name.removeprefix('AWS_')}": value for name, value in KEY.items()})
     instance.start()
     try:
         speaking.update(client="terraform", behind=(instance.host, instance.port))
-        parts = {"dashboard.tf", "identity.tf", "mail.tf", "parameter.tf"}
-        stack = terraform.Stack(instance, "files", folder, parts)
+        stack = terraform.Stack(instance, example, folder, without)
         stack.env.update(KEY, AWS_ENDPOINT_URL=ENDPOINT, AWS_REGION=REGION)
+        with zipfile.ZipFile(stack.folder / "notify.zip", "w") as package:
+            package.writestr(zipfile.ZipInfo("index.mjs"), "export const handler = async () => 1;\n")
         stack.init()
         stack.apply()
+        if example == "destinations":
+            stack.destroy()
     finally:
         instance.stop()
+
+
+def streams(folder):
+    """Delivery streams are made where there is a key for buckets, whatever lies behind it."""
+    key = folder / "streams-key"
+    key.write_text("key\nsecret\n")
+    return "--streams-endpoint", "http://127.0.0.1:9", "--streams-key-file", str(key)
+
+
+def files():
+    with tempfile.TemporaryDirectory() as folder:
+        parts = {"dashboard.tf", "identity.tf", "mail.tf", "parameter.tf"}
+        built_by_terraform(Path(folder), "files", parts)
+
+
+def destinations():
+    terraform.STACKS = HERE
+    with tempfile.TemporaryDirectory() as folder:
+        built_by_terraform(Path(folder), "destinations", set())
+
+
+PARTS = {"js2": lambda: javascript(2), "js3": lambda: javascript(3), "files": files, "destinations": destinations}
 
 
 def kept(requests):
@@ -137,12 +173,13 @@ def kept(requests):
 def main():
     listening = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Recorder)
     threading.Thread(target=listening.serve_forever, daemon=True).start()
-    javascript(2)
-    javascript(3)
-    with tempfile.TemporaryDirectory() as folder:
-        built_by_terraform(Path(folder))
+    for part in sys.argv[1:] or PARTS:
+        PARTS[part]()
     found = kept(seen)
-    (HERE / "clients.json").write_text(json.dumps(found, indent=1) + "\n")
+    # What was there stays in its place; a request of a name that was recorded again is the new one.
+    there = json.loads((HERE / "clients.json").read_text()) if sys.argv[1:] else []
+    named = {one["name"]: one for one in [*there, *found]}
+    (HERE / "clients.json").write_text(json.dumps([*named.values()], indent=1) + "\n")
     print(len(found), "of", len(seen), "requests")
 
 
