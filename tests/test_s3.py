@@ -942,8 +942,10 @@ def test_a_backup_holds_buckets(fresh, tmp_path):
     for key, body in bodies.items():
         s3.put_object(Bucket="copied", Key=key, Body=body)
 
+    key = {"NIGHTBELL_ROOT_ACCESS_KEY_ID": ACCESS_KEY, "NIGHTBELL_ROOT_SECRET_ACCESS_KEY": SECRET_KEY}
+
     def back_up():
-        done = run("backup", str(tmp_path / "backup"), "--data", str(server.data), folder=tmp_path)
+        done = run("backup", str(tmp_path / "backup"), "--data", str(server.data), folder=tmp_path, **key)
         assert done.returncode == 0, done.stderr
         return len([path for path in (tmp_path / "backup" / "buckets").rglob("*") if path.is_file()])
 
