@@ -324,10 +324,10 @@ impl std::io::Write for Full {
 }
 
 /// The values of each column of a Parquet file, as text.
-fn columns_of(file: bytes::Bytes) -> std::collections::BTreeMap<String, Vec<String>> {
+fn columns_of(file: bytes::Bytes) -> BTreeMap<String, Vec<String>> {
     use parquet::file::reader::{FileReader, SerializedFileReader};
 
-    let mut columns: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
+    let mut columns: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for row in SerializedFileReader::new(file).unwrap().get_row_iter(None).unwrap() {
         for (name, value) in row.unwrap().get_column_iter() {
             columns.entry(name.clone()).or_default().push(value.to_string());
@@ -342,8 +342,7 @@ fn a_file_that_was_opened_is_not_opened_again() {
         let world = World::new();
         world.write(&recorded()[..1], 1).await;
         let entry = world.archive.all_files().unwrap().remove(0);
-        let rows =
-            |reader: &nightbell_store::archive::Reader| reader.summary(0).map(|summary| summary.rows());
+        let rows = |reader: &Reader| reader.summary(0).map(|summary| summary.rows());
         let first = rows(&world.archive.open_file(&entry).await.unwrap());
         world.objects.delete(&place(&entry.summary_path())).await.unwrap();
         assert_eq!(rows(&world.archive.clone().open_file(&entry).await.unwrap()), first);
