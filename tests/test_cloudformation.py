@@ -804,3 +804,36 @@ def test_terraform_makes_changes_and_takes_away_a_stack(server, tmp_path, monkey
     assert stack.plan() == {}
     assert {*stack.destroy().values()} == {"delete"}
     assert groups(server, name) == {}
+
+
+def test_a_stack_has_a_bucket_with_a_name_that_buckets_may_have(server, stacks):
+    name = unique("Bucket-Stack")
+    template = {"Resources": {
+        "Archive": {"Type": "AWS::S3::Bucket", "Properties": {"Tags": [{"Key": "team", "Value": "files"}]}},
+        "Group": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": {"Ref": "Archive"}}},
+    }, "Outputs": {"Name": {"Value": {"Ref": "Archive"}}, "Arn": {"Value": {"Fn::GetAtt": ["Archive", "Arn"]}}}}
+    stacks.create_stack(StackName=name, TemplateBody=json.dumps(template))
+    settled(stacks, name, "CREATE_COMPLETE")
+    [stack] = stacks.describe_stacks(StackName=name)["Stacks"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    bucket = outputs["Name"]
+    assert bucket.startswith(f"{name}-archive-".lower()) and bucket == bucket.lower()
+    assert outputs["Arn"] == f"arn:aws:s3:::{bucket}"
+    s3 = aws.client(server, "s3")
+    tags = s3.get_bucket_tagging(Bucket=bucket)["TagSet"]
+    assert {"Key": "team", "Value": "files"} in tags
+
+    template["Resources"]["Archive"]["Properties"]["Tags"][0]["Value"] = "security"
+    stacks.update_stack(StackName=name, TemplateBody=json.dumps(template))
+    settled(stacks, name, "UPDATE_COMPLETE")
+    assert {"Key": "team", "Value": "security"} in s3.get_bucket_tagging(Bucket=bucket)["TagSet"]
+
+    # What is kept in it is not thrown away with the stack.
+    s3.put_object(Bucket=bucket, Key="kept", Body=b"x")
+    stacks.delete_stack(StackName=name)
+    settled(stacks, name, "DELETE_FAILED")
+    s3.delete_object(Bucket=bucket, Key="kept")
+    stacks.delete_stack(StackName=name)
+    stacks.get_waiter("stack_delete_complete").wait(StackName=stack["StackId"], WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+    with refused("404", status=404):
+        s3.head_bucket(Bucket=bucket)

@@ -123,7 +123,9 @@ impl Blueprint {
     /// The same for a template that has no values yet.
     pub(crate) fn capability_of(template: &Template) -> Option<&'static str> {
         let named = |of: &Type, properties: &Value| match of.naming {
-            Naming::Property(property, _) => properties.get(property).is_some(),
+            Naming::Property(property, _) | Naming::SmallLetters(property, _) => {
+                properties.get(property).is_some()
+            }
             Naming::Made(_) | Naming::Service => false,
         };
         let rights =

@@ -242,10 +242,13 @@ impl Worker {
         let made = |chars_max| {
             made_name(&self.stack.name, &self.stack.id, &resource.logical, resource.generation, chars_max)
         };
+        let given = |property: &str| {
+            resource.properties.get(property).and_then(serde_json::Value::as_str).map(str::to_owned)
+        };
         Ok(match type_of(resource)?.naming {
-            Naming::Property(property, chars_max) => {
-                let given = resource.properties.get(property).and_then(serde_json::Value::as_str);
-                given.map_or_else(|| made(chars_max), str::to_owned)
+            Naming::Property(property, chars_max) => given(property).unwrap_or_else(|| made(chars_max)),
+            Naming::SmallLetters(property, chars_max) => {
+                given(property).unwrap_or_else(|| made(chars_max).to_ascii_lowercase())
             }
             Naming::Made(chars_max) => made(chars_max),
             Naming::Service => String::new(),

@@ -18,6 +18,7 @@ use crate::aws::route;
 use crate::aws::service::Service;
 
 mod alarms;
+mod buckets;
 mod functions;
 mod iam;
 mod identities;
@@ -48,6 +49,8 @@ pub(crate) struct Type {
 pub(crate) enum Naming {
     /// By a property, or else it is made of stack and logical name, with so many characters at most.
     Property(&'static str, usize),
+    /// As by [`Naming::Property`]; what is made has small letters only.
+    SmallLetters(&'static str, usize),
     /// Always made of stack and logical name, with so many characters at most.
     Made(usize),
     /// By the service, once it is made.
@@ -63,6 +66,7 @@ static TYPES: &[&[Type]] = &[
     &functions::TYPES,
     &streams::TYPES,
     &identities::TYPES,
+    &buckets::TYPES,
 ];
 
 /// The type of this name.
@@ -319,7 +323,7 @@ mod tests {
         let mut names = Vec::new();
         for one in TYPES.iter().flat_map(|types| types.iter()) {
             names.push(one.name);
-            if let Naming::Property(property, _) = one.naming {
+            if let Naming::Property(property, _) | Naming::SmallLetters(property, _) = one.naming {
                 let found = one.properties.iter().find(|known| known.name == property);
                 assert!(found.is_some_and(|found| found.replaces), "{}: {property}", one.name);
             }
