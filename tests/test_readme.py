@@ -18,7 +18,7 @@ SECTIONS = {
     for part in re.split(r"^## ", README, flags=re.M)[1:]
 }
 SECONDS_MAX = 120
-JOBS = ["The files job", "The logons job", "The short way", "Asking, keeping, proving"]
+JOBS = ["The files job", "The logons job", "The short way", "Asking, keeping, proving", "As on AWS"]
 
 
 def test_its_jobs_do_what_it_says(fresh):
