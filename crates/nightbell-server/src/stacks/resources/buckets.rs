@@ -5,7 +5,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::shape::{Property, Shape, text};
+use super::shape::{TAGS, text};
 use super::{Handler, Made, Naming, Old, Site, Type, Wanted, listed};
 use crate::aws::error::Told;
 use crate::aws::service::Service::S3;
@@ -15,7 +15,7 @@ const MISSING: &[&str] = &["NoSuchBucket"];
 
 pub(super) static TYPES: [Type; 1] = [Type {
     name: "AWS::S3::Bucket",
-    properties: &[text("BucketName").replacing(), Property::new("Tags", Shape::TextMap)],
+    properties: &[text("BucketName").replacing(), TAGS],
     attributes: &["Arn"],
     naming: Naming::SmallLetters("BucketName", 63),
     gives_rights: false,
