@@ -10,7 +10,7 @@ PAGE = REPOSITORY / "docs" / "internals" / "vectors.md"
 COUNTS = {
     "Alarms": {"E": 16, "R": 6, "F": 5, "C": 14, "A": 5, "U": 3, "Z": 14},
     "CloudWatch Logs": {"N": 14, "P": 17, "Q": 10, "I": 13, "S": 5},
-    "Deliveries": {"J": 7, "L": 13, "K": 10, "M": 8, "F": 9},
+    "Deliveries": {"J": 7, "G": 5, "H": 6, "L": 13, "K": 10, "M": 8, "F": 9, "A": 5},
 }
 # One that came in between.
 BETWEEN = {"Alarms": {"E14b"}}
