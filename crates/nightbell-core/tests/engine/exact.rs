@@ -239,6 +239,14 @@ fn who_is_known_by_data_about_to_go_out_of_reach_is_known_after_a_restart() {
     }
 }
 
+/// The worst of an incident may be any number; what else is built along with the engine does not matter.
+#[test]
+fn a_number_is_kept_to_the_last_bit() {
+    let worst = 12.0_f64 / 13.0;
+    let kept = serde_json::to_vec(&worst).expect("a number");
+    assert_eq!(serde_json::from_slice::<f64>(&kept).expect("what was written"), worst);
+}
+
 proptest! {
     #![proptest_config(config(256))]
 
