@@ -212,13 +212,14 @@ impl ContributorsWatch {
 
     /// Folds a datum in; `None` when it is not for this alarm.
     fn fold(&mut self, now: Option<Timestamp>, datum: Datum, followed: Option<&Followed>) -> Option<Folded> {
-        if !self.question.admits(now, &datum) {
+        if !self.question.admits(now, self.evaluated, &datum) {
             return None;
         }
         if self.query.admits_after(&datum.series) {
             return self.fold_condition(now, datum, followed);
         }
-        let judged = now.is_none_or(|now| datum.second >= self.question.judged_from(now.second()));
+        let reached = self.question.reached(now, self.evaluated);
+        let judged = reached.is_none_or(|grid| datum.second >= self.question.judged_from(grid));
         if !judged || !self.query.admits(&datum.series) {
             return None;
         }
@@ -316,11 +317,11 @@ impl ContributorsWatch {
         }
         self.evaluated = Some(grid);
         let mut moved = Moved::default();
-        let judged_from = self.question.judged_from(complete.second());
+        let judged_from = self.question.judged_from(grid);
         for group in self.due(judged_from) {
             self.tick_one(&group, complete, judging, &mut moved);
         }
-        let needed_from = self.question.needed_from(complete.second());
+        let needed_from = self.question.needed_from(grid);
         self.before.retain(|_, before| before.expire(needed_from, judged_from));
         self.lift_floors(complete, judging, &mut moved);
         self.settle(judging, &mut moved);

@@ -128,7 +128,7 @@ impl ExpressionWatch {
 
     /// Folds a datum in. Nothing is judged before a tick.
     pub(crate) fn take(&mut self, now: Option<Timestamp>, datum: &Datum) {
-        if !self.question.admits(now, datum) {
+        if !self.question.admits(now, self.evaluated, datum) {
             return;
         }
         let unit = datum.unit.as_deref().unwrap_or("None");
@@ -150,7 +150,7 @@ impl ExpressionWatch {
         if self.evaluated.is_some_and(|evaluated| grid <= evaluated) {
             return None;
         }
-        let needed = self.question.needed_from(complete.second());
+        let needed = self.question.needed_from(grid);
         self.sources.iter_mut().for_each(|source| source.window.expire_before(needed));
         self.evaluate_at(grid, judging, models)
     }

@@ -110,15 +110,34 @@ pub(crate) fn accepted_from(alarm: &MetricAlarm, now_s: i64) -> i64 {
     now_s.saturating_sub(range_s(alarm).max(LATENESS_MAX_S))
 }
 
-/// The oldest second that judging the oldest accepted data can need, conditions included.
+/// The oldest second that judging the oldest accepted data can need at `now_s`, conditions included.
 pub(crate) fn needed_from(alarm: &MetricAlarm, now_s: i64) -> i64 {
-    judged_from(alarm, now_s).saturating_sub(behind_s(alarm))
+    judged_from(alarm, grid(alarm, now_s)).saturating_sub(behind_s(alarm))
 }
 
+/// The oldest second that is held from the evaluation at `grid` on. It moves with evaluations, not with the clock: they drop
+/// what is older, and what is there in between must be what a restart brings back.
+///
 /// The first second of a bucket of the window: where points were folded into such, all of it is there or nothing.
-fn judged_from(alarm: &MetricAlarm, now_s: i64) -> i64 {
-    let oldest = accepted_from(alarm, now_s).saturating_sub(range_s(alarm));
+fn judged_from(alarm: &MetricAlarm, grid: i64) -> i64 {
+    let oldest = accepted_from(alarm, grid).saturating_sub(range_s(alarm));
     bucket_start(oldest, window(alarm).bucket_s())
+}
+
+fn cadence_s(alarm: &MetricAlarm) -> i64 {
+    let range_s = alarm.period_s.saturating_mul(i64::from(alarm.evaluation_periods));
+    if alarm.period_s < CADENCE_S {
+        HIGH_RESOLUTION_CADENCE_S
+    } else if range_s > 86_400 {
+        LONG_RANGE_CADENCE_S
+    } else {
+        CADENCE_S
+    }
+}
+
+fn grid(alarm: &MetricAlarm, now_s: i64) -> i64 {
+    let cadence_s = cadence_s(alarm);
+    now_s.saturating_sub(COMPLETE_AFTER_S).div_euclid(cadence_s).saturating_mul(cadence_s)
 }
 
 fn window(alarm: &MetricAlarm) -> Window {
@@ -165,15 +184,22 @@ impl Question {
             && self.alarm.missing_data != MissingData::Breaching
     }
 
-    /// The oldest second whose samples a judgement can need. What is older says at most whether younger ones count, so
-    /// that it is not known of it whether it counts itself.
-    pub(crate) fn judged_from(&self, now_s: i64) -> i64 {
-        judged_from(&self.alarm, now_s)
+    /// The oldest second whose samples a judgement can need from the evaluation at `grid` on. What is older says at most
+    /// whether younger ones count, so that it is not known of it whether it counts itself.
+    pub(crate) fn judged_from(&self, grid: i64) -> i64 {
+        judged_from(&self.alarm, grid)
     }
 
     /// The oldest second that says whether one of those samples counts.
-    pub(crate) fn needed_from(&self, now_s: i64) -> i64 {
-        self.judged_from(now_s).saturating_sub(self.behind_s)
+    pub(crate) fn needed_from(&self, grid: i64) -> i64 {
+        self.judged_from(grid).saturating_sub(self.behind_s)
+    }
+
+    /// The evaluation that says at `now` what is in reach: the latest there was, if it is not one to come, as for an alarm
+    /// that was written by a clock that was ahead. Without a clock, as after a restart, nothing is out of reach.
+    pub(crate) fn reached(&self, now: Option<Timestamp>, evaluated: Option<i64>) -> Option<i64> {
+        let grid = self.grid(now?.second());
+        Some(evaluated.map_or(grid, |evaluated| evaluated.min(grid)))
     }
 
     /// What samples come to for an incident: their sum where the alarm is on `Sum`, else their number.
@@ -186,26 +212,14 @@ impl Question {
         Fed { second, bucket: second, count: self.counted(samples), evidence: evidence.clone() }
     }
 
-    fn cadence_s(&self) -> i64 {
-        let range_s = self.alarm.period_s.saturating_mul(i64::from(self.alarm.evaluation_periods));
-        if self.alarm.period_s < CADENCE_S {
-            HIGH_RESOLUTION_CADENCE_S
-        } else if range_s > 86_400 {
-            LONG_RANGE_CADENCE_S
-        } else {
-            CADENCE_S
-        }
-    }
-
     /// The newest second that complete slots may end at.
     pub(crate) fn grid(&self, now_s: i64) -> i64 {
-        let cadence_s = self.cadence_s();
-        now_s.saturating_sub(COMPLETE_AFTER_S).div_euclid(cadence_s).saturating_mul(cadence_s)
+        grid(&self.alarm, now_s)
     }
 
     /// Slots of periods under a minute end on multiples of the period, others on every point of the grid.
     pub(crate) fn slot_step_s(&self) -> i64 {
-        if self.alarm.period_s < CADENCE_S { self.alarm.period_s } else { self.cadence_s() }
+        if self.alarm.period_s < CADENCE_S { self.alarm.period_s } else { cadence_s(&self.alarm) }
     }
 
     /// Where the newest slot ends that is judged at a point of the grid.
@@ -217,10 +231,9 @@ impl Question {
         Line::new(&self.alarm, self.statistic, self.slot_step_s())
     }
 
-    /// Whether `datum` is for this question at all, and inside the reach of every judgement. Without a clock, as after a
-    /// restart, nothing is out of reach.
-    pub(crate) fn admits(&self, now: Option<Timestamp>, datum: &Datum) -> bool {
-        let reach = now.map_or(i64::MIN, |now| self.needed_from(now.second()));
+    /// Whether `datum` is for this question at all, and inside the reach of every judgement after the one at `evaluated`.
+    pub(crate) fn admits(&self, now: Option<Timestamp>, evaluated: Option<i64>, datum: &Datum) -> bool {
+        let reach = self.reached(now, evaluated).map_or(i64::MIN, |grid| self.needed_from(grid));
         let ahead = now.map_or(i64::MAX, |now| now.second().saturating_add(AHEAD_MAX_S));
         let unit = datum.unit.as_deref().unwrap_or("None");
         let seen = self.unit.as_deref().is_none_or(|wanted| wanted == unit);
@@ -264,7 +277,8 @@ impl Standing {
         now: Option<Timestamp>,
         datum: Datum,
     ) -> Option<i64> {
-        question.admits(now, &datum).then(|| self.window.take(datum.second, datum.aggregate, datum.evidence))
+        let admitted = question.admits(now, self.evaluated, &datum);
+        admitted.then(|| self.window.take(datum.second, datum.aggregate, datum.evidence))
     }
 
     /// Folds a datum that just arrived in and notes it in `arrived`, unless it came too late to fire. `followed`: an
@@ -314,7 +328,7 @@ impl Standing {
         if self.evaluated.is_some_and(|evaluated| grid <= evaluated) {
             return None;
         }
-        self.window.expire_before(question.judged_from(complete.second()));
+        self.window.expire_before(question.judged_from(grid));
         self.evaluate_at(question, grid, judging, self.runtime.forced)
     }
 
@@ -475,8 +489,8 @@ impl Standing {
         let zero =
             matches!(question.statistic, Statistic::Sum | Statistic::SampleCount | Statistic::Distinct);
         let span_s = period_s.saturating_mul(CURVE_PERIODS);
-        // What is out of every judgement's reach is held for a while, but a restart does not bring it back.
-        let held_from = question.judged_from(now.second()).saturating_add(period_s);
+        // A window that reaches back to where nothing is held would show less than there was.
+        let held_from = question.judged_from(question.grid(now.second())).saturating_add(period_s);
         let from = end.saturating_sub(span_s).max(held_from);
         let step_s = ((end - from) / CURVE_POINTS_MAX).max(1);
         let with_values = !question.statistic.reads_totals();

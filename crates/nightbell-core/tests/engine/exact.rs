@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::oracle;
 use super::world::{
-    Counted, Event, Happening, Kept, Rule, Sample, Schedule, Stay, all_rules, early_rules, events, run,
+    Counted, Event, Happening, Kept, Rule, Sample, Schedule, Stay, Told, all_rules, early_rules, events, run,
     schedule, slot_rules, stays, told,
 };
 
@@ -198,6 +198,53 @@ fn what_a_condition_let_through_is_out_of_reach_as_early_as_without_it() {
     for moment in (0..40).map(|before| forgotten[0] - before) {
         assert_eq!(all_effects(&rule, &schedule, &[moment]), through, "a restart before moment {moment}");
     }
+}
+
+/// Whose only data is about to go out of reach is missed from the next judgement on, and counted until then: also after a
+/// restart in between, which brings back what was held.
+#[test]
+fn who_is_known_by_data_about_to_go_out_of_reach_is_known_after_a_restart() {
+    let rule = Rule {
+        counted: Counted::Distinct,
+        comparison: Comparison::GreaterThanOrEqualToThreshold,
+        threshold: 7,
+        period_s: 120,
+        m: 1,
+        n: 1,
+        missing: MissingData::Breaching,
+        by_name: true,
+        after: Some(1),
+    };
+    let at_once = Rule { after: None, ..rule };
+    let by_number = Rule { threshold: 1, missing: MissingData::NotBreaching, ..at_once };
+    let sample =
+        |name: &str, second, condition| Sample { name: name.to_owned(), second, value: 0, condition };
+    let late = || (sample("bob", 310, false), 1_256);
+    let cases = [
+        // Let through by a condition that comes late, and late by itself.
+        (rule, vec![(sample("bob", 310, false), 0), (sample("bob", 267, true), 1_299)]),
+        (at_once, vec![late()]),
+        // Somebody else fires: one out of two.
+        (by_number, vec![late(), (sample("cyd", 1_600, false), 0)]),
+    ];
+    for (rule, events) in cases {
+        let schedule = with_set(schedule(&events, 1_700, 1, |second| second), Some((1_160, State::Ok)));
+        let through = all_effects(&rule, &schedule, &[]);
+        let late: Vec<Told> = through[1_560..].iter().flat_map(|effects| told(effects)).collect();
+        assert_eq!(late.iter().filter(|told| told.to == State::Alarm).count(), 2, "{late:?}");
+        for moment in 1_560..1_640 {
+            let anew = all_effects(&rule, &schedule, &[moment]);
+            assert_eq!(anew, through, "{rule:?}: a restart before moment {moment}");
+        }
+    }
+}
+
+/// The worst of an incident may be any number; what else is built along with the engine does not matter.
+#[test]
+fn a_number_is_kept_to_the_last_bit() {
+    let worst = 12.0_f64 / 13.0;
+    let kept = serde_json::to_vec(&worst).expect("a number");
+    assert_eq!(serde_json::from_slice::<f64>(&kept).expect("what was written"), worst);
 }
 
 proptest! {

@@ -131,9 +131,10 @@ impl<'a> Slow<'a> {
         slow
     }
 
-    /// Whether judging can need data of `second` at `now`.
+    /// Whether judging can need data of `second` at `now`: what is too old for the latest evaluation is out of reach.
     fn reaches(&self, second: i64) -> bool {
-        let oldest = self.rule.accepted_from(self.now) - self.rule.range_s();
+        let evaluated = self.evaluated.min(grid(self.rule, self.now));
+        let oldest = self.rule.accepted_from(evaluated) - self.rule.range_s();
         (oldest..=self.now + AHEAD_MAX_S).contains(&second)
     }
 
@@ -253,7 +254,7 @@ impl<'a> Slow<'a> {
             return self.let_incidents_go();
         }
         self.evaluated = grid;
-        let oldest = self.rule.accepted_from(complete) - self.rule.range_s();
+        let oldest = self.rule.accepted_from(grid) - self.rule.range_s();
         self.list.retain(|sample| sample.second >= oldest);
         for name in self.states.keys().cloned().collect::<Vec<_>>() {
             self.assess(&name, grid);
