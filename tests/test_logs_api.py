@@ -5,6 +5,7 @@ before a case (N01, P05) is its id in docs/internals/vectors.md.
 """
 
 import json
+import time
 
 import pytest
 from support import aws
@@ -427,7 +428,13 @@ class TestDescribeStreams:
         at = aws.now_ms()
         put("m", at_ms=at - MINUTE)
         put("n", at_ms=at)
-        [stream] = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix="s")["logStreams"]
+        # Told of a stream a moment after its events are taken ("DescribeLogStreams": eventual consistency).
+        end = time.monotonic() + 10
+        while True:
+            [stream] = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix="s")["logStreams"]
+            if stream.get("lastEventTimestamp") == at or time.monotonic() > end:
+                break
+            time.sleep(0.1)
         assert (stream["firstEventTimestamp"], stream["lastEventTimestamp"]) == (at - MINUTE, at)
         assert stream["lastIngestionTime"] >= at
         assert stream["arn"].endswith(f":log-group:{group}:log-stream:s")
